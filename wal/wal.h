@@ -1,0 +1,77 @@
+/*
+ * The log of one shard: logical records, group commit, segments, replay (DESIGN.md section 7).
+ *
+ * A wal belongs to one shard and is used only as that shard's owner. An lsn is a byte position in the
+ * endless log; a record's lsn is the position just behind it, so "durable up to lsn" covers it.
+ */
+#ifndef WAL_WAL_H
+#define WAL_WAL_H
+
+#include "core/io.h"
+
+typedef uint64_t lsn_t;
+
+enum {
+    WAL_RECORD_BYTES_MAX = 16384, /* payload of one record; larger rows are several records */
+    WAL_SEGMENT_BYTES = 16 << 20,
+};
+
+struct wal;
+
+struct wal_options {
+    const char *directory; /* created when absent */
+    uint64_t buffer_bytes; /* in-memory log buffer */
+    uint64_t commit_delay_us;
+    uint64_t keep_bytes_min; /* recycled segments kept (min_wal_size) */
+};
+
+/* Create an empty log / open an existing one. Opening finds nothing out about its end: that is
+ * wal_replay_wait's work, which must run before the first append. */
+SUSPENDS err_t wal_create_wait(const struct wal_options *o, struct wal **out);
+SUSPENDS err_t wal_open_wait(const struct wal_options *o, struct wal **out);
+SUSPENDS void wal_close_wait(struct wal *w);
+
+/* Calls apply for each record from `from` (a record boundary) up to the end of the valid log, then
+ * positions the writer there. A torn tail is the end; a hole before later valid records, or a bad
+ * checksum followed by valid later segments, is ERR_DATA_CORRUPTED. apply may suspend. */
+SUSPENDS err_t wal_replay_wait(struct wal *w, lsn_t from,
+                               err_t (*apply)(void *ctx, uint8_t kind, const uint8_t *payload,
+                                              uint32_t len, lsn_t lsn),
+                               void *ctx);
+
+/* Room for `bytes` of payloads in `records` records until the fiber suspends next; waits while the
+ * buffer is full. ERR_IO_ERROR / ERR_DISK_FULL after the log has failed. */
+SUSPENDS err_t wal_reserve_wait(struct wal *w, uint32_t records, uint32_t bytes);
+struct wal_part {
+    const void *bytes;
+    uint32_t len;
+};
+/* Append one record made of parts, within a reservation; cannot fail, cannot suspend. */
+lsn_t wal_append(struct wal *w, uint8_t kind, const struct wal_part *parts, uint32_t count);
+
+/* Wait until durable up to lsn. Not interruptible. A failed write is never retried: the error is
+ * permanent, wal_failed() turns true, on_failure (set by the server) is called once. */
+SUSPENDS err_t wal_flush_wait(struct wal *w, lsn_t lsn);
+void wal_flush_start(struct wal *w); /* begin a write if none is in flight; nobody waits */
+lsn_t wal_end(const struct wal *w);     /* behind the last appended record */
+lsn_t wal_durable(const struct wal *w); /* everything below is on disk */
+bool wal_failed(const struct wal *w);
+void wal_set_on_failure(struct wal *w, void (*fn)(void *ctx, err_t err), void *ctx);
+void wal_set_commit_delay(struct wal *w, uint64_t commit_delay_us);
+
+/* Records below lsn are not needed any more: their segments are recycled or removed. */
+SUSPENDS err_t wal_recycle_wait(struct wal *w, lsn_t lsn);
+
+struct wal_stats {
+    uint64_t records;
+    uint64_t bytes;
+    uint64_t writes;
+    uint64_t write_ns;
+    uint64_t flush_waits;
+    uint64_t buffer_full_waits;
+};
+void wal_stats_read(const struct wal *w, struct wal_stats *out);
+
+uint32_t crc32c(uint32_t seed, const void *bytes, size_t len); /* SSE4.2 / ARMv8 or tables */
+
+#endif
