@@ -1,0 +1,164 @@
+/*
+ * Call convention of SQL functions, aggregates and set-returning functions, and what a built-in
+ * function's table row looks like. The rows are generated from the .tab files (tools/tablegen).
+ */
+#ifndef SQL_EXPR_CALL_H
+#define SQL_EXPR_CALL_H
+
+#include "sql/types/types.h"
+
+enum { CALL_ARGS_MAX = 100 };
+
+struct func;
+struct call {
+    const struct func *func;
+    const struct session_env *env;
+    struct arena *mem;       /* result and scratch; dropped per row by the executor */
+    struct arena *state_mem; /* lives as long as the statement (caches) */
+    void **state;            /* one pointer per call site, NULL at first; for caches */
+    const oid *arg_types;    /* actual types, for polymorphic functions */
+    oid result_type;
+    int32_t typmod;
+    oid collation;
+    uint32_t arg_count;
+    datum *args;
+    bool *nulls;
+    bool is_null; /* out: result is null (false on entry) */
+};
+/* Puts the result in *out. Strict functions are not called with a null argument. */
+typedef err_t (*sql_function)(struct call *c, datum *out);
+
+struct func { /* pg_proc row */
+    oid oid;
+    const char *name;
+    oid result;
+    bool returns_set;
+    bool strict;
+    char kind;       /* f a w p */
+    char volatility; /* i s v */
+    char parallel;
+    oid language;
+    oid variadic; /* element type, or 0 */
+    int16_t arg_count;
+    int16_t default_count;
+    const oid *args;
+    const char *source; /* prosrc */
+    sql_function fn;    /* NULL: not built (0A000 when used) */
+    bool suspends; /* calls services that may wait: fn is called from expression wrapper only */
+    const struct aggregate *aggregate;       /* kind a */
+    const struct set_function *set_function; /* returns_set */
+};
+
+/* Aggregates. The state is state_bytes of zeroed memory, then whatever it allocates from mem. */
+struct aggregate_call {
+    struct call call;  /* args of this row; mem = per row */
+    struct arena *mem; /* lives as long as the group */
+};
+struct aggregate {
+    uint32_t state_bytes;
+    bool step_on_null; /* false: rows with a null argument are skipped before step */
+    err_t (*step)(struct aggregate_call *a, void *state);
+    err_t (*final)(struct aggregate_call *a, void *state, datum *out, bool *is_null);
+    /* Partial aggregation over shards: state to bytes, and merging of such bytes into a state.
+     * NULL: not to be split. */
+    err_t (*save)(struct aggregate_call *a, const void *state, struct strbuf *out);
+    err_t (*merge)(struct aggregate_call *a, void *state, const uint8_t *bytes, size_t len);
+};
+
+/* Set-returning functions: begin once, next until *end. columns > 1 for record results. */
+struct set_function {
+    uint32_t column_count;
+    const char *const *column_names; /* NULL: one column, named after the function */
+    const oid *column_types;         /* NULL: the function's result type */
+    err_t (*begin)(struct call *c, void **state);
+    err_t (*next)(struct call *c, void *state, datum *values, bool *nulls,
+                  bool *end); /* may suspend */
+};
+
+/* Services of later rooms for functions (nextval, pg_get_expr, regclass, to_regtype,
+ * current_setting, pg_sleep, ...). Filled in by sql/session; every one may suspend and is called
+ * through a wrapper. A NULL entry answers 0A000. */
+struct sql_services {
+    void *owner;
+    err_t (*nextval)(void *owner, oid sequence, int64_t *out);
+    err_t (*currval)(void *owner, oid sequence, int64_t *out);
+    err_t (*lastval)(void *owner, int64_t *out);
+    err_t (*setval)(void *owner, oid sequence, int64_t value, bool is_called);
+    /* name (possibly qualified and quoted) → oid; 0 and no error with missing_ok. kind: 'c' class,
+     * 't' type, 'p' proc, 'n' namespace, 'r' role, 'o' operator, 'C' collation */
+    err_t (*resolve_name)(void *owner, char kind, const char *name, bool missing_ok, oid *out);
+    /* oid → name as ::regclass prints it (qualified when not visible); NULL when there is none */
+    err_t (*name_of)(void *owner, char kind, oid object, struct arena *mem, const char **out);
+    err_t (*is_visible)(void *owner, char kind, oid object, bool *visible, bool *exists);
+    err_t (*index_definition)(void *owner, oid index, int32_t column, bool pretty,
+                              struct arena *mem, const char **out);
+    err_t (*constraint_definition)(void *owner, oid constraint, bool pretty, struct arena *mem,
+                                   const char **out);
+    err_t (*view_definition)(void *owner, oid view, bool pretty, struct arena *mem,
+                             const char **out);
+    err_t (*relation_size)(void *owner, oid relation, const char *fork, bool with_indexes,
+                           int64_t *bytes);
+    err_t (*setting_show)(void *owner, const char *name, bool missing_ok, struct arena *mem,
+                          const char **out);
+    err_t (*setting_set)(void *owner, const char *name, const char *value, bool is_local);
+    err_t (*cancel_backend)(void *owner, uint32_t pid, bool terminate, bool *done);
+    err_t (*current_txn_id)(void *owner, bool assign, uint64_t *out); /* 0 = none */
+    err_t (*description)(void *owner, oid object, oid class_oid, int32_t sub, struct arena *mem,
+                         const char **out);
+    err_t (*role_name)(void *owner, oid role, struct arena *mem, const char **out);
+    err_t (*advisory_lock)(void *owner, int64_t key, bool two_keys, bool shared, bool session,
+                           bool try_only, bool unlock, bool *done);
+    void (*notice)(void *owner, err_t code, const char *severity, const char *message);
+};
+
+/* Registry of built-ins (generated arrays; binary search and name hash). */
+const struct func *func_find(oid function);
+/* Functions of that name in pg_catalog: a run of pointers, *count of them. */
+const struct func *const *func_find_name(const char *name, uint32_t *count);
+const struct func *func_at(uint32_t index); /* all rows by oid; NULL past the end */
+
+struct operator_info { /* pg_operator row */
+    oid oid;
+    const char *name;
+    char kind; /* b l */
+    bool can_merge;
+    bool can_hash;
+    oid left;
+    oid right;
+    oid result;
+    oid commutator;
+    oid negator;
+    oid function;
+    const char *restrict_estimator; /* "eqsel", ... or "" */
+    const char *join_estimator;
+};
+const struct operator_info *operator_find(oid op);
+const struct operator_info *const *operator_find_name(const char *name, uint32_t *count);
+const struct operator_info *operator_at(uint32_t index);
+/* btree strategy of an operator in the default opclass of its types: 1 <, 2 <=, 3 =, 4 >=, 5 >; 0 =
+ * none. */
+int operator_strategy(oid op);
+
+struct cast_info {
+    oid oid;
+    oid source;
+    oid target;
+    oid function; /* 0 */
+    char context; /* i a e */
+    char method;  /* f i b */
+};
+const struct cast_info *cast_find(oid source, oid target);
+const struct cast_info *cast_at(uint32_t index);
+const struct aggregate_info *aggregate_info_find(oid function);
+struct aggregate_info { /* pg_aggregate row */
+    oid function;
+    char kind; /* n o h */
+    int16_t direct_args;
+    oid transition;
+    oid final;
+    oid sort_operator;
+    oid state_type;
+    const char *initial; /* NULL */
+};
+
+#endif
