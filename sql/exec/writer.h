@@ -1,0 +1,24 @@
+/*
+ * Writing rows into a table from the session's core: routing to shards, checks, index entries,
+ * global unique maps. Used by INSERT, COPY FROM, CREATE TABLE AS and table rewrites. Rows are
+ * batched per shard.
+ */
+#ifndef SQL_EXEC_WRITER_H
+#define SQL_EXEC_WRITER_H
+
+#include "sql/exec/exec.h"
+
+struct table_writer;
+SUSPENDS err_t table_writer_open_wait(const struct plan_table *table, struct txn *txn,
+                                      const struct session_env *env, struct arena *mem,
+                                      struct table_writer **out);
+/* values: column_count of them. NOT NULL and CHECK are tested here (23502, 23514 with PostgreSQL's
+ * detail 'Failing row contains (...).'); unique conflicts come with this or a later call. Values
+ * are copied. */
+SUSPENDS err_t table_writer_add_wait(struct table_writer *w, const datum *values,
+                                     const bool *nulls);
+SUSPENDS err_t table_writer_flush_wait(struct table_writer *w);
+SUSPENDS err_t table_writer_close_wait(struct table_writer *w, uint64_t *rows); /* flushes */
+void table_writer_abandon(struct table_writer *w);
+
+#endif
