@@ -29,6 +29,7 @@ struct wal_options {
  * wal_replay_wait's work, which must run before the first append. */
 SUSPENDS err_t wal_create_wait(const struct wal_options *o, struct wal **out);
 SUSPENDS err_t wal_open_wait(const struct wal_options *o, struct wal **out);
+/* What was not flushed is dropped, as in a crash. */
 SUSPENDS void wal_close_wait(struct wal *w);
 
 /* Calls apply for each record from `from` (a record boundary) up to the end of the valid log, then
@@ -42,6 +43,9 @@ SUSPENDS err_t wal_replay_wait(struct wal *w, lsn_t from,
 /* Room for `bytes` of payloads in `records` records until the fiber suspends next; waits while the
  * buffer is full. ERR_IO_ERROR / ERR_DISK_FULL after the log has failed. */
 SUSPENDS err_t wal_reserve_wait(struct wal *w, uint32_t records, uint32_t bytes);
+/* As above for undo, commit and checkpoint records: draws on the space kept back when the disk is full
+ * (the plain one then answers ERR_DISK_FULL, which is not permanent). */
+SUSPENDS err_t wal_reserve_critical_wait(struct wal *w, uint32_t records, uint32_t bytes);
 struct wal_part {
     const void *bytes;
     uint32_t len;

@@ -1,0 +1,367 @@
+/*
+ * Replay: reading a log from a record boundary to its end, and making the end fit to go on from.
+ *
+ * The end is the first position without a valid record. It is a torn tail if nothing behind it was
+ * ever acknowledged: only one write is in flight at a time, so at most that write's blocks can be
+ * on the disk behind a gap. Each record carries the position that was durable when it was appended;
+ * a valid record anywhere behind the end whose carried position lies behind the end too proves that
+ * the bytes at the end had been durable once: that is a hole, ERR_DATA_CORRUPTED. (Damage within
+ * the last write of all cannot be told from a torn tail.) Behind the end, the rest of its segment
+ * is searched at every record boundary, and the head of each later segment.
+ *
+ * Records of the torn write that did reach the disk could become reachable again when new records
+ * are written up to exactly their start. So replay writes zeros over everything that the last batch
+ * may have touched (WIPE_BYTES) before the first append.
+ *
+ * Two pieces of READ_BYTES: one is parsed while the next is read.
+ */
+#include "wal/wal_priv.h"
+
+#include <stdio.h>
+
+enum {
+    READ_BYTES = 1 << 20,
+    SEARCH_BYTES = 64 << 10, /* head of a later segment: longer than any record */
+    WIPE_BYTES = WAL_WRITE_BYTES_MAX + 2 * RECORD_SPAN_MAX,
+};
+
+struct piece {
+    uint8_t *bytes;
+    uint64_t at;     /* UINT64_MAX = none */
+    bool is_missing; /* its segment does not exist */
+    bool in_flight;
+    struct io_request request;
+    struct log_reader *reader;
+};
+
+struct log_reader {
+    struct wal *w;
+    struct piece pieces[2];
+    struct wait_queue queue;
+    struct io_file *file;
+    uint64_t file_no;
+    uint64_t file_bytes;
+    bool file_missing;
+    uint8_t *assembled;    /* a record across two pieces */
+    char *path;
+};
+
+static void piece_read(struct io_request *req)
+{
+    struct piece *p = req->owner;
+    p->in_flight = false;
+    wait_queue_wake_all(&p->reader->queue);
+}
+
+SUSPENDS static void reader_close_file_wait(struct log_reader *r)
+{
+    if (r->file != NULL)
+        io_close_wait(r->file);
+    r->file = NULL;
+}
+
+SUSPENDS static err_t reader_open_file_wait(struct log_reader *r, uint64_t no)
+{
+    if ((r->file != NULL || r->file_missing) && r->file_no == no)
+        return ERR_OK;
+    reader_close_file_wait(r);
+    r->file_no = no;
+    r->file_missing = false;
+    wal_segment_path(r->w, no, r->path);
+    err_t err = io_open_wait(r->path, IO_READ | IO_DIRECT, 0, &r->file);
+    if (err == ERR_UNDEFINED_FILE) {
+        r->file = NULL;
+        r->file_missing = true;
+        return ERR_OK;
+    }
+    TRY(err);
+    return io_size_wait(r->file, &r->file_bytes);
+}
+
+/* Begin to load the piece at `at` (a multiple of READ_BYTES). The other piece is complete. */
+SUSPENDS static err_t piece_start_wait(struct log_reader *r, struct piece *p, uint64_t at)
+{
+    TRY(reader_open_file_wait(r, segment_of(at)));
+    p->at = at;
+    p->is_missing = r->file_missing;
+    p->request.result = ERR_OK;
+    uint64_t offset = at % WAL_SEGMENT_BYTES;
+    uint64_t have = r->file_missing || r->file_bytes <= offset ? 0 : r->file_bytes - offset;
+    if (have >= READ_BYTES) {
+        p->in_flight = true;
+        p->request = (struct io_request){.done = piece_read, .owner = p};
+        io_read_start(&p->request, r->file, p->bytes, READ_BYTES, offset);
+        return ERR_OK;
+    }
+    memset(p->bytes, 0, READ_BYTES); /* a file cut short reads as zeros behind its end */
+    uint32_t got = 0;
+    if (have > 0)
+        TRY(io_read_some_wait(r->file, p->bytes, (uint32_t)align_up(have, IO_BLOCK_BYTES), offset,
+                              &got));
+    memset(p->bytes + got, 0, READ_BYTES - got);
+    return ERR_OK;
+}
+
+SUSPENDS static err_t piece_finish_wait(struct log_reader *r, struct piece *p)
+{
+    while (p->in_flight)
+        wait_queue_shielded_wait(&r->queue);
+    if (p->request.result != ERR_OK) {
+        wal_segment_path(r->w, segment_of(p->at), r->path);
+        return err_raise(p->request.result, "could not read log file \"%s\" at offset %llu",
+                         r->path, (unsigned long long)(p->at % WAL_SEGMENT_BYTES));
+    }
+    return ERR_OK;
+}
+
+/* The piece that holds position pos becomes pieces[0]; the next one is being read. */
+SUSPENDS static err_t reader_seek_wait(struct log_reader *r, uint64_t pos)
+{
+    uint64_t at = align_down(pos, READ_BYTES);
+    struct piece *p = r->pieces;
+    if (p[0].at == at)
+        return piece_finish_wait(r, &p[0]);
+    TRY(piece_finish_wait(r, &p[1]));
+    if (p[1].at == at) {
+        struct piece t = p[0]; /* nothing is in flight: the requests may move */
+        p[0] = p[1];
+        p[1] = t;
+    } else {
+        TRY(piece_finish_wait(r, &p[0]));
+        p[1].at = UINT64_MAX;
+        TRY(piece_start_wait(r, &p[0], at));
+        TRY(piece_finish_wait(r, &p[0]));
+    }
+    return piece_start_wait(r, &p[1], at + READ_BYTES);
+}
+
+/* len bytes at pos, contiguous; valid until the next call. Meant for ascending positions. */
+SUSPENDS static err_t reader_get_wait(struct log_reader *r, uint64_t pos, uint32_t len,
+                                      const uint8_t **out)
+{
+    struct piece *p = r->pieces;
+    if (UNLIKELY(p[0].at != align_down(pos, READ_BYTES) || p[0].in_flight))
+        TRY(reader_seek_wait(r, pos));
+    uint64_t offset = pos - p[0].at;
+    if (LIKELY(offset + len <= READ_BYTES)) {
+        *out = p[0].bytes + offset;
+        return ERR_OK;
+    }
+    TRY(piece_finish_wait(r, &p[1]));
+    uint64_t first = READ_BYTES - offset;
+    memcpy(r->assembled, p[0].bytes + offset, first);
+    memcpy(r->assembled + first, p[1].bytes, len - first);
+    *out = r->assembled;
+    return ERR_OK;
+}
+
+/* *record = NULL when there is no valid record at pos. */
+SUSPENDS static err_t reader_record_wait(struct log_reader *r, uint64_t pos,
+                                         struct record_header *h, const uint8_t **payload)
+{
+    const uint8_t *p;
+    *payload = NULL;
+    TRY(reader_get_wait(r, pos, RECORD_HEADER_BYTES, &p));
+    memcpy(h, p, sizeof(*h));
+    if (h->magic != RECORD_MAGIC || h->len > WAL_RECORD_BYTES_MAX ||
+        h->segment != (uint32_t)segment_of(pos) || h->undurable > pos)
+        return ERR_OK;
+    TRY(reader_get_wait(r, pos, RECORD_HEADER_BYTES + (uint32_t)h->len, &p));
+    uint32_t crc = record_crc_begin(pos, h);
+    if (crc32c(crc, p + RECORD_HEADER_BYTES, h->len) == h->crc)
+        *payload = p + RECORD_HEADER_BYTES;
+    return ERR_OK;
+}
+
+/* Search [pos, limit) for a record that proves the bytes at `end` were durable once. */
+SUSPENDS static err_t search_wait(struct log_reader *r, lsn_t end, uint64_t pos, uint64_t limit)
+{
+    while (pos < limit) {
+        struct record_header h;
+        const uint8_t *payload;
+        TRY(reader_record_wait(r, pos, &h, &payload));
+        if (payload == NULL) {
+            pos += RECORD_ALIGN;
+            if (pos % SEARCH_BYTES == 0)
+                TRY(fiber_rest_wait());
+            continue;
+        }
+        if (pos - h.undurable > end) {
+            wal_segment_path(r->w, segment_of(end), r->path);
+            err_t err = err_raise(ERR_DATA_CORRUPTED, "log file \"%s\" is damaged at offset %llu",
+                                  r->path, (unsigned long long)(end % WAL_SEGMENT_BYTES));
+            err_detail("Valid log records follow at %llX.", (unsigned long long)pos);
+            return err;
+        }
+        pos += record_span(h.len);
+    }
+    return ERR_OK;
+}
+
+SUSPENDS static err_t check_behind_end_wait(struct log_reader *r, lsn_t end,
+                                            const uint64_t *numbers, size_t count)
+{
+    TRY(search_wait(r, end, end, (segment_of(end) + 1) * WAL_SEGMENT_BYTES));
+    for (size_t i = 0; i < count; i++) {
+        uint64_t at = numbers[i] * WAL_SEGMENT_BYTES;
+        if (numbers[i] > segment_of(end))
+            TRY(search_wait(r, end, at, at + SEARCH_BYTES));
+        TRY(fiber_rest_wait());
+    }
+    return ERR_OK;
+}
+
+SUSPENDS static err_t apply_all_wait(struct log_reader *r, lsn_t from,
+                                     err_t (*apply)(void *ctx, uint8_t kind, const uint8_t *payload,
+                                                    uint32_t len, lsn_t lsn),
+                                     void *ctx, lsn_t *end)
+{
+    lsn_t pos = from;
+    for (;;) {
+        struct record_header h;
+        const uint8_t *payload;
+        TRY(reader_record_wait(r, pos, &h, &payload));
+        if (payload == NULL)
+            break;
+        pos += record_span(h.len);
+        r->w->stats.records++;
+        TRY(apply(ctx, h.kind, payload, h.len, pos));
+        TRY(fiber_rest_wait());
+    }
+    *end = pos;
+    return ERR_OK;
+}
+
+/* ---- going on from the end ---- */
+
+/* Zeros behind end in its segment (whole rest if the file was cut short) and in the next one. */
+SUSPENDS static err_t wipe_segment_wait(struct wal *w, uint64_t from, uint64_t to, uint8_t *buffer,
+                                        const uint8_t *prefix, uint32_t prefix_bytes, char *path)
+{
+    wal_segment_path(w, segment_of(from), path);
+    struct io_file *f;
+    err_t err = io_open_wait(path, IO_WRITE | IO_DIRECT | IO_DSYNC, 0600, &f);
+    if (err == ERR_UNDEFINED_FILE)
+        return ERR_OK;
+    TRY(err);
+    uint64_t size = 0;
+    err = io_size_wait(f, &size);
+    if (size < WAL_SEGMENT_BYTES)
+        to = (segment_of(from) + 1) * WAL_SEGMENT_BYTES;
+    memset(buffer, 0, READ_BYTES);
+    if (prefix_bytes > 0)
+        memcpy(buffer, prefix, prefix_bytes);
+    for (uint64_t at = from; at < to && err == ERR_OK; at += READ_BYTES) {
+        uint32_t len = (uint32_t)MIN(to - at, (uint64_t)READ_BYTES);
+        err = io_write_wait(f, buffer, len, at % WAL_SEGMENT_BYTES);
+        memset(buffer, 0, prefix_bytes);
+    }
+    io_close_wait(f);
+    return err;
+}
+
+SUSPENDS static err_t wipe_wait(struct log_reader *r, lsn_t end, uint8_t *prefix)
+{
+    uint64_t from = align_down(end, IO_BLOCK_BYTES);
+    uint64_t to = align_up(end + WIPE_BYTES, IO_BLOCK_BYTES);
+    uint64_t border = (segment_of(end) + 1) * WAL_SEGMENT_BYTES;
+    uint32_t prefix_bytes = (uint32_t)(end - from);
+    if (prefix_bytes > 0) {
+        const uint8_t *p;
+        TRY(reader_get_wait(r, from, prefix_bytes, &p));
+        memcpy(prefix, p, prefix_bytes);
+    }
+    TRY(piece_finish_wait(r, &r->pieces[1]));
+    uint8_t *buffer = r->pieces[0].bytes;
+    r->pieces[0].at = UINT64_MAX;
+    TRY(wipe_segment_wait(r->w, from, MIN(to, border), buffer, prefix, prefix_bytes, r->path));
+    if (to > border)
+        TRY(wipe_segment_wait(r->w, border, to, buffer, NULL, 0, r->path));
+    return ERR_OK;
+}
+
+/* Segments behind a gap in the numbers cannot hold anything; the writer wants [oldest, ready_end).
+ */
+SUSPENDS static err_t adopt_segments_wait(struct wal *w, lsn_t end, const uint64_t *numbers,
+                                          size_t count, char *path)
+{
+    w->oldest = count > 0 ? numbers[0] : segment_of(end);
+    w->ready_end = segment_of(end);
+    for (size_t i = 0; i < count; i++) {
+        if (numbers[i] == w->ready_end) {
+            w->ready_end++;
+        } else if (numbers[i] > w->ready_end) {
+            wal_segment_path(w, numbers[i], path);
+            TRY(io_unlink_wait(path));
+        }
+    }
+    return ERR_OK;
+}
+
+SUSPENDS static err_t first_segment_check(const struct log_reader *r, lsn_t from,
+                                          const uint64_t *numbers, size_t count)
+{
+    bool has_before = false;
+    bool has_later = false;
+    for (size_t i = 0; i < count; i++) {
+        if (numbers[i] == segment_of(from))
+            return ERR_OK;
+        has_before |= numbers[i] + 1 == segment_of(from);
+        has_later |= numbers[i] > segment_of(from);
+    }
+    if (from % WAL_SEGMENT_BYTES == 0 && has_before && !has_later)
+        return ERR_OK; /* ended exactly with a segment, and the next one was never made */
+    wal_segment_path(r->w, segment_of(from), r->path);
+    return err_raise(ERR_DATA_CORRUPTED, "log file \"%s\" is missing", r->path);
+}
+
+SUSPENDS static err_t replay_wait(struct log_reader *r, struct arena *mem, lsn_t from,
+                                  err_t (*apply)(void *ctx, uint8_t kind, const uint8_t *payload,
+                                                 uint32_t len, lsn_t lsn),
+                                  void *ctx)
+{
+    struct wal *w = r->w;
+    uint64_t *numbers;
+    size_t count;
+    TRY(wal_segments_list_wait(w, mem, &numbers, &count));
+    TRY(first_segment_check(r, from, numbers, count));
+    lsn_t end;
+    TRY(apply_all_wait(r, from, apply, ctx, &end));
+    TRY(check_behind_end_wait(r, end, numbers, count));
+    uint8_t *prefix = arena_alloc(mem, IO_BLOCK_BYTES);
+    TRY(wipe_wait(r, end, prefix));
+    TRY(adopt_segments_wait(w, end, numbers, count, r->path));
+    w->stats = (struct wal_stats){0};
+    wal_position(w, end, prefix);
+    return wal_keeper_start(w);
+}
+
+err_t wal_replay_wait(struct wal *w, lsn_t from,
+                      err_t (*apply)(void *ctx, uint8_t kind, const uint8_t *payload, uint32_t len,
+                                     lsn_t lsn),
+                      void *ctx)
+{
+    ASSERT(!w->positioned);
+    if (from % RECORD_ALIGN != 0)
+        return err_raise(ERR_DATA_CORRUPTED, "log position %llX is not a record boundary",
+                         (unsigned long long)from);
+    struct arena *mem = arena_new();
+    struct log_reader *r = ARENA_NEW(mem, struct log_reader);
+    r->w = w;
+    r->path = arena_alloc(mem, WAL_PATH_BYTES);
+    r->assembled = arena_alloc(mem, RECORD_SPAN_MAX);
+    for (int i = 0; i < 2; i++) {
+        r->pieces[i].bytes = io_buffer_alloc(READ_BYTES);
+        r->pieces[i].at = UINT64_MAX;
+        r->pieces[i].reader = r;
+    }
+    err_t err = replay_wait(r, mem, from, apply, ctx);
+    for (int i = 0; i < 2; i++) {
+        while (r->pieces[i].in_flight)
+            wait_queue_shielded_wait(&r->queue);
+        io_buffer_free(r->pieces[i].bytes, READ_BYTES);
+    }
+    reader_close_file_wait(r);
+    arena_free(mem);
+    return err;
+}
