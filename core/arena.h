@@ -17,7 +17,8 @@ void arena_reset(struct arena *a); /* keeps the first block */
  * plain functions draw on the core's reserve and abort only when the machine itself has none. */
 void *arena_alloc(struct arena *a, size_t bytes) __attribute__((malloc, alloc_size(2)));
 void *arena_zalloc(struct arena *a, size_t bytes) __attribute__((malloc, alloc_size(2)));
-/* For sizes that come from a client: ERR_OUT_OF_MEMORY past the core's budget or ALLOC_BYTES_MAX. */
+/* For sizes that come from a client: ERR_OUT_OF_MEMORY past the core's budget or ALLOC_BYTES_MAX.
+ */
 err_t arena_alloc_try(struct arena *a, size_t bytes, void **out);
 char *arena_strdup(struct arena *a, const char *s);
 char *arena_strndup(struct arena *a, const char *s, size_t bytes); /* adds the NUL */

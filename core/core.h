@@ -34,18 +34,22 @@ SUSPENDS err_t fiber_sleep_wait(uint64_t microseconds);
 
 /*
  * Cancellation. fiber_cancel() marks the fiber and wakes it from an interruptible wait, which
- * returns reason (with message). A fiber that waits in core_call_join_wait passes the mark on to the
- * fiber that works for it on the other core. fiber_rest_wait() also returns it. The mark stays
+ * returns reason (with message). A fiber that waits in core_call_join_wait passes the mark on to
+ * the fiber that works for it on the other core. fiber_rest_wait() also returns it. The mark stays
  * until fiber_cancel_clear(). Same core only.
  */
 void fiber_cancel(struct fiber *f, err_t reason, const char *message);
 void fiber_cancel_clear(void); /* own */
-/* Between the two, interruptible waits are not interrupted (commit, rollback, cleanup). They nest. */
+/* Between the two, interruptible waits are not interrupted (commit, rollback, cleanup). They nest.
+ */
 void fiber_shield_begin(void);
 void fiber_shield_end(void);
 
 /* Run fn(arg) on the core's big stack (8 MiB), for deep foreign code; fn cannot suspend. */
 void core_on_big_stack(void (*fn)(void *arg), void *arg);
+/* Run fn(arg) on the core's helper thread (password hashing, blocking foreign calls); the fiber
+ * waits, not interruptible. fn must not use anything of the core. */
+SUSPENDS err_t core_helper_wait(void (*fn)(void *arg), void *arg);
 /* Bytes left on the running stack, for recursion limits. */
 size_t fiber_stack_left(void);
 /* ERR_STATEMENT_TOO_COMPLEX "stack depth limit exceeded" when less than 8 KiB is left. */
@@ -95,16 +99,17 @@ void core_post(uint32_t target, void (*fn)(void *arg), void *arg);
 
 /* ---- time and randomness, through the seam ---- */
 
-uint64_t core_now_us(void);        /* monotonic, cached once per reactor turn */
-uint64_t core_now_precise_ns(void);/* monotonic, read now */
-int64_t core_wall_us(void);        /* microseconds since 1970-01-01 UTC */
+uint64_t core_now_us(void);         /* monotonic, cached once per reactor turn */
+uint64_t core_now_precise_ns(void); /* monotonic, read now */
+int64_t core_wall_us(void);         /* microseconds since 1970-01-01 UTC */
 uint64_t core_random_u64(void);
 void core_random_bytes(void *out, size_t bytes); /* from the kernel's generator */
 
 struct timer {
     uint64_t private_words[6];
 };
-/* Runs fire(arg) in the reactor (may not suspend) at or soon after deadline_us. */
+/* Runs fire(arg) in the reactor (may not suspend) at or soon after deadline_us. A timer must be
+ * zeroed before its first use; starting a running one moves it. */
 void timer_start(struct timer *t, uint64_t deadline_us, void (*fire)(void *arg), void *arg);
 void timer_stop(struct timer *t); /* fine when not running */
 
@@ -112,26 +117,41 @@ void timer_stop(struct timer *t); /* fine when not running */
 
 /* Called once per reactor turn when there is time; returns true while it has more to do. */
 void core_add_background(bool (*slice)(void *arg), void *arg);
+/* There is background work again (a slice that returned false is not called until the core has had
+ * something else to do). */
+void core_background_wake(void);
+/* What this core's arenas and core_malloc may hold before *_try allocations fail. Default: its
+ * share of three quarters of the machine. */
+void core_memory_budget_set(uint64_t bytes);
 
 /* ---- process ---- */
 
 struct core_options {
     uint32_t core_count;
-    const int *cpus;              /* core_count entries, -1 = do not pin */
-    const int *numa_nodes;        /* core_count entries, -1 = any */
+    const int *cpus;       /* core_count entries, -1 = do not pin */
+    const int *numa_nodes; /* core_count entries, -1 = any */
     uint32_t busy_poll_us;
     uint32_t stall_log_us;
     uint32_t fiber_stack_bytes;   /* 0 = 64 KiB (more under a sanitizer) */
     uint32_t fibers_per_core_max; /* 0 = default */
     bool force_eventfd;           /* doorbells for tests */
 };
-/* Start the core threads; entry(arg) runs in a fiber on every core. Returns when core_stop_all() was
- * called and all cores ended. */
+/* Start the core threads; entry(arg) runs in a fiber on every core. Returns when core_stop_all()
+ * was called and all cores ended. */
 err_t core_run(const struct core_options *options, void (*entry)(void *arg), void *arg);
 void core_stop_all(void);
 
 /* Server log line to stderr: "2026-11-21 10:00:00.000 UTC [core 1] LOG:  text". */
-enum log_level { LOG_DEBUG, LOG_INFO, LOG_NOTICE, LOG_WARNING, LOG_ERROR, LOG_LOG, LOG_FATAL, LOG_PANIC };
+enum log_level {
+    LOG_DEBUG,
+    LOG_INFO,
+    LOG_NOTICE,
+    LOG_WARNING,
+    LOG_ERROR,
+    LOG_LOG,
+    LOG_FATAL,
+    LOG_PANIC
+};
 void log_write(enum log_level level, const char *format, ...) PRINTF_LIKE(2, 3);
 void log_diag(enum log_level level, const struct diag *d);
 

@@ -70,14 +70,15 @@ COLD err_t err_raise_at(const char *file, int line, const char *routine, err_t c
 COLD void err_detail(const char *format, ...) PRINTF_LIKE(1, 2);
 COLD void err_hint(const char *format, ...) PRINTF_LIKE(1, 2);
 COLD void err_context(const char *format, ...) PRINTF_LIKE(1, 2); /* appended, a line each */
-COLD void err_position(int32_t character); /* kept if one is set already */
+COLD void err_position(int32_t character);                        /* kept if one is set already */
 COLD void err_object(const char *schema, const char *table, const char *column,
                      const char *datatype, const char *constraint); /* NULL = leave */
 COLD void err_internal_query(const char *text, int32_t position);
 
 /* The running fiber's last error. Valid until the next err_raise in this fiber. Never NULL. */
 const struct diag *err_diag(void);
-/* Put a copy of an error into the running fiber (used when a reply brings one from another core). */
+/* Put a copy of an error into the running fiber (used when a reply brings one from another core).
+ */
 COLD err_t err_adopt(const struct diag *from);
 COLD void diag_copy(struct diag *to, const struct diag *from);
 

@@ -33,7 +33,7 @@ SUSPENDS err_t io_read_some_wait(struct io_file *f, void *buf, uint32_t len, uin
                                  uint32_t *out_len);
 /* All len bytes or an error (ERR_DISK_FULL, ERR_IO_ERROR). */
 SUSPENDS err_t io_write_wait(struct io_file *f, const void *buf, uint32_t len, uint64_t offset);
-SUSPENDS err_t io_sync_wait(struct io_file *f);      /* fdatasync */
+SUSPENDS err_t io_sync_wait(struct io_file *f);                                    /* fdatasync */
 SUSPENDS err_t io_allocate_wait(struct io_file *f, uint64_t offset, uint64_t len); /* fallocate */
 SUSPENDS err_t io_truncate_wait(struct io_file *f, uint64_t size);
 SUSPENDS err_t io_size_wait(struct io_file *f, uint64_t *out);
@@ -73,8 +73,8 @@ void io_buffer_free(void *p, size_t bytes);
 struct io_listener;
 struct io_socket; /* one connected stream; belongs to one core */
 
-/* accepted(owner, os_fd): in the reactor of the listening core. The descriptor is the callee's: it is
- * adopted here or on another core with io_socket_adopt(). */
+/* accepted(owner, os_fd): in the reactor of the listening core. The descriptor is the callee's: it
+ * is adopted here or on another core with io_socket_adopt(). */
 err_t io_listen_tcp(const char *host, uint16_t port, uint32_t backlog,
                     void (*accepted)(void *owner, int os_fd), void *owner,
                     struct io_listener **out);
@@ -83,6 +83,7 @@ err_t io_listen_unix(const char *path, uint32_t mode, uint32_t backlog,
                      struct io_listener **out);
 void io_listener_pause(struct io_listener *l, bool paused);
 void io_listener_close(struct io_listener *l);
+uint16_t io_listener_port(const struct io_listener *l); /* TCP: the real one when 0 was asked for */
 
 struct io_socket_events {
     /* In the reactor; data is valid during the call only. */
@@ -103,15 +104,17 @@ bool io_socket_send_small(struct io_socket *s, const void *data, uint32_t len);
 void io_socket_abort(struct io_socket *s);
 /* Close after all queued sends; owner gets no more events. */
 void io_socket_close(struct io_socket *s);
-/* Take the descriptor out (migration): no more events here. */
+/* Take the descriptor out (migration): no more events here. Only from a socket that is at rest:
+ * paused, with no send under way. -1 while a receive is still ending after the pause: try again in
+ * a later turn. */
 int io_socket_release(struct io_socket *s);
 struct io_peer {
     bool is_unix;
-    uint32_t uid;      /* unix sockets: SO_PEERCRED */
-    char address[64];  /* text, empty for unix */
+    uint32_t uid;     /* unix sockets: SO_PEERCRED */
+    char address[64]; /* text, empty for unix */
     uint16_t port;
     uint8_t ip[16];
-    uint8_t ip_bytes;  /* 4, 16 or 0 */
+    uint8_t ip_bytes; /* 4, 16 or 0 */
 };
 void io_socket_peer(const struct io_socket *s, struct io_peer *out);
 

@@ -2,9 +2,9 @@
  * Settings (GUC): the table in core/settings.def, values of the server (config file, command line),
  * and deltas of a session. Names, units, ranges and messages as PostgreSQL's.
  *
- * A settings_view is what a session sees: server values, then database/role defaults, then its own SET
- * and SET LOCAL deltas. Server values are replaced whole on reload (core_post to each core), so a
- * reader on a core needs no lock.
+ * A settings_view is what a session sees: server values, then database/role defaults, then its own
+ * SET and SET LOCAL deltas. Server values are replaced whole on reload (core_post to each core), so
+ * a reader on a core needs no lock.
  */
 #ifndef CORE_SETTINGS_H
 #define CORE_SETTINGS_H

@@ -1,0 +1,464 @@
+/*
+ * Fibers: stackful, of one core for life, pooled with their stacks.
+ *
+ * A fiber's mapping, lowest address first: guard page | stack (grows down) | struct fiber. A switch
+ * always goes between a fiber and its core's reactor. Foreign code that needs a deep stack runs on
+ * the reactor's own stack: the fiber switches there with a request, and is switched back to.
+ *
+ * Invariant: a fiber that is suspended is in exactly one place that will make it ready: the ready
+ * queue, a wait queue or timer, a call, or an io request.
+ */
+#include "core/core_priv.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#if CORE_ASAN
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#endif
+#if CORE_TSAN
+void *__tsan_create_fiber(unsigned flags);
+void __tsan_destroy_fiber(void *fiber);
+void __tsan_switch_to_fiber(void *fiber, unsigned flags);
+void *__tsan_get_current_fiber(void);
+#endif
+
+enum {
+    STACK_BYTES_DEFAULT = 64 * 1024,
+    STACK_BYTES_SANITIZED = 256 * 1024,
+    FIBERS_MAPPED_MAX = 30000, /* two mappings each; the kernel's default limit is 65530 */
+    FREE_FIBERS_MAX = 1024,
+    STACK_LEFT_MIN_BYTES = 8 * 1024,
+    SIMULATED_RESTS_PER_SLICE = 64,
+};
+
+__thread struct runner runner;
+
+struct core *core_self(void)
+{
+    ASSERT(runner.core != NULL);
+    return runner.core;
+}
+
+uint32_t core_id(void)
+{
+    ASSERT(runner.core != NULL);
+    return runner.core->id;
+}
+
+uint32_t core_count(void)
+{
+    return process.core_count;
+}
+
+bool core_is_borrowed(void)
+{
+    return runner_is_borrowing();
+}
+
+struct fiber *fiber_self(void)
+{
+    return runner.fiber;
+}
+
+NO_SUSPEND_ANALYSIS void nosuspend_begin(void)
+{
+    runner.nosuspend++;
+}
+
+NO_SUSPEND_ANALYSIS void nosuspend_end(void)
+{
+    ASSERT(runner.nosuspend > 0);
+    runner.nosuspend--;
+}
+
+/* ---- switching ---- */
+
+static void enter_reactor(struct fiber *f, bool is_last)
+{
+    struct core *c = f->core;
+#if CORE_ASAN
+    __sanitizer_start_switch_fiber(is_last ? NULL : &f->asan_fake_stack, c->reactor_stack_low,
+                                   c->reactor_stack_bytes);
+#else
+    (void)is_last;
+#endif
+#if CORE_TSAN
+    __tsan_switch_to_fiber(c->reactor_tsan_fiber, 0);
+#endif
+    fiber_switch(&f->sp, c->reactor_sp);
+#if CORE_ASAN
+    __sanitizer_finish_switch_fiber(f->asan_fake_stack, NULL, NULL);
+#endif
+}
+
+static void enter_fiber(struct core *c, struct fiber *f)
+{
+#if CORE_ASAN
+    void *fake_stack = NULL;
+    __sanitizer_start_switch_fiber(&fake_stack, f->stack_low, f->stack_bytes);
+#endif
+#if CORE_TSAN
+    __tsan_switch_to_fiber(f->tsan_fiber, 0);
+#endif
+    fiber_switch(&c->reactor_sp, f->sp);
+#if CORE_ASAN
+    __sanitizer_finish_switch_fiber(fake_stack, NULL, NULL);
+#endif
+}
+
+/* The first function on every new stack, called by fiber_trampoline. */
+NORETURN void fiber_main(void);
+void fiber_main(void)
+{
+    struct fiber *f = runner.fiber;
+#if CORE_ASAN
+    __sanitizer_finish_switch_fiber(NULL, NULL, NULL);
+#endif
+    f->entry(f->arg);
+    ASSERT(runner.nosuspend == 0);
+    f->is_done = true;
+    enter_reactor(f, true);
+    __builtin_unreachable();
+}
+
+void fiber_suspend_wait(void)
+{
+    struct fiber *f = runner.fiber;
+    ASSERT(f != NULL);
+    ASSERT(runner.nosuspend == 0);
+    ASSERT(!runner.is_big_stack);
+    ASSERT(!runner_is_borrowing());
+    enter_reactor(f, false);
+}
+
+void fiber_make_ready(struct fiber *f)
+{
+    struct core *c = f->core;
+    ASSERT(c == runner.core);
+    ASSERT(!f->is_queued);
+    f->is_queued = true;
+    f->next = NULL;
+    if (c->ready.last != NULL)
+        c->ready.last->next = f;
+    else
+        c->ready.first = f;
+    c->ready.last = f;
+}
+
+static void run_one(struct core *c, struct fiber *f)
+{
+    runner.fiber = f;
+    uint64_t start = core_ticks();
+    c->slice_start = start;
+    c->slice_end = start + process.slice_ticks;
+    c->slice_rest_count = SIMULATED_RESTS_PER_SLICE;
+    if (c->stall_word != NULL)
+        atomic_store_explicit(c->stall_word, start, memory_order_relaxed);
+    for (;;) {
+        enter_fiber(c, f);
+        if (LIKELY(c->big_fn == NULL))
+            break;
+        void (*fn)(void *arg) = c->big_fn;
+        c->big_fn = NULL;
+        runner.is_big_stack = true;
+        fn(c->big_arg);
+        runner.is_big_stack = false;
+    }
+    runner.fiber = NULL;
+    if (c->stall_word != NULL) {
+        atomic_store_explicit(c->stall_word, 0, memory_order_relaxed);
+        uint64_t ticks = core_ticks() - start;
+        if (UNLIKELY(ticks > process.stall_ticks))
+            stall_report(c, ticks / process.ticks_per_us);
+    }
+}
+
+void core_on_big_stack(void (*fn)(void *arg), void *arg)
+{
+    struct fiber *f = runner.fiber;
+    if (f == NULL || runner.is_big_stack) {
+        fn(arg);
+        return;
+    }
+    struct core *c = runner.home;
+    ASSERT(f->core == c);
+    uint32_t nosuspend = runner.nosuspend;
+    c->big_arg = arg;
+    c->big_fn = fn;
+    enter_reactor(f, false);
+    ASSERT(runner.nosuspend == nosuspend);
+}
+
+/* ---- life ---- */
+
+static void fiber_unmap(struct core *c, struct fiber *f)
+{
+#if CORE_TSAN
+    __tsan_destroy_fiber(f->tsan_fiber);
+#endif
+    void *map = f->map;
+    size_t bytes = f->map_bytes;
+#if CORE_ASAN
+    ASAN_UNPOISON_MEMORY_REGION(map, bytes);
+#endif
+    munmap(map, bytes);
+    stats_sub(&c->stats->fiber_stacks, 1);
+}
+
+static struct fiber *fiber_map(struct core *c)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t bytes = page + c->stack_bytes;
+    char *map = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+    if (map == MAP_FAILED)
+        return NULL;
+    if (mprotect(map, page, PROT_NONE) != 0) {
+        munmap(map, bytes);
+        return NULL;
+    }
+    size_t fiber_bytes = (sizeof(struct fiber) + 63) & ~(size_t)63;
+    struct fiber *f = (struct fiber *)(void *)(map + bytes - fiber_bytes);
+    *f = (struct fiber){
+        .core = c,
+        .map = map,
+        .map_bytes = bytes,
+        .stack_low = map + page,
+        .stack_bytes = c->stack_bytes - fiber_bytes,
+    };
+#if CORE_TSAN
+    f->tsan_fiber = __tsan_create_fiber(0);
+#endif
+    stats_add(&c->stats->fiber_stacks, 1);
+    return f;
+}
+
+/* A stack that looks as if fiber_switch had been called from fiber_trampoline's first instruction.
+ */
+static void fiber_prepare_stack(struct fiber *f)
+{
+    uint64_t *top = (uint64_t *)(void *)(f->stack_low + f->stack_bytes);
+#if CORE_ASAN
+    ASAN_UNPOISON_MEMORY_REGION(f->stack_low, f->stack_bytes);
+#endif
+#if defined(__x86_64__)
+    top -= 2; /* the trampoline's call then leaves the stack as the ABI wants it */
+    top[0] = 0;
+    top[1] = 0;
+    top -= 1;
+    top[0] = (uint64_t)(uintptr_t)fiber_trampoline;
+    for (int i = 0; i < 6; i++)
+        *--top = 0;
+#else
+    top -= 20;
+    memset(top, 0, 160);
+    top[11] = (uint64_t)(uintptr_t)fiber_trampoline; /* x30 */
+#endif
+    f->sp = top;
+}
+
+static struct fiber *fiber_new(struct core *c, void (*entry)(void *arg), void *arg)
+{
+    struct fiber *f = c->free_fibers;
+    if (f != NULL) {
+        c->free_fibers = f->next;
+        c->free_fiber_count--;
+    } else {
+        f = fiber_map(c);
+        if (f == NULL)
+            return NULL;
+    }
+    f->next = NULL;
+    f->entry = entry;
+    f->arg = arg;
+    f->interrupt = NULL;
+    f->wait = NULL;
+    f->shield_depth = 0;
+    f->is_done = false;
+    fiber_prepare_stack(f);
+    c->fiber_count++;
+    stats_add(&c->stats->fibers, 1);
+    stats_add(&c->stats->fibers_started, 1);
+    return f;
+}
+
+static void fiber_recycle(struct core *c, struct fiber *f)
+{
+    free(f->diag);
+    f->diag = NULL;
+    free(f->cancel_message);
+    f->cancel_message = NULL;
+    f->cancel_reason = ERR_OK;
+    c->fiber_count--;
+    stats_sub(&c->stats->fibers, 1);
+    if (c->free_fiber_count >= FREE_FIBERS_MAX) {
+        fiber_unmap(c, f);
+        return;
+    }
+    f->next = c->free_fibers;
+    c->free_fibers = f;
+    c->free_fiber_count++;
+}
+
+err_t fiber_spawn_unlimited(void (*entry)(void *arg), void *arg, struct fiber **out)
+{
+    struct core *c = core_self();
+    struct fiber *f = fiber_new(c, entry, arg);
+    if (f == NULL) {
+        *out = NULL;
+        return err_raise(ERR_INSUFFICIENT_RESOURCES, "could not map a fiber stack");
+    }
+    *out = f;
+    fiber_make_ready(f);
+    return ERR_OK;
+}
+
+err_t fiber_spawn(void (*entry)(void *arg), void *arg)
+{
+    struct core *c = core_self();
+    if (c->fiber_count >= c->fiber_count_max)
+        return err_raise(ERR_INSUFFICIENT_RESOURCES, "too many active requests on core %u", c->id);
+    struct fiber *f;
+    return fiber_spawn_unlimited(entry, arg, &f);
+}
+
+void fibers_init(struct core *c, uint32_t stack_bytes, uint32_t count_max)
+{
+    if (stack_bytes == 0)
+        stack_bytes = CORE_ASAN || CORE_TSAN ? STACK_BYTES_SANITIZED : STACK_BYTES_DEFAULT;
+    uint32_t page = (uint32_t)sysconf(_SC_PAGESIZE);
+    c->stack_bytes = (stack_bytes + page - 1) / page * page;
+    c->fiber_count_max =
+        count_max != 0 ? count_max : MIN(16384, FIBERS_MAPPED_MAX / process.core_count);
+}
+
+void fibers_destroy(struct core *c)
+{
+    while (c->free_fibers != NULL) {
+        struct fiber *f = c->free_fibers;
+        c->free_fibers = f->next;
+        fiber_unmap(c, f);
+    }
+}
+
+bool fibers_run(struct core *c)
+{
+    struct fiber *last =
+        c->ready.last; /* those that become ready meanwhile wait for the next turn */
+    if (last == NULL)
+        return false;
+    for (;;) {
+        struct fiber *f = c->ready.first;
+        c->ready.first = f->next;
+        if (c->ready.first == NULL)
+            c->ready.last = NULL;
+        f->is_queued = false;
+        bool is_last = f == last;
+        run_one(c, f);
+        stats_add(&c->stats->switches, 1);
+        if (f->is_done)
+            fiber_recycle(c, f);
+        if (c->links.is_bell_wanted)
+            links_ring_bells(c);
+        if (is_last)
+            return true;
+    }
+}
+
+/* ---- yielding and cancelling ---- */
+
+void fiber_yield_wait(void)
+{
+    ASSERT(runner.fiber != NULL);
+    ASSERT(!runner_is_borrowing());
+    fiber_make_ready(runner.fiber);
+    fiber_suspend_wait();
+}
+
+err_t fiber_cancel_check(struct fiber *f)
+{
+    if (LIKELY(f->cancel_reason == ERR_OK) || f->shield_depth > 0)
+        return ERR_OK;
+    return err_raise(f->cancel_reason, "%s", f->cancel_message);
+}
+
+err_t fiber_rest_wait(void)
+{
+    struct fiber *f = runner.fiber;
+    ASSERT(f != NULL);
+    if (UNLIKELY(f->cancel_reason != ERR_OK) && f->shield_depth == 0)
+        return fiber_cancel_check(f);
+    if (runner_is_borrowing() || runner.is_big_stack)
+        return ERR_OK;
+    struct core *c = f->core;
+    if (backend_is_simulated) {
+        if (c->slice_rest_count-- > 0)
+            return ERR_OK;
+    } else if (LIKELY(core_ticks() < c->slice_end)) {
+        return ERR_OK;
+    }
+    fiber_yield_wait();
+    return fiber_cancel_check(f);
+}
+
+void fiber_cancel(struct fiber *f, err_t reason, const char *message)
+{
+    ASSERT(f->core == runner.core);
+    ASSERT(reason != ERR_OK);
+    char *copy = strdup(message);
+    ASSERT(copy != NULL);
+    free(f->cancel_message);
+    f->cancel_message = copy;
+    f->cancel_reason = reason;
+    f->cancel_serial++;
+    if (f->interrupt != NULL && f->shield_depth == 0)
+        f->interrupt(f);
+}
+
+void fiber_cancel_clear(void)
+{
+    struct fiber *f = runner.fiber;
+    ASSERT(f != NULL);
+    free(f->cancel_message);
+    f->cancel_message = NULL;
+    f->cancel_reason = ERR_OK;
+}
+
+void fiber_shield_begin(void)
+{
+    ASSERT(runner.fiber != NULL);
+    runner.fiber->shield_depth++;
+}
+
+void fiber_shield_end(void)
+{
+    ASSERT(runner.fiber != NULL);
+    ASSERT(runner.fiber->shield_depth > 0);
+    runner.fiber->shield_depth--;
+}
+
+/* ---- stack limits ---- */
+
+size_t fiber_stack_left(void)
+{
+    char *here = __builtin_frame_address(0);
+    char *low;
+    if (runner.fiber != NULL && !runner.is_big_stack)
+        low = runner.fiber->stack_low;
+    else if (runner.home != NULL)
+        low = runner.home->reactor_stack_low;
+    else
+        return MIB(1); /* a thread of its own: main, tools */
+    ASSERT(here >= low);
+    return (size_t)(here - low);
+}
+
+err_t fiber_check_stack(void)
+{
+    if (LIKELY(fiber_stack_left() >= STACK_LEFT_MIN_BYTES))
+        return ERR_OK;
+    return err_raise(ERR_STATEMENT_TOO_COMPLEX, "stack depth limit exceeded");
+}
