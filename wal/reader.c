@@ -42,7 +42,7 @@ struct log_reader {
     uint64_t file_no;
     uint64_t file_bytes;
     bool file_missing;
-    uint8_t *assembled;    /* a record across two pieces */
+    uint8_t *assembled; /* a record across two pieces */
     char *path;
 };
 
@@ -173,29 +173,44 @@ SUSPENDS static err_t reader_record_wait(struct log_reader *r, uint64_t pos,
     return ERR_OK;
 }
 
+/* The next position from pos on, at most limit, where a record could start. */
+SUSPENDS static err_t next_candidate_wait(struct log_reader *r, uint64_t *pos, uint64_t limit)
+{
+    while (*pos < limit) {
+        const uint8_t *p;
+        TRY(reader_get_wait(r, *pos, RECORD_ALIGN, &p));
+        uint64_t n = MIN(limit - *pos, READ_BYTES - *pos % READ_BYTES);
+        for (uint64_t i = 0; i < n; i += RECORD_ALIGN) {
+            if (UNLIKELY(p[i + offsetof(struct record_header, magic)] == RECORD_MAGIC)) {
+                *pos += i;
+                return ERR_OK;
+            }
+        }
+        *pos += n;
+        TRY(fiber_rest_wait());
+    }
+    return ERR_OK;
+}
+
 /* Search [pos, limit) for a record that proves the bytes at `end` were durable once. */
 SUSPENDS static err_t search_wait(struct log_reader *r, lsn_t end, uint64_t pos, uint64_t limit)
 {
-    while (pos < limit) {
+    for (;;) {
         struct record_header h;
         const uint8_t *payload;
+        TRY(next_candidate_wait(r, &pos, limit));
+        if (pos >= limit)
+            return ERR_OK;
         TRY(reader_record_wait(r, pos, &h, &payload));
-        if (payload == NULL) {
-            pos += RECORD_ALIGN;
-            if (pos % SEARCH_BYTES == 0)
-                TRY(fiber_rest_wait());
-            continue;
-        }
-        if (pos - h.undurable > end) {
+        if (payload != NULL && pos - h.undurable > end) {
             wal_segment_path(r->w, segment_of(end), r->path);
             err_t err = err_raise(ERR_DATA_CORRUPTED, "log file \"%s\" is damaged at offset %llu",
                                   r->path, (unsigned long long)(end % WAL_SEGMENT_BYTES));
             err_detail("Valid log records follow at %llX.", (unsigned long long)pos);
             return err;
         }
-        pos += record_span(h.len);
+        pos += payload != NULL ? record_span(h.len) : RECORD_ALIGN;
     }
-    return ERR_OK;
 }
 
 SUSPENDS static err_t check_behind_end_wait(struct log_reader *r, lsn_t end,
