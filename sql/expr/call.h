@@ -47,6 +47,14 @@ struct func { /* pg_proc row */
     bool suspends; /* calls services that may wait: fn is called from expression wrapper only */
     const struct aggregate *aggregate;       /* kind a */
     const struct set_function *set_function; /* returns_set */
+    float cost;                              /* procost, prorows */
+    float rows;
+    /* With OUT and VARIADIC arguments; NULL when all are plain IN arguments. */
+    const oid *all_args;
+    uint16_t all_arg_count;
+    const char *arg_modes;        /* one of i o b v t per entry of all_args; NULL = all IN */
+    const char *const *arg_names; /* per all_args entry (else per args); NULL = none */
+    const char *defaults;         /* SQL text of the last default_count arguments, ", " between */
 };
 
 /* Aggregates. The state is state_bytes of zeroed memory, then whatever it allocates from mem. */
@@ -138,6 +146,24 @@ const struct operator_info *operator_at(uint32_t index);
 /* btree strategy of an operator in the default opclass of its types: 1 <, 2 <=, 3 =, 4 >=, 5 >; 0 =
  * none. */
 int operator_strategy(oid op);
+/* The operator of a btree (am 403) or hash (am 405) strategy in the default operator family that
+ * holds exactly these types; 0 = none. Hash equality is strategy 1. */
+oid operator_for_strategy(oid am, oid left, oid right, int strategy);
+
+struct opclass_info { /* pg_opclass row */
+    oid oid;
+    oid am;
+    const char *name;
+    oid family;
+    oid type;
+    bool is_default;
+    oid key_type;
+};
+const struct opclass_info *opclass_find(oid opclass);
+/* Default class of a type; enums, arrays, varchar and records are looked up by the type that they
+ * stand for (anyenum, anyarray, text, record). NULL = none. */
+const struct opclass_info *opclass_default(oid am, oid type);
+const struct opclass_info *opclass_at(uint32_t index); /* NULL past the end */
 
 struct cast_info {
     oid oid;
