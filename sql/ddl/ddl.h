@@ -1,0 +1,31 @@
+/*
+ * Running DDL and the other catalog commands. One call runs one analysed statement inside the
+ * session's transaction; everything it does is undone with the statement or the transaction.
+ */
+#ifndef SQL_DDL_DDL_H
+#define SQL_DDL_DDL_H
+
+#include "sql/analyze/ddl.h"
+
+struct ddl_context {
+    struct catalog_session *catalog;
+    const struct session_env *env;
+    struct arena *mem;   /* of the statement */
+    const char *text;    /* the whole query text, for positions */
+    bool in_block;       /* inside BEGIN ... COMMIT: VACUUM, CREATE DATABASE ... refuse */
+    void *session;       /* for services */
+    const datum *params; /* of CREATE TABLE AS; may be NULL */
+    const bool *param_nulls;
+    uint32_t param_count;
+};
+
+/* *tag is the command tag to send (it may be finer than the statement's own: "SELECT 5"). */
+SUSPENDS err_t ddl_execute_wait(struct ddl_context *ctx, const struct ddl *d, const char **tag);
+
+/* The end of a session that made temporary tables: drops its temporary schema's contents in a
+ * transaction of its own. Fine when it has none. */
+SUSPENDS err_t ddl_drop_temporary_wait(struct catalog_session *cs, const struct session_env *env);
+/* Before COMMIT of a transaction: ON COMMIT DELETE ROWS / DROP of its temporary tables. */
+SUSPENDS err_t ddl_before_commit_wait(struct ddl_context *ctx);
+
+#endif
