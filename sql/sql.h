@@ -51,8 +51,6 @@ struct row_sink {
 struct session_options {
     const char *database;
     const char *user;
-    uint32_t pid;
-    const char *application_name;
     const char *client_address; /* "" for unix sockets */
     int32_t client_port;
     /* name, value pairs of the startup packet beyond user/database, NULL-terminated */
@@ -68,6 +66,18 @@ void session_set_sink(struct session *s, struct row_sink *sink);
 /* Every setting that is reported (after login). */
 SUSPENDS err_t session_report_all_wait(struct session *s);
 size_t session_memory(const struct session *s);
+uint32_t session_pid(const struct session *s);        /* stable session number */
+uint32_t session_cancel_key(const struct session *s); /* random, for BackendKeyData */
+/* Cancel by key, whatever core the session is on. Nothing happens when they don't match. */
+SUSPENDS void sql_cancel_wait(uint32_t pid, uint32_t key);
+/* Before bytes of an unfinished transaction go out: waits until what was observed is durable. */
+SUSPENDS err_t session_before_send_wait(struct session *s);
+/* pg_terminate_backend was called on it: the connection ends. */
+bool session_is_terminated(const struct session *s);
+/* Set by net: called on the session's core when an idle session is to end. */
+void session_on_terminate(struct session *s, void (*fn)(void *owner), void *owner);
+/* Milliseconds that it may now stay idle, 0 = no limit; *code: which error ends it. */
+int64_t session_idle_limit_ms(const struct session *s, err_t *code);
 
 /* Simple query: all statements of the text; errors are returned after the results of those before
  * (the sink has them). The implicit transaction is settled when it returns. */
@@ -100,6 +110,8 @@ SUSPENDS err_t session_close_portal_wait(struct session *s, const char *name);
 SUSPENDS err_t session_sync_wait(struct session *s);
 /* An error was sent to the client in an extended exchange: the transaction is marked failed. */
 SUSPENDS void session_failed_wait(struct session *s);
+/* Formatting state for the types' output functions. */
+const struct session_env *session_environment(const struct session *s);
 char session_status(const struct session *s); /* I T E for ReadyForQuery */
 
 /* Cancel what this session runs now (CancelRequest on the session's core). */

@@ -1,0 +1,400 @@
+/*
+ * Connections: bytes in, messages, the fiber that serves them, the end.
+ *
+ * Reading is done by the reactor: bytes are gathered until a whole message is there, and only then a fiber
+ * is started. It serves all messages that have arrived, flushes, gives its buffers back and ends. So a
+ * client that is idle, slow or in the middle of a message holds no fiber; a client that does not read
+ * holds a fiber but no thread, and its input is paused once INPUT_PAUSE_BYTES are waiting.
+ *
+ * A connection is freed when its stream has ended (closed) and no fiber runs for it.
+ */
+#include "net/conn_priv.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "core/settings.h"
+
+struct conn_list {
+    struct conn *first;
+    uint32_t count;
+};
+
+static struct conn_list lists[CORE_COUNT_MAX]; /* each used on its core only */
+
+static void conn_run(void *arg);
+
+uint32_t conn_count_local(void)
+{
+    return lists[core_id()].count;
+}
+
+static void conn_link(struct conn *c)
+{
+    struct conn_list *l = &lists[core_id()];
+    c->next = l->first;
+    if (l->first)
+        l->first->prev = c;
+    l->first = c;
+    l->count++;
+}
+
+static void conn_unlink(struct conn *c)
+{
+    struct conn_list *l = &lists[core_id()];
+    if (c->prev)
+        c->prev->next = c->next;
+    else
+        l->first = c->next;
+    if (c->next)
+        c->next->prev = c->prev;
+    l->count--;
+}
+
+/* ---- input ---- */
+
+/* Length of the first message's head and body, or 0 when it is not known yet. */
+static size_t conn_message_bytes(const struct conn *c)
+{
+    size_t have = c->in.end - c->in.begin;
+    const uint8_t *p = c->in.data + c->in.begin;
+    if (c->phase == CONN_STARTUP)
+        return have >= 4 ? load_be32(p) : 0;
+    return have >= 5 ? (size_t)load_be32(p + 1) + 1 : 0;
+}
+
+/* Lengths that no message may have: answered by an error, so they count as a message that is there. */
+static bool conn_message_is_bad(const struct conn *c, size_t bytes)
+{
+    if (c->phase == CONN_STARTUP)
+        return bytes < 8 || bytes > STARTUP_BYTES_MAX;
+    return bytes < 5 || bytes > MESSAGE_BYTES_MAX;
+}
+
+bool conn_has_message(const struct conn *c)
+{
+    if (c->in.end - c->in.begin < (c->phase == CONN_STARTUP ? 4u : 5u))
+        return false;
+    size_t bytes = conn_message_bytes(c);
+    return conn_message_is_bad(c, bytes) || c->in.end - c->in.begin >= bytes;
+}
+
+void conn_consume(struct conn *c, size_t len)
+{
+    ASSERT(len <= c->in.end - c->in.begin);
+    c->in.begin += len;
+    if (c->in.begin == c->in.end) {
+        c->in.begin = 0;
+        c->in.end = 0;
+    }
+}
+
+static void conn_start_fiber(struct conn *c)
+{
+    if (c->fiber_runs || !c->socket)
+        return;
+    c->fiber_runs = true;
+    if (fiber_spawn(conn_run, c) == ERR_OK)
+        return;
+    c->fiber_runs = false;
+    io_socket_abort(c->socket);
+}
+
+void conn_input(void *owner, const uint8_t *bytes, size_t len)
+{
+    struct conn *c = owner;
+    bytes_append(&c->in, bytes, len);
+}
+
+static void conn_received(void *owner, const uint8_t *data, uint32_t len)
+{
+    struct conn *c = owner;
+    if (c->tls) {
+        if (!tls_receive(c->tls, data, len, conn_input, c)) {
+            io_socket_abort(c->socket);
+            return;
+        }
+        if (!tls_is_ready(c->tls)) {
+            uint8_t out[4096];
+            size_t n;
+            while ((n = tls_output(c->tls, out, sizeof(out))) > 0) {
+                if (!io_socket_send_small(c->socket, out, (uint32_t)n)) {
+                    io_socket_abort(c->socket);
+                    return;
+                }
+            }
+        }
+    } else {
+        conn_input(c, data, len);
+    }
+    /* While a fiber works, more than a message ahead is not read. A message that is still coming in may grow to
+     * its own length. */
+    if (c->fiber_runs && c->in.end - c->in.begin > INPUT_PAUSE_BYTES && conn_has_message(c) &&
+        !c->paused) {
+        c->paused = true;
+        io_socket_pause(c->socket, true);
+    }
+    if (!conn_has_message(c) && !(c->tls && tls_is_ready(c->tls) && c->out.end > 0))
+        return;
+    if (c->fiber_runs)
+        wait_queue_wake_all(&c->input_arrived);
+    else
+        conn_start_fiber(c);
+}
+
+static void conn_free(struct conn *c)
+{
+    if (c->timer_runs)
+        timer_stop(&c->timer);
+    conn_unlink(c);
+    bytes_free(&c->in);
+    bytes_free(&c->out);
+    tls_free(c->tls);
+    io_socket_close(c->socket);
+    net_conn_gone();
+    core_free(c);
+}
+
+static void conn_closed(void *owner, int os_error)
+{
+    struct conn *c = owner;
+    (void)os_error;
+    c->closed = true;
+    if (c->fiber_runs) {
+        /* What it runs is of no use to anybody any more. */
+        if (c->session && c->phase == CONN_READY && !c->ending)
+            session_cancel(c->session, true);
+        wait_queue_wake_all(&c->input_arrived);
+        return;
+    }
+    if (c->session)
+        conn_start_fiber(c); /* closes the session */
+    else
+        conn_free(c);
+}
+
+static const struct io_socket_events conn_events = {
+    .received = conn_received,
+    .closed = conn_closed,
+};
+
+/* ---- timers and ends from outside ---- */
+
+static void conn_end(struct conn *c, err_t reason, const char *message)
+{
+    if (c->end_message || c->closed)
+        return;
+    c->end_reason = reason;
+    c->end_message = message;
+    if (c->fiber_runs) {
+        if (c->session)
+            session_cancel(c->session, true);
+        wait_queue_wake_all(&c->input_arrived);
+    } else {
+        conn_start_fiber(c);
+    }
+}
+
+static void conn_timed_out(void *arg)
+{
+    struct conn *c = arg;
+    c->timer_runs = false;
+    if (c->phase == CONN_STARTUP) {
+        io_socket_abort(c->socket);
+        return;
+    }
+    err_t code;
+    if (session_idle_limit_ms(c->session, &code) > 0)
+        conn_end(c, code,
+                 code == ERR_IDLE_SESSION_TIMEOUT
+                     ? "terminating connection due to idle-session timeout"
+                     : "terminating connection due to idle-in-transaction timeout");
+}
+
+static void conn_set_timer(struct conn *c, int64_t ms)
+{
+    if (c->timer_runs)
+        timer_stop(&c->timer);
+    c->timer_runs = ms > 0;
+    if (ms > 0)
+        timer_start(&c->timer, core_now_us() + (uint64_t)ms * 1000, conn_timed_out, c);
+}
+
+static void conn_terminated(void *owner)
+{
+    conn_end(owner, ERR_ADMIN_SHUTDOWN, "terminating connection due to administrator command");
+}
+
+void conn_end_all(err_t reason, const char *message)
+{
+    struct conn *next;
+    for (struct conn *c = lists[core_id()].first; c; c = next) {
+        next = c->next;
+        if (c->phase == CONN_STARTUP && !c->fiber_runs)
+            io_socket_abort(c->socket);
+        else
+            conn_end(c, reason, message);
+    }
+}
+
+/* ---- reading and writing in the fiber ---- */
+
+SUSPENDS err_t conn_read_message_wait(struct conn *c, uint8_t *type, const uint8_t **body,
+                                      size_t *len)
+{
+    while (!conn_has_message(c)) {
+        if (c->closed)
+            return err_raise(ERR_CONNECTION_FAILURE, "unexpected EOF on client connection");
+        if (c->end_message)
+            return err_raise(c->end_reason, "%s", c->end_message);
+        if (c->paused) {
+            c->paused = false;
+            io_socket_pause(c->socket, false);
+        }
+        TRY(conn_flush_wait(c));
+        if (!conn_has_message(c) && !c->closed)
+            TRY(wait_queue_wait(&c->input_arrived, UINT64_MAX));
+    }
+    size_t bytes = conn_message_bytes(c);
+    if (conn_message_is_bad(c, bytes)) {
+        c->ending = true;
+        return err_raise(ERR_PROTOCOL_VIOLATION, "invalid message length");
+    }
+    const uint8_t *p = c->in.data + c->in.begin;
+    *type = p[0];
+    *body = p + 5;
+    *len = bytes - 5;
+    conn_consume(c, bytes);
+    /* begin/end may have been reset, the bytes stay until more input is appended, which happens in waits
+     * only; the body is used before the next one. */
+    return ERR_OK;
+}
+
+static SUSPENDS err_t conn_send_tls_wait(struct conn *c)
+{
+    if (!tls_send(c->tls, c->out.data, c->out.end))
+        return err_raise(ERR_CONNECTION_FAILURE, "could not send data to client: TLS error");
+    uint8_t *buffer = core_malloc(OUTPUT_FLUSH_BYTES);
+    err_t e = ERR_OK;
+    size_t n;
+    while (e == ERR_OK && (n = tls_output(c->tls, buffer, OUTPUT_FLUSH_BYTES)) > 0)
+        e = io_socket_send_wait(c->socket, buffer, n);
+    core_free(buffer);
+    return e;
+}
+
+SUSPENDS err_t conn_flush_wait(struct conn *c)
+{
+    if (c->out.end == 0)
+        return ERR_OK;
+    if (c->send_failed || c->closed) {
+        c->out.end = 0;
+        return err_raise(ERR_CONNECTION_FAILURE, "connection to client lost");
+    }
+    err_t e = c->tls ? conn_send_tls_wait(c) : io_socket_send_wait(c->socket, c->out.data, c->out.end);
+    c->out.end = 0;
+    c->send_failed = e != ERR_OK;
+    return e;
+}
+
+/* ---- the fiber ---- */
+
+static void conn_tell_end(struct conn *c)
+{
+    struct diag *d = arena_alloc(c->scratch, sizeof(*d));
+    diag_copy(d, err_diag());
+    out_error(c, "FATAL", d, false);
+}
+
+static SUSPENDS void conn_finish_wait(struct conn *c)
+{
+    if (c->session) {
+        session_close_wait(c->session);
+        c->session = NULL;
+    }
+    fiber_cancel_clear();
+    if (!c->closed)
+        ERR_IGNORE(conn_flush_wait(c));
+    conn_free(c);
+}
+
+static SUSPENDS void conn_serve_all_wait(struct conn *c)
+{
+    if (c->timer_runs && c->phase == CONN_READY)
+        conn_set_timer(c, 0);
+    while (!c->ending && !c->closed && !c->end_message && conn_has_message(c)) {
+        if (c->phase == CONN_STARTUP)
+            conn_startup_wait(c);
+        else
+            conn_serve_wait(c);
+        if (c->session && session_is_terminated(c->session) && !c->end_message) {
+            c->end_reason = ERR_ADMIN_SHUTDOWN;
+            c->end_message = "terminating connection due to administrator command";
+        }
+        arena_reset(c->scratch);
+    }
+    if (c->end_message && !c->closed && !c->ending) {
+        ERR_IGNORE(err_raise(c->end_reason, "%s", c->end_message));
+        conn_tell_end(c);
+        c->ending = true;
+    }
+}
+
+static SUSPENDS void conn_run_wait(struct conn *c)
+{
+    c->scratch = arena_new();
+    for (;;) {
+        conn_serve_all_wait(c);
+        if (c->ending || c->closed)
+            break;
+        if (conn_flush_wait(c) != ERR_OK)
+            break;
+        if (c->paused) {
+            c->paused = false;
+            io_socket_pause(c->socket, false);
+        }
+        if (!conn_has_message(c) && !c->closed && !c->end_message) {
+            err_t code;
+            if (c->session)
+                conn_set_timer(c, session_idle_limit_ms(c->session, &code));
+            bytes_free(&c->out);
+            if (c->in.begin == c->in.end)
+                bytes_free(&c->in);
+            arena_free(c->scratch);
+            c->scratch = NULL;
+            c->fiber_runs = false;
+            return;
+        }
+    }
+    struct arena *scratch = c->scratch;
+    conn_finish_wait(c);
+    arena_free(scratch);
+}
+
+static SUSPENDS void conn_run(void *arg)
+{
+    conn_run_wait(arg);
+}
+
+void conn_adopt(int os_fd)
+{
+    struct conn *c = core_zalloc(sizeof(*c));
+    sink_init(c);
+    conn_link(c);
+    if (io_socket_adopt(os_fd, &conn_events, c, &c->socket) != ERR_OK) {
+        close(os_fd);
+        conn_unlink(c);
+        net_conn_gone();
+        core_free(c);
+        return;
+    }
+    io_socket_peer(c->socket, &c->peer);
+    conn_set_timer(c, setting_int(NULL, SET_authentication_timeout) * 1000);
+}
+
+void conn_logged_in(struct conn *c)
+{
+    conn_set_timer(c, 0);
+    c->phase = CONN_READY;
+    session_on_terminate(c->session, conn_terminated, c);
+}

@@ -1,0 +1,252 @@
+/*
+ * Listening, dealing connections out to the cores, and what all connections share: hba rules, the TLS
+ * context, limits.
+ *
+ * The listening core accepts and hands each descriptor to the core with the fewest connections; it alone
+ * keeps the counts. Shared state is replaced whole on reload: the new rules are posted to each core.
+ */
+#include "net/conn_priv.h"
+
+#include <unistd.h>
+
+enum { CONNECTIONS_BEYOND_MAX = 64, LISTEN_BACKLOG = 4096, DRAIN_POLL_US = 20000 };
+
+/* Access: all on the listening core but where said. */
+struct server {
+    uint32_t home;                   /* i: listening core */
+    uint32_t connections_max;        /* i */
+    uint32_t reserved;               /* i */
+    const char *hba_file;            /* i */
+    const char *cert_file;           /* i */
+    const char *key_file;            /* i */
+    uint32_t counts[CORE_COUNT_MAX];
+    uint32_t total;
+    struct io_listener **listeners;
+    uint32_t listener_count;
+    bool stopping;
+};
+
+struct core_net { /* per core */
+    const struct hba *hba;
+    struct tls_context *tls;
+    uint32_t total; /* connections of the server, as last told */
+    bool stopping;
+};
+
+static struct server server;
+static struct core_net nets[CORE_COUNT_MAX];
+
+const struct hba *net_hba(void)
+{
+    return nets[core_id()].hba;
+}
+
+struct tls_context *net_tls(void)
+{
+    return nets[core_id()].tls;
+}
+
+bool net_is_stopping(void)
+{
+    return nets[core_id()].stopping;
+}
+
+uint32_t net_connection_count(void)
+{
+    return server.total;
+}
+
+/* ---- counts ---- */
+
+static void net_gone_post(void *arg)
+{
+    uint32_t core = (uint32_t)(uintptr_t)arg;
+    ASSERT(server.counts[core] > 0);
+    server.counts[core]--;
+    server.total--;
+}
+
+void net_conn_gone(void)
+{
+    core_post(server.home, net_gone_post, (void *)(uintptr_t)core_id());
+}
+
+/* The last connections_max - reserved are for superusers. Told with each connection, so a burst is judged by
+ * the number at its acceptance. */
+bool net_is_full(bool is_superuser)
+{
+    uint32_t total = nets[core_id()].total;
+    uint32_t limit = server.connections_max - (is_superuser ? 0 : server.reserved);
+    return total > limit;
+}
+
+/* A descriptor and the number of connections at its acceptance, in one word. */
+static void net_adopt_post(void *arg)
+{
+    uint64_t word = (uint64_t)(uintptr_t)arg;
+    nets[core_id()].total = (uint32_t)(word >> 32);
+    conn_adopt((int)(uint32_t)word);
+}
+
+static void net_accepted(void *owner, int os_fd)
+{
+    (void)owner;
+    if (server.stopping || server.total >= server.connections_max + CONNECTIONS_BEYOND_MAX) {
+        close(os_fd); /* far beyond the limit: not even an answer */
+        return;
+    }
+    uint32_t best = 0;
+    for (uint32_t i = 1; i < core_count(); i++) {
+        if (server.counts[i] < server.counts[best])
+            best = i;
+    }
+    server.counts[best]++;
+    server.total++;
+    uint64_t word = (uint64_t)server.total << 32 | (uint32_t)os_fd;
+    core_post(best, net_adopt_post, (void *)(uintptr_t)word);
+}
+
+/* ---- rules and certificates, on every core ---- */
+
+struct net_config {
+    struct hba *hba;
+    struct tls_context *tls;
+};
+
+static err_t net_config_call(void *arg)
+{
+    struct net_config *config = arg;
+    nets[core_id()].hba = config->hba;
+    nets[core_id()].tls = config->tls;
+    return ERR_OK;
+}
+
+static SUSPENDS err_t net_load_wait(struct net_config *out)
+{
+    struct arena *mem = arena_new();
+    char *text;
+    size_t len;
+    *out = (struct net_config){0};
+    err_t e = io_read_file_wait(server.hba_file, MIB(4), mem, &text, &len);
+    if (e == ERR_OK)
+        e = hba_parse(server.hba_file, text, &out->hba);
+    if (e == ERR_OK && server.cert_file)
+        e = tls_context_new(server.cert_file, server.key_file, &out->tls);
+    if (e != ERR_OK)
+        hba_free(out->hba);
+    arena_free(mem);
+    return e;
+}
+
+static SUSPENDS err_t net_spread_wait(struct net_config *config)
+{
+    for (uint32_t i = 0; i < core_count(); i++)
+        TRY(core_call_wait(i, net_config_call, config));
+    return ERR_OK;
+}
+
+SUSPENDS err_t net_reload_wait(void)
+{
+    struct net_config fresh;
+    TRY(net_load_wait(&fresh));
+    struct net_config old = {
+        .hba = (struct hba *)(uintptr_t)nets[core_id()].hba,
+        .tls = nets[core_id()].tls,
+    };
+    TRY(net_spread_wait(&fresh));
+    /* No core holds the old ones now: rules are looked at without waiting in between. */
+    hba_free(old.hba);
+    tls_context_free(old.tls);
+    return ERR_OK;
+}
+
+/* ---- listening ---- */
+
+static err_t net_listen(struct io_listener *l)
+{
+    struct io_listener **bigger =
+        core_realloc(server.listeners, sizeof(*bigger) * (server.listener_count + 1));
+    server.listeners = bigger;
+    bigger[server.listener_count++] = l;
+    return ERR_OK;
+}
+
+static err_t net_listen_tcp(const char *host, uint16_t port)
+{
+    struct io_listener *l;
+    TRY(io_listen_tcp(host, port, LISTEN_BACKLOG, net_accepted, NULL, &l));
+    return net_listen(l);
+}
+
+static err_t net_listen_all(const struct net_options *o, struct arena *mem)
+{
+    char *list = arena_strdup(mem, o->listen_addresses);
+    char *save = NULL;
+    for (char *host = strtok_r(list, ", ", &save); host; host = strtok_r(NULL, ", ", &save)) {
+        if (strcmp(host, "localhost") == 0) {
+            TRY(net_listen_tcp("127.0.0.1", o->port));
+            if (net_listen_tcp("::1", o->port) != ERR_OK)
+                log_write(LOG_LOG, "not listening on ::1: %s", err_diag()->message);
+        } else {
+            TRY(net_listen_tcp(strcmp(host, "*") == 0 ? "0.0.0.0" : host, o->port));
+        }
+        log_write(LOG_LOG, "listening on address \"%s\", port %u", host, o->port);
+    }
+    if (o->unix_socket_directory[0] == '\0')
+        return ERR_OK;
+    const char *path =
+        arena_printf(mem, "%s/.s.PGSQL.%u", o->unix_socket_directory, (unsigned)o->port);
+    struct io_listener *l;
+    TRY(io_listen_unix(path, 0777, LISTEN_BACKLOG, net_accepted, NULL, &l));
+    log_write(LOG_LOG, "listening on Unix socket \"%s\"", path);
+    return net_listen(l);
+}
+
+SUSPENDS err_t net_start_wait(const struct net_options *o)
+{
+    server.home = core_id();
+    server.connections_max = o->connections_max;
+    server.reserved = MIN(o->reserved_connections, o->connections_max);
+    server.hba_file = o->hba_file;
+    server.cert_file = o->tls_cert_file;
+    server.key_file = o->tls_key_file;
+    scram_start();
+    struct net_config config;
+    TRY(net_load_wait(&config));
+    TRY(net_spread_wait(&config));
+    struct arena *mem = arena_new();
+    err_t e = net_listen_all(o, mem);
+    arena_free(mem);
+    return e;
+}
+
+void net_stop_listening(void)
+{
+    server.stopping = true;
+    for (uint32_t i = 0; i < server.listener_count; i++)
+        io_listener_close(server.listeners[i]);
+    server.listener_count = 0;
+}
+
+/* ---- the end ---- */
+
+static err_t net_end_call(void *arg)
+{
+    const bool *end_sessions = arg;
+    nets[core_id()].stopping = true;
+    if (*end_sessions)
+        conn_end_all(ERR_ADMIN_SHUTDOWN, "terminating connection due to administrator command");
+    return ERR_OK;
+}
+
+SUSPENDS void net_drain_wait(bool smart)
+{
+    bool end_sessions = !smart;
+    do {
+        for (uint32_t i = 0; i < core_count(); i++)
+            ERR_IGNORE(core_call_wait(i, net_end_call, &end_sessions));
+        if (server.total == 0)
+            break;
+        ERR_IGNORE(fiber_sleep_wait(DRAIN_POLL_US));
+    } while (server.total > 0);
+}

@@ -1,0 +1,246 @@
+/*
+ * Portals: a bound statement being run, of the extended protocol or as an SQL cursor. All of a
+ * transaction's portals end with it. SCROLL cursors keep the rows fetched so far to go back over.
+ */
+#include "sql/session/session_priv.h"
+
+static struct portal **portal_bucket(struct session *s, const char *name)
+{
+    uint32_t h = 5381;
+    for (const char *p = name; *p; p++)
+        h = h * 33 + (uint8_t)*p;
+    return &s->portals[h % NAME_BUCKETS];
+}
+
+struct portal *portal_find(struct session *s, const char *name)
+{
+    struct portal *p = *portal_bucket(s, name);
+    while (p && strcmp(p->name, name) != 0)
+        p = p->next;
+    return p;
+}
+
+struct portal *portal_new(struct session *s, const char *name)
+{
+    struct arena *mem = arena_new();
+    struct portal *p = ARENA_NEW(mem, struct portal);
+    p->mem = mem;
+    p->name = arena_strdup(mem, name);
+    p->created_at = core_wall_us();
+    p->mark = s->txn ? txn_mark(s->txn) : 0;
+    struct portal **head = portal_bucket(s, name);
+    p->next = *head;
+    *head = p;
+    s->portal_count++;
+    return p;
+}
+
+SUSPENDS void portal_drop_wait(struct session *s, struct portal *p)
+{
+    struct portal **at = portal_bucket(s, p->name);
+    while (*at != p)
+        at = &(*at)->next;
+    *at = p->next;
+    s->portal_count--;
+    if (p->exec)
+        exec_end_wait(p->exec);
+    cached_release(p->cached);
+    arena_free(p->mem);
+}
+
+/* keep_held: cursors WITH HOLD whose rows are all kept. */
+SUSPENDS void portal_drop_all_wait(struct session *s, bool keep_held)
+{
+    if (s->portal_count == 0)
+        return;
+    for (uint32_t i = 0; i < NAME_BUCKETS; i++) {
+        struct portal **at = &s->portals[i];
+        while (*at) {
+            if (keep_held && (*at)->hold && (*at)->is_done && !(*at)->exec)
+                at = &(*at)->next;
+            else
+                portal_drop_wait(s, *at);
+        }
+    }
+}
+
+SUSPENDS void portal_drop_since_wait(struct session *s, uint32_t mark)
+{
+    for (uint32_t i = 0; i < NAME_BUCKETS; i++) {
+        struct portal **at = &s->portals[i];
+        while (*at) {
+            if ((*at)->mark >= mark)
+                portal_drop_wait(s, *at);
+            else
+                at = &(*at)->next;
+        }
+    }
+}
+
+/* ---- SQL cursors ---- */
+
+static err_t cursor_keep(struct portal *p, const struct slot *row)
+{
+    if (p->kept_count == p->kept_room) {
+        uint64_t room = p->kept_room ? p->kept_room * 2 : 64;
+        void *bigger;
+        TRY(arena_alloc_try(p->mem, room * sizeof(*p->kept), &bigger));
+        if (p->kept_count)
+            memcpy(bigger, p->kept, p->kept_count * sizeof(*p->kept));
+        p->kept = bigger;
+        p->kept_room = room;
+    }
+    struct slot *k = &p->kept[p->kept_count];
+    k->count = p->column_count;
+    k->values = ARENA_ARRAY(p->mem, datum, p->column_count + 1);
+    k->nulls = ARENA_ARRAY(p->mem, bool, p->column_count + 1);
+    for (uint32_t i = 0; i < p->column_count; i++) {
+        k->nulls[i] = row->nulls[i];
+        const struct type_info *t = type_find(p->columns[i].type);
+        if (!row->nulls[i])
+            k->values[i] = datum_copy(p->mem, row->values[i], t && t->by_value);
+    }
+    p->kept_count++;
+    return ERR_OK;
+}
+
+/* Row number n (from 1); *row = NULL behind the end. */
+static SUSPENDS err_t cursor_row_wait(struct session *s, struct portal *p, int64_t n,
+                                      const struct slot **row)
+{
+    *row = NULL;
+    if (p->scroll || p->hold) {
+        while (!p->is_done && p->kept_count < (uint64_t)n) {
+            const struct slot *next;
+            TRY(exec_next_wait(p->exec, &next));
+            if (next)
+                TRY(cursor_keep(p, next));
+            else
+                p->is_done = true;
+        }
+        if ((uint64_t)n <= p->kept_count)
+            *row = &p->kept[n - 1];
+        return ERR_OK;
+    }
+    if (p->is_done)
+        return ERR_OK;
+    (void)s;
+    TRY(exec_next_wait(p->exec, row));
+    if (!*row)
+        p->is_done = true;
+    return ERR_OK;
+}
+
+static SUSPENDS err_t cursor_send_wait(struct session *s, struct portal *p, const struct slot *row,
+                                       bool send, uint64_t *count)
+{
+    ++*count;
+    if (!send)
+        return ERR_OK;
+    return s->sink->row(s->sink, p->columns, p->column_count, p->formats, row->values, row->nulls);
+}
+
+static SUSPENDS err_t cursor_forward_wait(struct session *s, struct portal *p, int64_t n, bool send,
+                                          uint64_t *count)
+{
+    for (int64_t i = 0; i < n; i++) {
+        const struct slot *row;
+        TRY(cursor_row_wait(s, p, p->position + 1, &row));
+        if (!row) {
+            p->position = (p->scroll || p->hold) ? (int64_t)p->kept_count + 1 : p->position;
+            break;
+        }
+        p->position++;
+        TRY(cursor_send_wait(s, p, row, send, count));
+        TRY(fiber_rest_wait());
+    }
+    return ERR_OK;
+}
+
+static err_t cursor_require_scroll(const struct portal *p)
+{
+    if (p->scroll || p->hold)
+        return ERR_OK;
+    err_t e = err_raise(ERR_OBJECT_NOT_IN_PREREQUISITE_STATE, "cursor can only scan forward");
+    err_hint("Declare it with SCROLL option to enable backward scan.");
+    return e;
+}
+
+static SUSPENDS err_t cursor_backward_wait(struct session *s, struct portal *p, int64_t n,
+                                           bool send, uint64_t *count)
+{
+    TRY(cursor_require_scroll(p));
+    for (int64_t i = 0; i < n && p->position > 0; i++) {
+        p->position--;
+        if (p->position == 0)
+            break;
+        TRY(cursor_send_wait(s, p, &p->kept[p->position - 1], send, count));
+        TRY(fiber_rest_wait());
+    }
+    return ERR_OK;
+}
+
+/* The row at an absolute position, counted from the end when negative. */
+static SUSPENDS err_t cursor_absolute_wait(struct session *s, struct portal *p, int64_t n,
+                                           bool send, uint64_t *count)
+{
+    const struct slot *row;
+    if (n < 0) {
+        TRY(cursor_require_scroll(p));
+        TRY(cursor_row_wait(s, p, INT64_MAX, &row));
+        n = (int64_t)p->kept_count + 1 + n;
+        if (n < 0)
+            n = 0;
+    }
+    if (n <= p->position)
+        TRY(cursor_require_scroll(p));
+    if (n == 0) {
+        p->position = 0;
+        return ERR_OK;
+    }
+    if (!p->scroll && !p->hold) {
+        uint64_t skipped = 0;
+        TRY(cursor_forward_wait(s, p, n - p->position - 1, false, &skipped));
+        return cursor_forward_wait(s, p, 1, send, count);
+    }
+    TRY(cursor_row_wait(s, p, n, &row));
+    p->position = row ? n : (int64_t)p->kept_count + 1;
+    return row ? cursor_send_wait(s, p, row, send, count) : ERR_OK;
+}
+
+SUSPENDS err_t cursor_fetch_wait(struct session *s, const struct utility *u, bool send,
+                                 uint64_t *count)
+{
+    *count = 0;
+    struct portal *p = portal_find(s, u->name);
+    if (!p)
+        return err_raise(ERR_UNDEFINED_CURSOR, "cursor \"%s\" does not exist", u->name);
+    int64_t n = u->fetch_count;
+    bool backward = u->fetch_direction == 1;
+    if (u->fetch_direction == 2)
+        return cursor_absolute_wait(s, p, n, send, count);
+    if (u->fetch_direction == 3) {
+        if (n > 1) {
+            uint64_t skipped = 0;
+            TRY(cursor_forward_wait(s, p, n - 1, false, &skipped));
+            n = 1;
+        } else if (n < 0) {
+            return cursor_absolute_wait(s, p, p->position + n > 0 ? p->position + n : 0, send,
+                                        count);
+        }
+    }
+    if (n < 0 && !backward) {
+        backward = true;
+        n = -n;
+    } else if (n < 0) {
+        backward = false;
+        n = -n;
+    }
+    if (n == 0) { /* the current row again */
+        if (p->position == 0 || (uint64_t)p->position > p->kept_count)
+            return (p->scroll || p->hold) ? ERR_OK : cursor_require_scroll(p);
+        return cursor_send_wait(s, p, &p->kept[p->position - 1], send, count);
+    }
+    return backward ? cursor_backward_wait(s, p, n, send, count)
+                    : cursor_forward_wait(s, p, n, send, count);
+}

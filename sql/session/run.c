@@ -1,0 +1,194 @@
+/* Running cached statements: locks, execution, rows to the sink, command tags, timeouts. */
+#include "sql/session/session_priv.h"
+
+#include <stdio.h>
+
+const char *run_tag(struct arena *mem, enum command command, uint64_t rows)
+{
+    switch (command) {
+    case CMD_SELECT:
+        return arena_printf(mem, "SELECT %llu", (unsigned long long)rows);
+    case CMD_INSERT:
+        return arena_printf(mem, "INSERT 0 %llu", (unsigned long long)rows);
+    case CMD_UPDATE:
+        return arena_printf(mem, "UPDATE %llu", (unsigned long long)rows);
+    case CMD_DELETE:
+        return arena_printf(mem, "DELETE %llu", (unsigned long long)rows);
+    case CMD_UTILITY:
+        break;
+    }
+    return "";
+}
+
+/* ---- cancel and timeouts ---- */
+
+static void run_timed_out(void *arg)
+{
+    struct session *s = arg;
+    if (s->fiber)
+        fiber_cancel(s->fiber, ERR_QUERY_CANCELED, "canceling statement due to statement timeout");
+}
+
+void run_arm(struct session *s)
+{
+    s->fiber = fiber_self();
+    int64_t timeout_ms = setting_int(s->settings, SET_statement_timeout);
+    if (timeout_ms > 0) {
+        timer_start(&s->statement_timer, core_now_us() + (uint64_t)timeout_ms * 1000,
+                    run_timed_out, s);
+        s->cancel_is_armed = true;
+    }
+}
+
+void run_disarm(struct session *s)
+{
+    if (s->cancel_is_armed)
+        timer_stop(&s->statement_timer);
+    s->cancel_is_armed = false;
+    s->fiber = NULL;
+    fiber_cancel_clear();
+}
+
+/* ---- statements ---- */
+
+static const char *run_command_name(enum command command)
+{
+    return command == CMD_INSERT   ? "INSERT"
+           : command == CMD_UPDATE ? "UPDATE"
+           : command == CMD_DELETE ? "DELETE"
+                                   : "SELECT FOR UPDATE";
+}
+
+SUSPENDS err_t run_lock_tables_wait(struct session *s, const struct plan *plan)
+{
+    int64_t timeout_ms = setting_int(s->settings, SET_lock_timeout);
+    txn_set_lock_deadline(s->txn, timeout_ms > 0 ? core_now_us() + (uint64_t)timeout_ms * 1000
+                                                 : UINT64_MAX);
+    for (uint32_t i = 0; i < plan->lock_count; i++) {
+        uint64_t name = (uint64_t)s->catalog.database << 32 | plan->locks[i].table;
+        TRY(txn_lock_table_wait(s->txn, name, plan->locks[i].mode, false));
+    }
+    if (plan->writes && s->read_only)
+        return err_raise(ERR_READ_ONLY_SQL_TRANSACTION,
+                         "cannot execute %s in a read-only transaction",
+                         run_command_name(plan->command));
+    return ERR_OK;
+}
+
+static SUSPENDS err_t run_start_wait(struct session *s, const struct plan *plan,
+                                     const datum *params, const bool *param_nulls,
+                                     uint32_t param_count, struct exec **out)
+{
+    TRY(run_lock_tables_wait(s, plan));
+    txn_statement_begin(s->txn);
+    s->statement_ran = true;
+    struct exec_options o = {
+        .plan = plan,
+        .txn = s->txn,
+        .env = &s->env,
+        .params = params,
+        .param_nulls = param_nulls,
+        .param_count = param_count,
+    };
+    return exec_start_wait(&o, out);
+}
+
+static SUSPENDS err_t run_rows_wait(struct session *s, struct exec *x, const struct plan *plan,
+                                    const struct result_column *columns, const int16_t *formats,
+                                    uint64_t *rows)
+{
+    for (;;) {
+        const struct slot *row;
+        TRY(exec_next_wait(x, &row));
+        if (!row)
+            return ERR_OK;
+        ++*rows;
+        if (plan->returns_rows)
+            TRY(s->sink->row(s->sink, columns, plan->column_count, formats, row->values,
+                             row->nulls));
+        TRY(fiber_rest_wait());
+    }
+}
+
+static uint64_t run_count(const struct plan *plan, const struct exec *x, uint64_t rows)
+{
+    return plan->command == CMD_SELECT ? rows : exec_row_count(x);
+}
+
+/* A whole query: describe (when asked), rows, and the tag. */
+SUSPENDS err_t run_query_wait(struct session *s, const struct plan *plan, const datum *params,
+                              const bool *param_nulls, uint32_t param_count, const int16_t *formats,
+                              bool describe, const char **tag)
+{
+    struct cached shown = {.plan = (struct plan *)(uintptr_t)plan};
+    uint32_t count;
+    const struct result_column *columns = cached_columns(s->statement, &shown, &count);
+    if (!formats)
+        formats = ARENA_ARRAY(s->statement, int16_t, count + 1);
+    struct exec *x;
+    TRY(run_start_wait(s, plan, params, param_nulls, param_count, &x));
+    err_t e = ERR_OK;
+    uint64_t rows = 0;
+    if (describe && plan->returns_rows)
+        e = s->sink->describe(s->sink, columns, count, formats);
+    if (e == ERR_OK)
+        e = run_rows_wait(s, x, plan, columns, formats, &rows);
+    rows = run_count(plan, x, rows);
+    exec_end_wait(x);
+    if (e == ERR_OK)
+        *tag = run_tag(s->statement, plan->command, rows);
+    return e;
+}
+
+/* Run and complete one statement of a simple query; the last one's implicit transaction commits before
+ * its completion is told. */
+SUSPENDS err_t run_cached_wait(struct session *s, struct cached *c, const datum *params,
+                               const bool *param_nulls, uint32_t param_count, bool is_last,
+                               bool is_simple)
+{
+    const char *tag = c->tag;
+    if (c->plan)
+        TRY(run_query_wait(s, c->plan, params, param_nulls, param_count, NULL, is_simple, &tag));
+    else
+        TRY(utility_run_wait(s, c, c->statement->utility, params, param_nulls, param_count,
+                             is_simple, &tag));
+    if (is_last && s->block == BLOCK_IMPLICIT)
+        TRY(block_commit_wait(s));
+    return s->sink->complete(s->sink, tag);
+}
+
+/* Execute of a portal: up to max_rows (0 = all) more rows. */
+SUSPENDS err_t run_portal_wait(struct session *s, struct portal *p, uint64_t max_rows,
+                               struct row_sink *sink, bool *finished)
+{
+    *finished = true;
+    if (p->is_done) {
+        p->rows_sent = 0;
+        return ERR_OK;
+    }
+    if (!p->exec)
+        TRY(run_start_wait(s, p->plan, p->params, p->param_nulls, p->param_count, &p->exec));
+    uint64_t sent = 0;
+    while (max_rows == 0 || sent < max_rows) {
+        const struct slot *row;
+        TRY(exec_next_wait(p->exec, &row));
+        if (!row) {
+            p->is_done = true;
+            break;
+        }
+        sent++;
+        if (p->plan->returns_rows)
+            TRY(sink->row(sink, p->columns, p->column_count, p->formats, row->values, row->nulls));
+        TRY(fiber_rest_wait());
+    }
+    p->rows_sent = sent;
+    if (!p->is_done) {
+        *finished = false;
+        return ERR_OK;
+    }
+    if (p->plan->command != CMD_SELECT)
+        p->rows_sent = exec_row_count(p->exec);
+    exec_end_wait(p->exec);
+    p->exec = NULL;
+    return ERR_OK;
+}

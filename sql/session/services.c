@@ -1,0 +1,262 @@
+/*
+ * What SQL functions may call of a session: sequences, settings, cancel; names and definitions come from
+ * the catalog (catalog_fill_services). Every service runs in the fiber of the statement.
+ */
+#include "sql/session/session_priv.h"
+
+#include "sql/session/registry.h"
+
+/* Values this session got from a sequence: currval, and numbers taken in advance (CACHE). */
+struct sequence_value {
+    struct sequence_value *next;
+    oid sequence;
+    int64_t value;
+    int64_t increment;
+    uint32_t left;      /* cached numbers still to be given out */
+    file_id file;       /* the cache dies with the file (TRUNCATE RESTART, setval) */
+    bool has_value;
+};
+
+static struct catalog_session *services_catalog(void *owner)
+{
+    struct session *s = owner;
+    return &s->catalog;
+}
+
+static struct sequence_value *services_sequence(struct session *s, oid sequence)
+{
+    struct sequence_value *v = s->sequence_values;
+    while (v && v->sequence != sequence)
+        v = v->next;
+    if (!v) {
+        v = core_zalloc(sizeof(*v));
+        v->sequence = sequence;
+        v->next = s->sequence_values;
+        s->sequence_values = v;
+    }
+    return v;
+}
+
+static SUSPENDS err_t services_open_sequence_wait(struct session *s, oid sequence,
+                                                  const struct table_desc **out)
+{
+    TRY(table_by_oid_wait(&s->catalog, sequence, out));
+    if (!*out)
+        return err_raise(ERR_UNDEFINED_TABLE, "could not open relation with OID %u", sequence);
+    if ((*out)->kind == 'S')
+        return ERR_OK;
+    err_t e = err_raise(ERR_WRONG_OBJECT_TYPE, "\"%s\" is not a sequence", (*out)->name);
+    table_release(*out);
+    return e;
+}
+
+struct sequence_call {
+    const struct table_desc *table;
+    struct txn_view view;
+    struct sequence_state state;
+    uint32_t want;
+    int64_t first;
+    uint32_t count;
+};
+
+static SUSPENDS err_t sequence_next_call(void *arg)
+{
+    struct sequence_call *c = arg;
+    const struct table_desc *t = c->table;
+    return sequence_next_wait(shard_local(t->sequence.shard), &c->view, t->file,
+                              t->sequence.increment, t->sequence.min, t->sequence.max,
+                              t->sequence.cycle, c->want, &c->first, &c->count);
+}
+
+static SUSPENDS err_t sequence_write_call(void *arg)
+{
+    struct sequence_call *c = arg;
+    return sequence_write_wait(shard_local(c->table->sequence.shard), &c->view, c->table->file,
+                               &c->state);
+}
+
+static SUSPENDS err_t services_sequence_call_wait(struct session *s, struct sequence_call *c,
+                                                  core_fn fn)
+{
+    uint32_t shard_no = c->table->sequence.shard;
+    c->view = txn_view_make(s->txn, true);
+    txn_enlist(s->txn, shard_no);
+    err_t e = core_call_wait(shard_core(shard_no), fn, c);
+    txn_merge(s->txn, shard_no, &c->view);
+    return e;
+}
+
+static SUSPENDS err_t services_fetch_numbers_wait(struct session *s, const struct table_desc *t,
+                                                  struct sequence_value *v)
+{
+    struct sequence_call c = {.table = t, .want = (uint32_t)MIN(t->sequence.cache, 1 << 20)};
+    TRY(services_sequence_call_wait(s, &c, sequence_next_call));
+    if (c.count == 0) {
+        bool up = t->sequence.increment > 0;
+        return err_raise(ERR_SEQUENCE_GENERATOR_LIMIT_EXCEEDED,
+                         "nextval: reached %s value of sequence \"%s\" (%lld)",
+                         up ? "maximum" : "minimum", t->name,
+                         (long long)(up ? t->sequence.max : t->sequence.min));
+    }
+    v->value = c.first;
+    v->left = c.count - 1;
+    v->increment = t->sequence.increment;
+    v->file = t->file;
+    v->has_value = true;
+    return ERR_OK;
+}
+
+static SUSPENDS err_t services_nextval(void *owner, oid sequence, int64_t *out)
+{
+    struct session *s = owner;
+    const struct table_desc *t;
+    if (s->read_only)
+        return err_raise(ERR_READ_ONLY_SQL_TRANSACTION,
+                         "cannot execute nextval() in a read-only transaction");
+    TRY(services_open_sequence_wait(s, sequence, &t));
+    struct sequence_value *v = services_sequence(s, sequence);
+    err_t e = ERR_OK;
+    if (v->left > 0 && v->file == t->file) {
+        v->value += v->increment;
+        v->left--;
+    } else {
+        e = services_fetch_numbers_wait(s, t, v);
+    }
+    table_release(t);
+    TRY(e);
+    s->last_sequence = sequence;
+    *out = v->value;
+    return ERR_OK;
+}
+
+static SUSPENDS err_t services_currval(void *owner, oid sequence, int64_t *out)
+{
+    struct session *s = owner;
+    const struct table_desc *t;
+    TRY(services_open_sequence_wait(s, sequence, &t));
+    struct sequence_value *v = services_sequence(s, sequence);
+    err_t e = ERR_OK;
+    if (!v->has_value)
+        e = err_raise(ERR_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                      "currval of sequence \"%s\" is not yet defined in this session", t->name);
+    table_release(t);
+    *out = v->value;
+    return e;
+}
+
+static err_t services_lastval(void *owner, int64_t *out)
+{
+    struct session *s = owner;
+    if (s->last_sequence == OID_NONE)
+        return err_raise(ERR_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                         "lastval is not yet defined in this session");
+    *out = services_sequence(s, s->last_sequence)->value;
+    return ERR_OK;
+}
+
+static SUSPENDS err_t services_setval(void *owner, oid sequence, int64_t value, bool is_called)
+{
+    struct session *s = owner;
+    const struct table_desc *t;
+    TRY(services_open_sequence_wait(s, sequence, &t));
+    err_t e = ERR_OK;
+    if (value < t->sequence.min || value > t->sequence.max)
+        e = err_raise(ERR_NUMERIC_VALUE_OUT_OF_RANGE,
+                      "setval: value %lld is out of bounds for sequence \"%s\" (%lld..%lld)",
+                      (long long)value, t->name, (long long)t->sequence.min,
+                      (long long)t->sequence.max);
+    struct sequence_call c = {.table = t, .state = {.last_value = value, .is_called = is_called}};
+    if (e == ERR_OK)
+        e = services_sequence_call_wait(s, &c, sequence_write_call);
+    table_release(t);
+    TRY(e);
+    struct sequence_value *v = services_sequence(s, sequence);
+    v->left = 0;
+    if (is_called) {
+        v->value = value;
+        v->has_value = true;
+    }
+    return ERR_OK;
+}
+
+static err_t services_setting_show(void *owner, const char *name, bool missing_ok,
+                                   struct arena *mem, const char **out)
+{
+    struct session *s = owner;
+    err_t e = setting_show(s->settings, name, mem, out);
+    if (e != ERR_OK && missing_ok) {
+        *out = NULL;
+        return ERR_OK;
+    }
+    return e;
+}
+
+static err_t services_setting_set(void *owner, const char *name, const char *value, bool is_local)
+{
+    return session_set(owner, name, value, is_local);
+}
+
+struct cancel_call {
+    uint32_t pid;
+    bool terminate;
+    bool done;
+};
+
+static err_t services_cancel_call(void *arg)
+{
+    struct cancel_call *c = arg;
+    struct session *target = session_find_local(c->pid);
+    c->done = target != NULL;
+    if (target)
+        session_cancel(target, c->terminate);
+    return ERR_OK;
+}
+
+static SUSPENDS err_t services_cancel_backend(void *owner, uint32_t pid, bool terminate, bool *done)
+{
+    struct session *s = owner;
+    struct cancel_call c = {.pid = pid, .terminate = terminate};
+    TRY(core_call_wait(registry_core_of(pid), services_cancel_call, &c));
+    *done = c.done;
+    if (!c.done)
+        return session_notice(s, "WARNING", ERR_WARNING, "PID %u is not a PostgreSQL server process",
+                              pid);
+    return ERR_OK;
+}
+
+static err_t services_current_txn_id(void *owner, bool assign, uint64_t *out)
+{
+    struct session *s = owner;
+    *out = assign ? txn_assign_id(s->txn) : txn_id(s->txn);
+    return ERR_OK;
+}
+
+static void services_notice(void *owner, err_t code, const char *severity, const char *message)
+{
+    /* A client that is gone is noticed by its socket. */
+    ERR_IGNORE(session_notice(owner, severity, code, "%s", message));
+}
+
+void services_init(struct session *s)
+{
+    s->services.owner = s;
+    catalog_fill_services(&s->services, services_catalog);
+    s->services.nextval = services_nextval;
+    s->services.currval = services_currval;
+    s->services.lastval = services_lastval;
+    s->services.setval = services_setval;
+    s->services.setting_show = services_setting_show;
+    s->services.setting_set = services_setting_set;
+    s->services.cancel_backend = services_cancel_backend;
+    s->services.current_txn_id = services_current_txn_id;
+    s->services.notice = services_notice;
+}
+
+void services_end(struct session *s)
+{
+    while (s->sequence_values) {
+        struct sequence_value *v = s->sequence_values;
+        s->sequence_values = v->next;
+        core_free(v);
+    }
+}

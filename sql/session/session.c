@@ -1,0 +1,480 @@
+/*
+ * Sessions: opening and closing, derived settings, notices, and the simple query protocol.
+ *
+ * A session belongs to one core. Between requests it holds no fiber; its statement arena is empty.
+ */
+#include "sql/session/session_priv.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "sql/types/timezone.h"
+
+/* ---- what analysis and functions see of the settings ---- */
+
+/* Comma-separated identifiers, double-quoted ones as they are, others folded to lower case. */
+static err_t session_split_names(struct arena *mem, const char *list, const char ***names,
+                                 uint32_t *count)
+{
+    uint32_t room = 1;
+    for (const char *p = list; *p; p++)
+        room += *p == ',';
+    *names = ARENA_ARRAY(mem, const char *, room);
+    *count = 0;
+    const char *p = list;
+    for (;;) {
+        while (*p == ' ' || *p == '\t' || *p == '\n' || *p == ',')
+            p++;
+        if (*p == '\0')
+            return ERR_OK;
+        struct strbuf name;
+        strbuf_init(&name, mem);
+        if (*p == '"') {
+            for (p++; *p && (*p != '"' || p[1] == '"'); p++) {
+                if (*p == '"')
+                    p++;
+                strbuf_putc(&name, *p);
+            }
+            if (*p != '"')
+                return err_raise(ERR_INVALID_PARAMETER_VALUE, "List syntax is invalid.");
+            p++;
+        } else {
+            for (; *p && *p != ',' && *p != ' ' && *p != '\t'; p++)
+                strbuf_putc(&name, (char)(*p >= 'A' && *p <= 'Z' ? *p + 32 : *p));
+        }
+        ASSERT(*count < room);
+        (*names)[(*count)++] = name.data ? name.data : "";
+    }
+}
+
+static void session_derive_search_path(struct session *s)
+{
+    arena_reset(s->path_mem);
+    const char **names;
+    uint32_t count;
+    const char *text = setting_string(s->settings, SET_search_path);
+    if (session_split_names(s->path_mem, text, &names, &count) != ERR_OK)
+        count = 0;
+    const char **effective = ARENA_ARRAY(s->path_mem, const char *, count + 1);
+    uint32_t effective_count = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (strcmp(names[i], "$user") == 0)
+            names[i] = arena_strdup(s->path_mem, s->catalog.user_name);
+        effective[effective_count++] = names[i];
+    }
+    s->catalog.search_path = names;
+    s->catalog.search_path_count = count;
+    s->env.search_schemas = effective;
+    s->env.search_schema_count = effective_count;
+}
+
+void session_refresh_env(struct session *s)
+{
+    const char *style = setting_string(s->settings, SET_DateStyle);
+    s->env.date_style = strncasecmp(style, "SQL", 3) == 0        ? 1
+                        : strncasecmp(style, "Postgres", 8) == 0 ? 2
+                        : strncasecmp(style, "German", 6) == 0   ? 3
+                                                                 : 0;
+    s->env.date_order = strstr(style, "DMY") ? 1 : strstr(style, "YMD") ? 2 : 0;
+    const char *interval = setting_string(s->settings, SET_IntervalStyle);
+    s->env.interval_style = strcmp(interval, "postgres_verbose") == 0 ? 1
+                            : strcmp(interval, "sql_standard") == 0   ? 2
+                            : strcmp(interval, "iso_8601") == 0       ? 3
+                                                                      : 0;
+    s->env.extra_float_digits = (int)setting_int(s->settings, SET_extra_float_digits);
+    s->env.bytea_output =
+        strcmp(setting_string(s->settings, SET_bytea_output), "escape") == 0 ? 1 : 0;
+    s->env.zone = time_zone_find(setting_string(s->settings, SET_TimeZone));
+    session_derive_search_path(s);
+}
+
+static err_t session_send_parameter(struct session *s, const char *name, const char *value)
+{
+    return s->sink->parameter(s->sink, name, value);
+}
+
+static void session_report_one(void *owner, const char *name, const char *text)
+{
+    /* A client that is gone is noticed by its socket. */
+    ERR_IGNORE(session_send_parameter(owner, name, text));
+}
+
+void session_report_settings(struct session *s)
+{
+    settings_report_changes(s->settings, session_report_one, s);
+}
+
+SUSPENDS err_t session_report_all_wait(struct session *s)
+{
+    session_report_settings(s);
+    return ERR_OK;
+}
+
+err_t session_set(struct session *s, const char *name, const char *value, bool is_local)
+{
+    if (strcasecmp(name, "TimeZone") == 0 && value && !time_zone_find(value))
+        return err_raise(ERR_INVALID_PARAMETER_VALUE,
+                         "invalid value for parameter \"TimeZone\": \"%s\"", value);
+    if (strcasecmp(name, "client_encoding") == 0 && value && strcasecmp(value, "UTF8") != 0 &&
+        strcasecmp(value, "UTF-8") != 0 && strcasecmp(value, "unicode") != 0)
+        return err_not_built("client_encoding \"%s\" is not supported: only UTF8 is", value);
+    s->settings_touched = true;
+    TRY(setting_set(s->settings, name, value, is_local, s->catalog.is_superuser,
+                    SETTING_SOURCE_SESSION));
+    session_refresh_env(s);
+    return ERR_OK;
+}
+
+static int session_severity_rank(const char *severity)
+{
+    static const char *const order[] = {"DEBUG", "LOG", "INFO", "NOTICE", "WARNING", "ERROR"};
+    for (int i = 0; i < (int)ARRAY_LEN(order); i++) {
+        if (strncasecmp(severity, order[i], strlen(order[i])) == 0)
+            return i;
+    }
+    return 3;
+}
+
+err_t session_notice(struct session *s, const char *severity, err_t code, const char *format, ...)
+{
+    const char *least = setting_string(s->settings, SET_client_min_messages);
+    if (session_severity_rank(severity) < session_severity_rank(least) &&
+        strcmp(severity, "INFO") != 0)
+        return ERR_OK;
+    struct arena_mark mark = arena_mark(s->statement);
+    struct diag *d = ARENA_NEW(s->statement, struct diag);
+    va_list args;
+    va_start(args, format);
+    if (vsnprintf(d->text, sizeof(d->text), format, args) < 0)
+        d->text[0] = '\0';
+    va_end(args);
+    d->code = code;
+    d->message = d->text;
+    d->file = "session.c";
+    d->routine = "session_notice";
+    err_t e = s->sink->notice(s->sink, severity, d);
+    arena_rewind(s->statement, mark);
+    return e;
+}
+
+void session_set_state(struct session *s, const char *state)
+{
+    s->state = state;
+    s->state_changed_at = core_wall_us();
+}
+
+struct plan_options session_plan_options(struct session *s)
+{
+    return (struct plan_options){.catalog = &s->catalog, .env = &s->env};
+}
+
+SUSPENDS err_t session_fail_wait(struct session *s, err_t e)
+{
+    if (e == ERR_OK)
+        return ERR_OK;
+    struct diag *saved = arena_alloc(s->statement, sizeof(*saved));
+    diag_copy(saved, err_diag());
+    fiber_cancel_clear();
+    block_error_wait(s);
+    return err_adopt(saved);
+}
+
+/* ---- opening and closing ---- */
+
+/* The startup packet's "options": -c name=value and --name=value, backslash escapes a space. */
+static SUSPENDS err_t session_set_options(struct session *s, const char *text)
+{
+    const char *p = text;
+    while (*p) {
+        while (*p == ' ')
+            p++;
+        struct strbuf word;
+        strbuf_init(&word, s->statement);
+        for (; *p && *p != ' '; p++) {
+            if (*p == '\\' && p[1])
+                p++;
+            strbuf_putc(&word, *p);
+        }
+        if (!word.data)
+            continue;
+        char *item = word.data;
+        if (strcmp(item, "-c") == 0)
+            continue;
+        if (strncmp(item, "--", 2) == 0 || strncmp(item, "-c", 2) == 0)
+            item += 2;
+        char *equals = strchr(item, '=');
+        if (!equals)
+            return err_raise(ERR_SYNTAX_ERROR, "invalid command-line argument for server process: %s",
+                             word.data);
+        *equals = '\0';
+        for (char *c = item; *c; c++)
+            *c = *c == '-' ? '_' : *c;
+        TRY(setting_set(s->settings, item, equals + 1, false, s->catalog.is_superuser,
+                        SETTING_SOURCE_CLIENT));
+    }
+    return ERR_OK;
+}
+
+static SUSPENDS err_t session_identify_wait(struct session *s, const struct session_options *o)
+{
+    struct role_info role;
+    bool found;
+    TRY(role_by_name_wait(o->user, s->mem, &role, &found));
+    if (!found)
+        return err_raise(ERR_INVALID_AUTHORIZATION_SPECIFICATION, "role \"%s\" does not exist",
+                         o->user);
+    if (!role.can_login)
+        return err_raise(ERR_INVALID_AUTHORIZATION_SPECIFICATION,
+                         "role \"%s\" is not permitted to log in", o->user);
+    oid database = OID_NONE;
+    bool allow = false;
+    int32_t limit;
+    TRY(database_by_name_wait(o->database, &database, &allow, &limit));
+    if (database == OID_NONE)
+        return err_raise(ERR_INVALID_CATALOG_NAME, "database \"%s\" does not exist", o->database);
+    if (!allow)
+        return err_raise(ERR_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                         "database \"%s\" is not currently accepting connections", o->database);
+    s->login_role = role.oid;
+    s->catalog.user = role.oid;
+    s->catalog.database = database;
+    s->catalog.is_superuser = role.superuser;
+    s->catalog.user_name = s->user;
+    s->env.user_oid = role.oid;
+    s->env.database_oid = database;
+    s->env.is_superuser = role.superuser;
+    return ERR_OK;
+}
+
+static SUSPENDS err_t session_setup_wait(struct session *s, const struct session_options *o)
+{
+    TRY(session_identify_wait(s, o));
+    TRY(setting_set(s->settings, "is_superuser", s->catalog.is_superuser ? "on" : "off", false,
+                    true, SETTING_SOURCE_DATABASE));
+    TRY(setting_set(s->settings, "session_authorization", s->user, false, true,
+                    SETTING_SOURCE_DATABASE));
+    for (const char *const *p = o->settings; p && p[0]; p += 2) {
+        if (strcmp(p[0], "options") == 0)
+            TRY(session_set_options(s, p[1]));
+        else if (strcmp(p[0], "replication") != 0 && strncmp(p[0], "_pq_.", 5) != 0)
+            TRY(setting_set(s->settings, p[0], p[1], false, s->catalog.is_superuser,
+                            SETTING_SOURCE_CLIENT));
+    }
+    settings_commit(s->settings);
+    session_refresh_env(s);
+    return ERR_OK;
+}
+
+SUSPENDS err_t session_open_wait(const struct session_options *o, struct row_sink *sink,
+                                 struct session **out)
+{
+    struct arena *mem = arena_new();
+    struct session *s = ARENA_NEW(mem, struct session);
+    s->mem = mem;
+    s->statement = arena_new();
+    s->path_mem = arena_new();
+    s->block_mem = arena_new();
+    s->sink = sink;
+    s->cancel_key = (uint32_t)core_random_u64();
+    s->user = arena_strdup(mem, o->user);
+    s->database = arena_strdup(mem, o->database);
+    s->client_address = arena_strdup(mem, o->client_address ? o->client_address : "");
+    s->client_port = o->client_port;
+    s->started_at = core_wall_us();
+    s->settings = settings_view_new();
+    s->env.settings = s->settings;
+    s->env.services = &s->services;
+    s->env.user_name = s->user;
+    s->env.session_user_name = s->user;
+    s->env.database_name = s->database;
+    services_init(s);
+    session_set_state(s, "idle");
+    err_t e = session_setup_wait(s, o);
+    if (e != ERR_OK) {
+        services_end(s);
+        settings_view_free(s->settings);
+        arena_free(s->block_mem);
+        arena_free(s->path_mem);
+        arena_free(s->statement);
+        arena_free(s->mem);
+        return e;
+    }
+    arena_reset(s->statement);
+    registry_add(s);
+    s->env.pid = s->pid;
+    *out = s;
+    return ERR_OK;
+}
+
+SUSPENDS void session_close_wait(struct session *s)
+{
+    fiber_cancel_clear();
+    block_abort_wait(s);
+    fiber_shield_begin();
+    portal_drop_all_wait(s, false);
+    fiber_shield_end();
+    prepared_drop_all(s);
+    registry_remove(s);
+    services_end(s);
+    settings_view_free(s->settings);
+    arena_free(s->block_mem);
+    arena_free(s->path_mem);
+    arena_free(s->statement);
+    arena_free(s->mem);
+}
+
+void session_set_sink(struct session *s, struct row_sink *sink)
+{
+    s->sink = sink;
+}
+
+size_t session_memory(const struct session *s)
+{
+    return arena_bytes(s->mem) + arena_bytes(s->statement) + arena_bytes(s->path_mem) +
+           arena_bytes(s->block_mem);
+}
+
+const struct session_env *session_environment(const struct session *s)
+{
+    return &s->env;
+}
+
+char session_status(const struct session *s)
+{
+    return s->block == BLOCK_OPEN ? 'T' : s->block == BLOCK_FAILED ? 'E' : 'I';
+}
+
+SUSPENDS err_t session_before_send_wait(struct session *s)
+{
+    return s->txn ? txn_observe_wait(s->txn) : ERR_OK;
+}
+
+void session_cancel(struct session *s, bool terminate)
+{
+    s->terminate = s->terminate || terminate;
+    if (!s->fiber) {
+        if (terminate && s->on_terminate)
+            s->on_terminate(s->on_terminate_owner);
+        return;
+    }
+    if (terminate)
+        fiber_cancel(s->fiber, ERR_ADMIN_SHUTDOWN,
+                     "terminating connection due to administrator command");
+    else
+        fiber_cancel(s->fiber, ERR_QUERY_CANCELED, "canceling statement due to user request");
+}
+
+bool session_is_terminated(const struct session *s)
+{
+    return s->terminate;
+}
+
+void session_on_terminate(struct session *s, void (*fn)(void *owner), void *owner)
+{
+    s->on_terminate = fn;
+    s->on_terminate_owner = owner;
+}
+
+uint32_t session_pid(const struct session *s)
+{
+    return s->pid;
+}
+
+uint32_t session_cancel_key(const struct session *s)
+{
+    return s->cancel_key;
+}
+
+int64_t session_idle_limit_ms(const struct session *s, err_t *code)
+{
+    if (s->block == BLOCK_OPEN || s->block == BLOCK_FAILED) {
+        *code = ERR_IDLE_IN_TRANSACTION_SESSION_TIMEOUT;
+        return setting_int(s->settings, SET_idle_in_transaction_session_timeout);
+    }
+    *code = ERR_IDLE_SESSION_TIMEOUT;
+    return setting_int(s->settings, SET_idle_session_timeout);
+}
+
+/* ---- simple query ---- */
+
+static SUSPENDS err_t session_one_wait(struct session *s, struct cached *c, bool is_last)
+{
+    const struct utility *u = c->statement->utility;
+    bool is_exit = u && (u->kind == UTIL_COMMIT || u->kind == UTIL_ROLLBACK ||
+                         u->kind == UTIL_ROLLBACK_TO || u->kind == UTIL_PREPARE_TRANSACTION);
+    TRY(block_begin_statement_wait(s, c->tag, is_exit));
+    return run_cached_wait(s, c, NULL, NULL, 0, is_last, true);
+}
+
+/* A text without literals is likely to come again as it is: worth a place in the plan cache. */
+static bool session_text_recurs(const char *text)
+{
+    char before = ' ';
+    for (const char *p = text; *p; before = *p++) {
+        bool in_word = (before >= 'a' && before <= 'z') || (before >= 'A' && before <= 'Z') ||
+                       before == '_' || (before >= '0' && before <= '9');
+        if (*p == '\'' || *p == ';' || *p == '$' || (*p >= '0' && *p <= '9' && !in_word))
+            return false;
+    }
+    return true;
+}
+
+static SUSPENDS err_t session_cached_wait(struct session *s, const char *text)
+{
+    TRY(block_begin_statement_wait(s, "", false));
+    struct cached *c;
+    TRY(cached_get_wait(s, text, NULL, 0, true, &c));
+    err_t e = c->is_empty ? s->sink->empty(s->sink) : session_one_wait(s, c, true);
+    cached_release(c);
+    return e;
+}
+
+static SUSPENDS err_t session_statements_wait(struct session *s, const char *text)
+{
+    if (s->block != BLOCK_FAILED && session_text_recurs(text))
+        return session_cached_wait(s, text);
+    struct parsed *parsed;
+    TRY(parse_text(text, s->statement, &parsed));
+    err_t e = ERR_OK;
+    if (parsed->count == 0)
+        e = s->sink->empty(s->sink);
+    for (uint32_t i = 0; e == ERR_OK && i < parsed->count; i++) {
+        bool is_exit = parse_is_transaction_exit(&parsed->statements[i]);
+        e = block_begin_statement_wait(s, parse_command_tag(&parsed->statements[i]), is_exit);
+        struct cached *c = NULL;
+        if (e == ERR_OK)
+            e = cached_make_wait(s, text, parsed, i, NULL, 0, &c);
+        if (e == ERR_OK)
+            e = session_one_wait(s, c, i + 1 == parsed->count);
+        cached_release(c);
+    }
+    parse_free(parsed);
+    return e;
+}
+
+SUSPENDS err_t session_query_wait(struct session *s, const char *text)
+{
+    s->query = text;
+    s->query_started_at = core_wall_us();
+    session_set_state(s, "active");
+    run_arm(s);
+    /* The unnamed statement and portal end with a simple query. */
+    struct prepared *unnamed = prepared_find(s, "");
+    if (unnamed)
+        prepared_drop(s, unnamed);
+    err_t e = session_statements_wait(s, text);
+    if (e == ERR_OK && s->block == BLOCK_IMPLICIT)
+        e = block_commit_wait(s);
+    if (e != ERR_OK)
+        e = session_fail_wait(s, e);
+    run_disarm(s);
+    session_report_settings(s);
+    session_set_state(s, s->block == BLOCK_OPEN     ? "idle in transaction"
+                         : s->block == BLOCK_FAILED ? "idle in transaction (aborted)"
+                                                    : "idle");
+    s->query = NULL;
+    if (e == ERR_OK)
+        arena_reset(s->statement);
+    return e;
+}

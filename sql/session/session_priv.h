@@ -1,0 +1,232 @@
+/* Shared by the files of sql/session only. */
+#ifndef SQL_SESSION_SESSION_PRIV_H
+#define SQL_SESSION_SESSION_PRIV_H
+
+#include "core/core.h"
+#include "core/settings.h"
+#include "sql/analyze/utility.h"
+#include "sql/exec/exec.h"
+#include "sql/parse/parse.h"
+#include "sql/sql.h"
+
+enum block_state {
+    BLOCK_NONE,     /* no transaction */
+    BLOCK_IMPLICIT, /* begun by a statement; ends with the query string or Sync */
+    BLOCK_OPEN,     /* BEGIN */
+    BLOCK_FAILED,   /* an error happened inside a block: only its end is accepted */
+};
+
+struct savepoint {
+    const char *name;
+    uint32_t txn_mark;
+    uint32_t settings_mark;
+    struct savepoint *outer;
+};
+
+/* One analysed and planned statement, shared by all sessions of the core. */
+struct cached {
+    struct cached *hash_next;
+    struct cached *lru_prev;
+    struct cached *lru_next;
+    uint64_t hash;
+    uint64_t key_bytes;
+    const uint8_t *key;
+    const char *text;
+    struct parsed *parsed; /* utility statements keep their tree (PREPARE's inside) */
+    const char *tag;
+    struct statement *statement;
+    struct plan *plan; /* NULL for utility statements */
+    uint64_t catalog_version;
+    uint32_t references;
+    uint64_t uses;
+    bool is_empty;
+    bool is_linked; /* in the cache; else freed with its last reference */
+    struct arena *mem;
+};
+
+struct prepared {
+    struct prepared *next; /* hash chain */
+    const char *name;      /* "" = unnamed */
+    const char *text;
+    uint32_t param_count;
+    oid *param_types;      /* as inferred */
+    oid *given_types;
+    uint32_t given_count;
+    struct cached *cached;
+    bool from_sql;         /* PREPARE */
+    int64_t prepared_at;
+    struct arena *mem;
+};
+
+struct portal {
+    struct portal *next;
+    const char *name;
+    struct arena *mem;
+    struct cached *cached;
+    const struct plan *plan;
+    datum *params;
+    bool *param_nulls;
+    uint32_t param_count;
+    int16_t *formats; /* one per result column */
+    const struct result_column *columns;
+    uint32_t column_count;
+    struct exec *exec;
+    bool is_done;
+    bool is_failed;
+    uint64_t rows_sent;
+    /* SQL cursors */
+    bool is_cursor;
+    bool scroll;
+    bool hold;
+    int64_t position; /* rows before the cursor */
+    struct slot *kept; /* SCROLL: rows fetched so far */
+    uint64_t kept_count;
+    uint64_t kept_room;
+    const char *text;
+    int64_t created_at;
+    uint32_t mark; /* made at this transaction mark: undone with it */
+};
+
+enum { NAME_BUCKETS = 16 };
+
+struct session {
+    struct session *registry_next;
+    struct session *registry_prev;
+    struct catalog_session catalog;
+    struct session_env env;
+    struct sql_services services;
+    struct settings_view *settings;
+    struct row_sink *sink;
+    struct arena *mem;       /* session */
+    struct arena *statement; /* of the running statement */
+    struct arena *path_mem;  /* derived search_path */
+    struct arena *block_mem; /* savepoint names */
+    uint32_t pid;
+    uint32_t cancel_key;
+    void (*on_terminate)(void *owner);
+    void *on_terminate_owner;
+    oid login_role;
+    const char *database;
+    const char *user;
+    const char *client_address;
+    int32_t client_port;
+    int64_t started_at;
+
+    enum block_state block;
+    struct txn *txn;
+    struct savepoint *savepoints;
+    int isolation;
+    bool read_only;
+    bool deferrable;
+    bool statement_ran; /* a query ran in this transaction: isolation is fixed */
+
+    struct prepared *prepared[NAME_BUCKETS];
+    struct portal *portals[NAME_BUCKETS];
+    uint32_t prepared_count;
+    uint32_t portal_count;
+
+    struct fiber *fiber; /* running a request */
+    struct timer statement_timer;
+    bool cancel_is_armed;
+    bool terminate;
+    const char *query;   /* for pg_stat_activity */
+    const char *state;
+    int64_t query_started_at;
+    int64_t state_changed_at;
+    int64_t txn_started_at;
+
+    /* currval / lastval */
+    struct sequence_value *sequence_values;
+    oid last_sequence;
+    bool settings_touched; /* SET in this transaction: env is derived anew at its end */
+};
+
+/* session.c */
+void session_refresh_env(struct session *s);
+/* First error of a request: settles the transaction and keeps the diagnostics. Returns e. */
+SUSPENDS err_t session_fail_wait(struct session *s, err_t e);
+err_t session_set(struct session *s, const char *name, const char *value, bool is_local);
+err_t session_notice(struct session *s, const char *severity, err_t code, const char *format, ...)
+    PRINTF_LIKE(4, 5);
+struct plan_options session_plan_options(struct session *s);
+void session_report_settings(struct session *s);
+void session_set_state(struct session *s, const char *state);
+
+/* block.c: transaction blocks */
+SUSPENDS err_t block_begin_statement_wait(struct session *s, const char *tag, bool is_exit);
+SUSPENDS err_t block_ensure_txn_wait(struct session *s);
+SUSPENDS err_t block_commit_wait(struct session *s);
+SUSPENDS void block_abort_wait(struct session *s);
+SUSPENDS void block_error_wait(struct session *s);
+SUSPENDS err_t block_utility_wait(struct session *s, const struct utility *u, const char **tag);
+err_t block_require(struct session *s, const char *statement);   /* 25P01 outside a block */
+err_t block_forbid(struct session *s, const char *statement);    /* 25001 inside a block */
+
+/* cache.c */
+SUSPENDS err_t cached_get_wait(struct session *s, const char *text, const oid *types,
+                               uint32_t type_count, bool keep, struct cached **out);
+/* A statement of a longer text: analysed afresh, never shared. */
+SUSPENDS err_t cached_make_wait(struct session *s, const char *text, struct parsed *parsed,
+                                uint32_t index, const oid *types, uint32_t type_count,
+                                struct cached **out);
+SUSPENDS err_t cached_renew_wait(struct session *s, struct cached **c, const oid *types,
+                                 uint32_t type_count);
+bool cached_is_current(const struct session *s, const struct cached *c);
+void cached_hold(struct cached *c);
+void cached_release(struct cached *c);
+const struct result_column *cached_columns(struct arena *mem, const struct cached *c,
+                                           uint32_t *count);
+
+/* run.c */
+SUSPENDS err_t run_cached_wait(struct session *s, struct cached *c, const datum *params,
+                               const bool *param_nulls, uint32_t param_count, bool is_last,
+                               bool is_simple);
+SUSPENDS err_t run_portal_wait(struct session *s, struct portal *p, uint64_t max_rows,
+                               struct row_sink *sink, bool *finished);
+SUSPENDS err_t run_query_wait(struct session *s, const struct plan *plan, const datum *params,
+                              const bool *param_nulls, uint32_t param_count, const int16_t *formats,
+                              bool describe, const char **tag);
+const char *run_tag(struct arena *mem, enum command command, uint64_t rows);
+SUSPENDS err_t run_lock_tables_wait(struct session *s, const struct plan *plan);
+void run_arm(struct session *s);
+void run_disarm(struct session *s);
+
+/* utility.c */
+SUSPENDS err_t utility_run_wait(struct session *s, struct cached *c, const struct utility *u,
+                                const datum *params, const bool *param_nulls, uint32_t param_count,
+                                bool is_simple, const char **tag);
+/* Columns a utility statement returns (SHOW, EXPLAIN, EXECUTE, FETCH); NULL = none. */
+SUSPENDS err_t utility_columns_wait(struct session *s, const struct statement *st,
+                                    struct arena *mem, const struct result_column **columns,
+                                    uint32_t *count);
+SUSPENDS err_t explain_run_wait(struct session *s, const struct utility *u, const datum *params,
+                                const bool *param_nulls, uint32_t param_count, bool is_simple);
+SUSPENDS err_t copy_run_wait(struct session *s, const struct utility *u, const char **tag);
+
+/* portal.c */
+struct portal *portal_find(struct session *s, const char *name);
+struct portal *portal_new(struct session *s, const char *name);
+SUSPENDS void portal_drop_wait(struct session *s, struct portal *p);
+SUSPENDS void portal_drop_all_wait(struct session *s, bool keep_held);
+SUSPENDS void portal_drop_since_wait(struct session *s, uint32_t mark);
+SUSPENDS err_t cursor_fetch_wait(struct session *s, const struct utility *u, bool send,
+                                 uint64_t *count);
+
+/* prepared.c */
+struct prepared *prepared_find(struct session *s, const char *name);
+SUSPENDS err_t prepared_add_wait(struct session *s, const char *name, const char *text,
+                                 const oid *types, uint32_t type_count, bool from_sql);
+void prepared_drop(struct session *s, struct prepared *p);
+void prepared_drop_all(struct session *s);
+SUSPENDS err_t prepared_current_wait(struct session *s, struct prepared *p);
+
+/* registry.c */
+void registry_add(struct session *s); /* assigns the pid */
+void registry_remove(struct session *s);
+uint32_t registry_core_of(uint32_t pid);
+
+/* services.c */
+void services_init(struct session *s);
+void services_end(struct session *s);
+
+#endif

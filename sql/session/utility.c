@@ -1,0 +1,436 @@
+/* Utility statements that concern the session: settings, prepared statements, cursors, and dispatch of
+ * DDL, EXPLAIN and COPY. */
+#include "sql/session/session_priv.h"
+
+#include <stdlib.h>
+
+#include "sql/ddl/ddl.h"
+
+static const struct result_column *utility_text_column(struct arena *mem, const char *name)
+{
+    struct result_column *c = ARENA_NEW(mem, struct result_column);
+    *c = (struct result_column){
+        .name = name, .type = TYPE_TEXT, .type_length = -1, .typmod = -1};
+    return c;
+}
+
+static const struct result_column *utility_show_all_columns(struct arena *mem, uint32_t *count)
+{
+    static const char *const names[] = {"name", "setting", "description"};
+    struct result_column *c = ARENA_ARRAY(mem, struct result_column, 3);
+    for (uint32_t i = 0; i < 3; i++)
+        c[i] = (struct result_column){
+            .name = names[i], .type = TYPE_TEXT, .type_length = -1, .typmod = -1};
+    *count = 3;
+    return c;
+}
+
+/* As PostgreSQL spells the column of SHOW: the setting's own name. */
+static const char *utility_show_name(const char *name)
+{
+    enum setting_id id;
+    return setting_find(name, &id) ? setting_info(id)->name : name;
+}
+
+SUSPENDS err_t utility_columns_wait(struct session *s, const struct statement *st,
+                                    struct arena *mem, const struct result_column **columns,
+                                    uint32_t *count)
+{
+    const struct utility *u = st->utility;
+    *columns = NULL;
+    *count = 0;
+    switch (u->kind) {
+    case UTIL_SHOW:
+        *columns = utility_text_column(mem, utility_show_name(u->name));
+        *count = 1;
+        return ERR_OK;
+    case UTIL_SHOW_ALL:
+        *columns = utility_show_all_columns(mem, count);
+        return ERR_OK;
+    case UTIL_EXPLAIN:
+        *columns = utility_text_column(mem, "QUERY PLAN");
+        *count = 1;
+        return ERR_OK;
+    case UTIL_EXECUTE: {
+        struct prepared *p = prepared_find(s, u->name);
+        if (!p)
+            return err_raise(ERR_UNDEFINED_PSTATEMENT,
+                             "prepared statement \"%s\" does not exist", u->name);
+        TRY(prepared_current_wait(s, p));
+        *columns = cached_columns(mem, p->cached, count);
+        return ERR_OK;
+    }
+    case UTIL_FETCH: {
+        struct portal *p = portal_find(s, u->name);
+        if (p && !u->is_move) {
+            *columns = p->columns;
+            *count = p->column_count;
+        }
+        return ERR_OK;
+    }
+    default:
+        return ERR_OK;
+    }
+}
+
+static err_t utility_send_text(struct session *s, const struct result_column *columns,
+                               uint32_t count, const char *const *texts)
+{
+    datum values[3];
+    bool nulls[3] = {false, false, false};
+    int16_t formats[3] = {0, 0, 0};
+    ASSERT(count <= 3);
+    for (uint32_t i = 0; i < count; i++)
+        values[i] = datum_of_text(s->statement, texts[i]);
+    return s->sink->row(s->sink, columns, count, formats, values, nulls);
+}
+
+static err_t utility_describe(struct session *s, const struct result_column *columns,
+                              uint32_t count, bool is_simple)
+{
+    int16_t formats[3] = {0, 0, 0};
+    ASSERT(count <= 3);
+    return is_simple ? s->sink->describe(s->sink, columns, count, formats) : ERR_OK;
+}
+
+static err_t utility_show(struct session *s, const struct utility *u, bool is_simple)
+{
+    const char *text;
+    if (strcasecmp(u->name, "transaction_isolation") == 0) {
+        text = s->isolation == SERIALIZABLE      ? "serializable"
+               : s->isolation == REPEATABLE_READ ? "repeatable read"
+                                                 : "read committed";
+    } else if (strcasecmp(u->name, "transaction_read_only") == 0) {
+        text = s->read_only ? "on" : "off";
+    } else {
+        TRY(setting_show(s->settings, u->name, s->statement, &text));
+    }
+    const struct result_column *c =
+        utility_text_column(s->statement, utility_show_name(u->name));
+    TRY(utility_describe(s, c, 1, is_simple));
+    return utility_send_text(s, c, 1, &text);
+}
+
+static int utility_compare_settings(const void *a, const void *b)
+{
+    return strcasecmp(setting_info(*(const enum setting_id *)a)->name,
+                      setting_info(*(const enum setting_id *)b)->name);
+}
+
+static err_t utility_show_all(struct session *s, bool is_simple)
+{
+    uint32_t count;
+    const struct result_column *c = utility_show_all_columns(s->statement, &count);
+    TRY(utility_describe(s, c, count, is_simple));
+    enum setting_id *ids = ARENA_ARRAY(s->statement, enum setting_id, SETTING_COUNT);
+    for (int i = 0; i < (int)SETTING_COUNT; i++)
+        ids[i] = (enum setting_id)i;
+    qsort(ids, SETTING_COUNT, sizeof(*ids), utility_compare_settings);
+    for (int i = 0; i < (int)SETTING_COUNT; i++) {
+        const struct setting_info *info = setting_info(ids[i]);
+        const char *text;
+        TRY(setting_show(s->settings, info->name, s->statement, &text));
+        const char *texts[3] = {info->name, text, info->description};
+        TRY(utility_send_text(s, c, count, texts));
+    }
+    return ERR_OK;
+}
+
+static err_t utility_set(struct session *s, const struct utility *u)
+{
+    if (u->is_local && s->block != BLOCK_OPEN)
+        return session_notice(s, "WARNING", ERR_NO_ACTIVE_SQL_TRANSACTION,
+                              "SET LOCAL can only be used in transaction blocks");
+    return session_set(s, u->name, u->value, u->is_local);
+}
+
+static SUSPENDS err_t utility_discard_wait(struct session *s, const struct utility *u)
+{
+    switch (u->discard) {
+    case 0:
+        TRY(block_forbid(s, "DISCARD ALL"));
+        portal_drop_all_wait(s, false);
+        prepared_drop_all(s);
+        TRY(setting_reset_all(s->settings));
+        s->settings_touched = true;
+        session_refresh_env(s);
+        services_end(s);
+        s->last_sequence = OID_NONE;
+        return ERR_OK;
+    case 1:
+        return ERR_OK; /* plans are checked against the catalog at each use */
+    case 2:
+        services_end(s);
+        s->last_sequence = OID_NONE;
+        return ERR_OK;
+    default:
+        return ERR_OK;
+    }
+}
+
+/* EXECUTE's arguments, each brought to the parameter's type through its text form where they differ. */
+static SUSPENDS err_t utility_execute_args_wait(struct session *s, const struct utility *u,
+                                                const struct prepared *p, const datum *params,
+                                                const bool *param_nulls, uint32_t param_count,
+                                                datum *values, bool *nulls)
+{
+    if (u->arg_count != p->param_count) {
+        err_t e = err_raise(ERR_SYNTAX_ERROR,
+                            "wrong number of parameters for prepared statement \"%s\"", p->name);
+        err_detail("Expected %u parameters but got %u.", p->param_count, u->arg_count);
+        return e;
+    }
+    struct eval eval = {
+        .env = &s->env,
+        .mem = s->statement,
+        .state_mem = s->statement,
+        .params = params,
+        .param_nulls = param_nulls,
+        .param_count = param_count,
+    };
+    for (uint32_t i = 0; i < u->arg_count; i++) {
+        struct program *program;
+        TRY(expr_compile(s->statement, u->args[i], &program));
+        TRY(expr_eval_wait(program, &eval, &values[i], &nulls[i]));
+        if (nulls[i] || u->args[i]->type == p->param_types[i])
+            continue;
+        struct strbuf text;
+        strbuf_init(&text, s->statement);
+        TRY(value_output(&s->env, s->statement, u->args[i]->type, values[i], &text));
+        TRY(value_input(&s->env, s->statement, p->param_types[i], -1, text.data ? text.data : "",
+                        text.len, &values[i]));
+    }
+    return ERR_OK;
+}
+
+static SUSPENDS err_t utility_execute_wait(struct session *s, const struct utility *u,
+                                           const datum *params, const bool *param_nulls,
+                                           uint32_t param_count, bool is_simple, const char **tag)
+{
+    struct prepared *p = prepared_find(s, u->name);
+    if (!p)
+        return err_raise(ERR_UNDEFINED_PSTATEMENT, "prepared statement \"%s\" does not exist",
+                         u->name);
+    TRY(prepared_current_wait(s, p));
+    struct cached *c = p->cached;
+    datum *values = ARENA_ARRAY(s->statement, datum, u->arg_count + 1);
+    bool *nulls = ARENA_ARRAY(s->statement, bool, u->arg_count + 1);
+    TRY(utility_execute_args_wait(s, u, p, params, param_nulls, param_count, values, nulls));
+    if (c->is_empty)
+        return ERR_OK;
+    cached_hold(c);
+    err_t e;
+    if (c->plan) {
+        e = run_query_wait(s, c->plan, values, nulls, u->arg_count, NULL, is_simple, tag);
+    } else {
+        *tag = c->tag;
+        e = utility_run_wait(s, c, c->statement->utility, values, nulls, u->arg_count, is_simple,
+                             tag);
+    }
+    cached_release(c);
+    return e;
+}
+
+static SUSPENDS err_t utility_declare_wait(struct session *s, struct cached *c,
+                                           const struct utility *u, const datum *params,
+                                           const bool *param_nulls, uint32_t param_count)
+{
+    enum { CURSOR_BINARY = 1, CURSOR_SCROLL = 2, CURSOR_HOLD = 16 };
+    if (u->cursor_options & CURSOR_HOLD)
+        return err_not_built("DECLARE CURSOR ... WITH HOLD is not supported yet");
+    TRY(block_require(s, "DECLARE CURSOR"));
+    if (portal_find(s, u->name))
+        return err_raise(ERR_DUPLICATE_CURSOR, "cursor \"%s\" already exists", u->name);
+    struct portal *p = portal_new(s, u->name);
+    p->cached = c;
+    cached_hold(c);
+    p->is_cursor = true;
+    p->scroll = (u->cursor_options & CURSOR_SCROLL) != 0;
+    p->text = arena_strdup(p->mem, c->text);
+    struct plan *plan;
+    struct plan_options po = session_plan_options(s);
+    TRY(plan_query_wait(&po, u->cursor_query->query, p->mem, &plan));
+    p->plan = plan;
+    p->param_count = param_count;
+    p->params = ARENA_ARRAY(p->mem, datum, param_count + 1);
+    p->param_nulls = ARENA_ARRAY(p->mem, bool, param_count + 1);
+    for (uint32_t i = 0; i < param_count; i++) {
+        const struct type_info *t = type_find(c->statement->param_types[i]);
+        p->param_nulls[i] = param_nulls[i];
+        if (!param_nulls[i])
+            p->params[i] = datum_copy(p->mem, params[i], t && t->by_value);
+    }
+    struct cached shown = {.plan = plan};
+    p->columns = cached_columns(p->mem, &shown, &p->column_count);
+    p->formats = ARENA_ARRAY(p->mem, int16_t, p->column_count + 1);
+    for (uint32_t i = 0; (u->cursor_options & CURSOR_BINARY) && i < p->column_count; i++)
+        p->formats[i] = 1;
+    TRY(run_lock_tables_wait(s, plan));
+    txn_statement_begin(s->txn);
+    struct exec_options o = {
+        .plan = plan,
+        .txn = s->txn,
+        .env = &s->env,
+        .params = p->params,
+        .param_nulls = p->param_nulls,
+        .param_count = p->param_count,
+    };
+    return exec_start_wait(&o, &p->exec);
+}
+
+static SUSPENDS err_t utility_fetch_wait(struct session *s, const struct utility *u, bool is_simple,
+                                         const char **tag)
+{
+    struct portal *p = portal_find(s, u->name);
+    if (!p)
+        return err_raise(ERR_UNDEFINED_CURSOR, "cursor \"%s\" does not exist", u->name);
+    if (is_simple && !u->is_move)
+        TRY(s->sink->describe(s->sink, p->columns, p->column_count, p->formats));
+    uint64_t count;
+    TRY(cursor_fetch_wait(s, u, !u->is_move, &count));
+    *tag = arena_printf(s->statement, "%s %llu", u->is_move ? "MOVE" : "FETCH",
+                        (unsigned long long)count);
+    return ERR_OK;
+}
+
+static SUSPENDS err_t utility_lock_wait(struct session *s, const struct utility *u)
+{
+    TRY(block_require(s, "LOCK TABLE"));
+    for (uint32_t i = 0; i < u->table_count; i++) {
+        uint64_t name = (uint64_t)s->catalog.database << 32 | u->tables[i];
+        TRY(txn_lock_table_wait(s->txn, name, (enum table_lock_mode)u->lock_mode, u->nowait));
+    }
+    return ERR_OK;
+}
+
+static SUSPENDS err_t utility_ddl_wait(struct session *s, struct cached *c,
+                                       const struct utility *u, const char **tag)
+{
+    if (s->read_only)
+        return err_raise(ERR_READ_ONLY_SQL_TRANSACTION,
+                         "cannot execute %s in a read-only transaction", c->tag);
+    txn_statement_begin(s->txn);
+    s->statement_ran = true;
+    struct ddl_context ctx = {
+        .catalog = &s->catalog,
+        .env = &s->env,
+        .mem = s->statement,
+        .text = c->text,
+        .in_block = s->block == BLOCK_OPEN,
+        .session = s,
+    };
+    return ddl_execute_wait(&ctx, u->ddl, tag);
+}
+
+static SUSPENDS err_t utility_close_wait(struct session *s, const struct utility *u)
+{
+    if (u->all) {
+        portal_drop_all_wait(s, false);
+        return ERR_OK;
+    }
+    struct portal *p = portal_find(s, u->name);
+    if (!p)
+        return err_raise(ERR_UNDEFINED_CURSOR, "cursor \"%s\" does not exist", u->name);
+    portal_drop_wait(s, p);
+    return ERR_OK;
+}
+
+static err_t utility_deallocate(struct session *s, const struct utility *u)
+{
+    if (u->all) {
+        prepared_drop_all(s);
+        return ERR_OK;
+    }
+    struct prepared *p = prepared_find(s, u->name);
+    if (!p)
+        return err_raise(ERR_UNDEFINED_PSTATEMENT, "prepared statement \"%s\" does not exist",
+                         u->name);
+    prepared_drop(s, p);
+    return ERR_OK;
+}
+
+static SUSPENDS err_t utility_prepare_wait(struct session *s, const struct utility *u)
+{
+    return prepared_add_wait(s, u->name, u->raw_text, u->types, u->type_count, true);
+}
+
+static err_t utility_session_transaction(struct session *s, const struct utility *u)
+{
+    static const char *const levels[] = {"read committed", "repeatable read", "serializable"};
+    if (u->isolation >= 0)
+        TRY(session_set(s, "default_transaction_isolation", levels[u->isolation], false));
+    if (u->read_only >= 0)
+        TRY(session_set(s, "default_transaction_read_only", u->read_only ? "on" : "off", false));
+    if (u->deferrable >= 0)
+        TRY(session_set(s, "default_transaction_deferrable", u->deferrable ? "on" : "off", false));
+    return ERR_OK;
+}
+
+SUSPENDS err_t utility_run_wait(struct session *s, struct cached *c, const struct utility *u,
+                                const datum *params, const bool *param_nulls, uint32_t param_count,
+                                bool is_simple, const char **tag)
+{
+    switch (u->kind) {
+    case UTIL_BEGIN:
+    case UTIL_COMMIT:
+    case UTIL_ROLLBACK:
+    case UTIL_SAVEPOINT:
+    case UTIL_RELEASE:
+    case UTIL_ROLLBACK_TO:
+    case UTIL_PREPARE_TRANSACTION:
+    case UTIL_COMMIT_PREPARED:
+    case UTIL_ROLLBACK_PREPARED:
+    case UTIL_SET_TRANSACTION:
+        return block_utility_wait(s, u, tag);
+    case UTIL_SET:
+        return utility_set(s, u);
+    case UTIL_RESET:
+        return session_set(s, u->name, NULL, false);
+    case UTIL_RESET_ALL:
+        s->settings_touched = true;
+        TRY(setting_reset_all(s->settings));
+        session_refresh_env(s);
+        return ERR_OK;
+    case UTIL_SHOW:
+        return utility_show(s, u, is_simple);
+    case UTIL_SHOW_ALL:
+        return utility_show_all(s, is_simple);
+    case UTIL_SET_SESSION_TRANSACTION:
+        return utility_session_transaction(s, u);
+    case UTIL_SET_CONSTRAINTS:
+        return ERR_OK; /* no constraint can be deferred yet, so there is none to set */
+    case UTIL_DISCARD:
+        return utility_discard_wait(s, u);
+    case UTIL_PREPARE:
+        return utility_prepare_wait(s, u);
+    case UTIL_EXECUTE:
+        return utility_execute_wait(s, u, params, param_nulls, param_count, is_simple, tag);
+    case UTIL_DEALLOCATE:
+        return utility_deallocate(s, u);
+    case UTIL_DECLARE_CURSOR:
+        return utility_declare_wait(s, c, u, params, param_nulls, param_count);
+    case UTIL_FETCH:
+        return utility_fetch_wait(s, u, is_simple, tag);
+    case UTIL_CLOSE_CURSOR:
+        return utility_close_wait(s, u);
+    case UTIL_LOCK:
+        return utility_lock_wait(s, u);
+    case UTIL_CHECKPOINT:
+        if (!s->catalog.is_superuser)
+            return err_raise(ERR_INSUFFICIENT_PRIVILEGE,
+                             "must be superuser or have privileges of pg_checkpoint to do "
+                             "CHECKPOINT");
+        return shards_checkpoint_wait();
+    case UTIL_EXPLAIN:
+        return explain_run_wait(s, u, params, param_nulls, param_count, is_simple);
+    case UTIL_COPY:
+        return copy_run_wait(s, u, tag);
+    case UTIL_DDL:
+        return utility_ddl_wait(s, c, u, tag);
+    case UTIL_LISTEN:
+    case UTIL_UNLISTEN:
+    case UTIL_NOTIFY:
+        break;
+    }
+    return err_not_built("%s is not supported yet", c->tag);
+}
