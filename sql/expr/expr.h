@@ -29,7 +29,8 @@ enum expr_kind {
     EXPR_MIN_MAX,   /* GREATEST / LEAST: negated = LEAST */
     EXPR_NULLIF,    /* args a, b; func = equality */
     EXPR_DISTINCT,  /* IS [NOT] DISTINCT FROM: func = equality; negated = NOT DISTINCT */
-    EXPR_ANY_ALL,   /* scalar op ANY/ALL (array): args scalar, array; func; use_all; IN lists too */
+    EXPR_ANY_ALL,   /* scalar op ANY/ALL (array): args scalar, array; func; negated = ALL; IN lists
+                       too, oper_oid set when it is an operator's */
     EXPR_ARRAY,     /* ARRAY[...] */
     EXPR_SUBSCRIPT, /* array[index]: args array, indexes */
     EXPR_ROW,       /* ROW(...) */
@@ -202,6 +203,7 @@ struct eval {
     uint32_t param_count;
     datum *exec_params;
     bool *exec_param_nulls;
+    struct eval_states *states; /* of call sites, by program; NULL at first */
     void *subplan_owner;
     /* Evaluate subplan index; may suspend. */
     err_t (*subplan)(void *owner, uint32_t index, struct eval *e, datum *out, bool *is_null);
@@ -212,6 +214,16 @@ err_t expr_compile(struct arena *mem, const struct expr *e, struct program **out
 SUSPENDS err_t expr_eval_wait(const struct program *p, struct eval *e, datum *out, bool *is_null);
 SUSPENDS err_t expr_eval_bool_wait(const struct program *p, struct eval *e,
                                    bool *out); /* NULL = false */
+/* Several expressions as one program with as many outputs (a target list, keys). NULL entries give
+ * NULL. count may be 0. */
+err_t expr_compile_list(struct arena *mem, struct expr *const *list, uint32_t count,
+                        struct program **out);
+SUSPENDS err_t expr_eval_list_wait(const struct program *p, struct eval *e, datum *values,
+                                   bool *nulls);
+/* Whether running it may allocate from e->mem, and how many columns of an input slot it reads
+ * (highest + 1; 0 = none). */
+bool program_uses_memory(const struct program *p);
+uint32_t program_input_count(const struct program *p, uint32_t slot);
 /* Constant folding with a given environment (plan time): immutable parts only. */
 SUSPENDS err_t expr_fold_wait(struct arena *mem, const struct session_env *env,
                               const struct expr *e, struct expr **out);
