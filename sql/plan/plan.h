@@ -80,6 +80,7 @@ struct plan_table { /* a table as the plan needs it on any core: copied from the
     struct plan_check *checks;
     const char *virtual_name;
     const char *schema_name;
+    struct table_code *code; /* exec: compiled checks and index keys, made at the first run */
 };
 struct plan_index {
     oid oid;
@@ -155,6 +156,7 @@ struct plan_node {
     double rows;
     uint32_t width;
     oid *types; /* target_count output types (for spilling, hashing, transit) */
+    struct node_code *code; /* exec: compiled expressions, made at the plan's first run */
     union {
         struct {
             struct plan_table *table;
@@ -304,6 +306,7 @@ struct plan_subplan {
     bool hashed; /* uncorrelated = ANY: hash table over the rows */
     struct expr *hash_left;
     const struct func *hash_equal;
+    struct subplan_code *code; /* exec */
 };
 
 struct plan_lock {
@@ -334,6 +337,7 @@ struct plan {
     bool returns_rows;
     uint64_t catalog_version;
     struct arena *mem;
+    bool is_compiled; /* exec: every node has its code */
 };
 
 struct plan_options {
