@@ -1,0 +1,418 @@
+/*
+ * percore: the server. Options in PostgreSQL's letters; initialises an empty data directory, then serves.
+ *
+ *   main thread: options, configuration, lock file, placement, then core_run()
+ *   first core's fiber: recovery or bootstrap, listeners; then waits for signals
+ *   signal thread: turns signals into bytes on a socket that the first core reads
+ *
+ * Signals are PostgreSQL's: SIGTERM smart, SIGINT fast, SIGQUIT immediate shutdown, SIGHUP reload.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/core.h"
+#include "core/io.h"
+#include "core/settings.h"
+#include "net/net.h"
+#include "net/scram.h"
+#include "shard/shard.h"
+#include "sql/sql.h"
+#include "tools/server_files.h"
+#include "topology/topology.h"
+
+enum { PATH_BYTES_MAX = 4096 };
+
+static struct {
+    const char *data_directory;
+    const char *auth;          /* method for the generated hba file */
+    const char *password_file;
+    bool is_new;
+    int signal_sockets[2];
+    struct io_socket *signals;
+    struct wait_queue stop;
+    int stop_signal; /* 0 = serving */
+    int exit_code;
+    const struct placement *placement;
+    uint32_t shard_count;
+} server;
+
+NORETURN static void die(const char *message)
+{
+    fprintf(stderr, "percore: %s\n", message);
+    exit(1);
+}
+
+NORETURN static void die_of_error(void)
+{
+    const struct diag *d = err_diag();
+    fprintf(stderr, "percore: FATAL:  %s\n", d->message ? d->message : "unknown error");
+    if (d->detail)
+        fprintf(stderr, "DETAIL:  %s\n", d->detail);
+    if (d->hint)
+        fprintf(stderr, "HINT:  %s\n", d->hint);
+    exit(1);
+}
+
+static void must(err_t e)
+{
+    if (e != ERR_OK)
+        die_of_error();
+}
+
+/* ---- options ---- */
+
+static void usage(void)
+{
+    puts("percore is a PostgreSQL-compatible database server.\n"
+         "\n"
+         "Usage:\n"
+         "  percore -D DIR [OPTION]...\n"
+         "\n"
+         "Options:\n"
+         "  -D DIR             data directory; initialised first when absent or empty\n"
+         "  -p PORT            port number (5432)\n"
+         "  -h ADDRESSES       host names or addresses to listen on (127.0.0.1)\n"
+         "  -k DIR             directory of the Unix-domain socket\n"
+         "  -c NAME=VALUE      set a parameter; --NAME=VALUE too\n"
+         "  -B SIZE            shared_buffers\n"
+         "  -N NUMBER          max_connections\n"
+         "  -l                 enable TLS\n"
+         "  --auth METHOD      of the generated pg_hba.conf: trust or scram-sha-256\n"
+         "  --password-file F  file with the superuser's password, for a new directory\n"
+         "  --version, --help");
+}
+
+static void option_assign(char *text)
+{
+    char *equals = strchr(text, '=');
+    if (!equals)
+        die("-c and --name options need a value: name=value");
+    *equals = '\0';
+    for (char *p = text; *p; p++)
+        *p = *p == '-' ? '_' : *p;
+    must(settings_set_argv(text, equals + 1));
+}
+
+static const char *option_value(int argc, char **argv, int *i)
+{
+    if (argv[*i][2] != '\0')
+        return argv[*i] + 2;
+    if (*i + 1 >= argc)
+        die("option requires a value (see --help)");
+    return argv[++*i];
+}
+
+static void option_letter(int argc, char **argv, int *i)
+{
+    char letter = argv[*i][1];
+    switch (letter) {
+    case 'D':
+        server.data_directory = option_value(argc, argv, i);
+        return;
+    case 'p':
+        must(settings_set_argv("port", option_value(argc, argv, i)));
+        return;
+    case 'h':
+        must(settings_set_argv("listen_addresses", option_value(argc, argv, i)));
+        return;
+    case 'k':
+        must(settings_set_argv("unix_socket_directories", option_value(argc, argv, i)));
+        return;
+    case 'B':
+        must(settings_set_argv("shared_buffers", option_value(argc, argv, i)));
+        return;
+    case 'N':
+        must(settings_set_argv("max_connections", option_value(argc, argv, i)));
+        return;
+    case 'l':
+        must(settings_set_argv("ssl", "on"));
+        return;
+    case 'c':
+        option_assign(strdup(option_value(argc, argv, i)));
+        return;
+    default:
+        fprintf(stderr, "percore: invalid option -- '%c'\n", letter);
+        die("try --help");
+    }
+}
+
+static void parse_options(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        const char *a = argv[i];
+        if (strcmp(a, "--help") == 0 || strcmp(a, "-?") == 0) {
+            usage();
+            exit(0);
+        }
+        if (strcmp(a, "--version") == 0 || strcmp(a, "-V") == 0) {
+            puts("percore (PostgreSQL-compatible) 15.18");
+            exit(0);
+        }
+        if (strcmp(a, "--auth") == 0 && i + 1 < argc)
+            server.auth = argv[++i];
+        else if (strcmp(a, "--password-file") == 0 && i + 1 < argc)
+            server.password_file = argv[++i];
+        else if (strncmp(a, "--", 2) == 0 && a[2] != '\0')
+            option_assign(strdup(a + 2));
+        else if (a[0] == '-' && a[1] != '\0')
+            option_letter(argc, argv, &i);
+        else
+            die("unexpected argument (see --help)");
+    }
+    if (!server.data_directory)
+        server.data_directory = getenv("PGDATA");
+    if (!server.data_directory)
+        die("no data directory: use -D or set PGDATA");
+    server.auth = server.auth ? server.auth : "trust";
+    if (strcmp(server.auth, "trust") != 0 && strcmp(server.auth, "scram-sha-256") != 0)
+        die("--auth takes trust or scram-sha-256");
+    if (strcmp(server.auth, "trust") != 0 && !server.password_file)
+        die("--auth scram-sha-256 needs --password-file");
+}
+
+/* ---- signals ---- */
+
+static void *signal_thread(void *arg)
+{
+    const sigset_t *set = arg;
+    for (;;) {
+        int number;
+        if (sigwait(set, &number) != 0)
+            continue;
+        if (number == SIGQUIT) {
+            /* Immediate: as a crash; the log recovers everything acknowledged. */
+            static const char note[] = "received immediate shutdown request\n";
+            if (write(STDERR_FILENO, note, sizeof(note) - 1) < 0)
+                _exit(2);
+            _exit(2);
+        }
+        uint8_t byte = (uint8_t)number;
+        if (write(server.signal_sockets[0], &byte, 1) != 1)
+            return NULL;
+    }
+}
+
+static void start_signals(void)
+{
+    static sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGQUIT);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, server.signal_sockets) != 0)
+        die("could not create the signal socket");
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, signal_thread, &set) != 0)
+        die("could not start the signal thread");
+    pthread_detach(thread);
+}
+
+static err_t reload_call(void *arg)
+{
+    (void)arg;
+    char path[PATH_BYTES_MAX];
+    snprintf(path, sizeof(path), "%s/percore.conf", server.data_directory);
+    struct arena *mem = arena_new();
+    char *text;
+    err_t e = files_read(path, mem, &text);
+    if (e == ERR_OK)
+        e = settings_load_text(path, text, true);
+    arena_free(mem);
+    return e;
+}
+
+static SUSPENDS void reload(void *arg)
+{
+    (void)arg;
+    log_write(LOG_LOG, "received SIGHUP, reloading configuration files");
+    if (reload_call(NULL) != ERR_OK || net_reload_wait() != ERR_OK)
+        log_write(LOG_LOG, "configuration was not reloaded: %s", err_diag()->message);
+}
+
+static void signal_arrived(void *owner, const uint8_t *data, uint32_t len)
+{
+    (void)owner;
+    for (uint32_t i = 0; i < len; i++) {
+        if (data[i] == SIGHUP) {
+            if (fiber_spawn(reload, NULL) != ERR_OK)
+                log_write(LOG_WARNING, "could not start the reload");
+        } else {
+            /* A fast request overrides a smart one. */
+            if (server.stop_signal != SIGINT)
+                server.stop_signal = data[i];
+            wait_queue_wake_all(&server.stop);
+        }
+    }
+}
+
+static void signal_socket_closed(void *owner, int os_error)
+{
+    (void)owner;
+    (void)os_error;
+}
+
+static const struct io_socket_events signal_events = {
+    .received = signal_arrived,
+    .closed = signal_socket_closed,
+};
+
+/* ---- start ---- */
+
+static struct shard_options shard_settings(uint32_t shards)
+{
+    uint64_t buffers = (uint64_t)setting_int(NULL, SET_shared_buffers) * 8192;
+    return (struct shard_options){
+        .data_directory = server.data_directory,
+        .pool_bytes = MAX(buffers / shards, MIB(4)),
+        .version_bytes_max = (uint64_t)setting_int(NULL, SET_version_store_size) * 1024 / shards,
+        .wal_buffer_bytes = MIB(4),
+        .max_wal_bytes = (uint64_t)setting_int(NULL, SET_max_wal_size) * 1024 * 1024 / shards,
+        .checkpoint_timeout_us = (uint64_t)setting_int(NULL, SET_checkpoint_timeout) * 1000000,
+    };
+}
+
+static SUSPENDS err_t open_storage_wait(void)
+{
+    uint32_t shards = server.shard_count;
+    if (server.is_new) {
+        struct shard_options o = shard_settings(shards);
+        TRY(shards_create_wait(&o, shards));
+    } else {
+        bool clean;
+        struct shard_options o = shard_settings(1);
+        TRY(shards_inspect_wait(&o, &shards, &clean));
+        if (!clean)
+            log_write(LOG_LOG, "database system was not properly shut down; automatic recovery in "
+                               "progress");
+    }
+    struct shard_options o = shard_settings(shards);
+    return shards_open_wait(&o);
+}
+
+static SUSPENDS err_t open_sql_wait(void)
+{
+    struct arena *mem = arena_new();
+    struct sql_options o = {.bootstrap = server.is_new, .superuser = "postgres"};
+    err_t e = ERR_OK;
+    if (server.is_new && server.password_file) {
+        char *password = NULL;
+        e = files_read(server.password_file, mem, &password);
+        if (e == ERR_OK) {
+            password[strcspn(password, "\r\n")] = '\0';
+            e = scram_make_verifier(password, mem, &o.password_verifier);
+        }
+    }
+    if (e == ERR_OK)
+        e = sql_start_wait(&o);
+    arena_free(mem);
+    return e;
+}
+
+static SUSPENDS err_t open_network_wait(void)
+{
+    char hba[PATH_BYTES_MAX];
+    snprintf(hba, sizeof(hba), "%s/pg_hba.conf", server.data_directory);
+    const char *directories = setting_string(NULL, SET_unix_socket_directories);
+    bool tls = setting_bool(NULL, SET_ssl);
+    struct net_options o = {
+        .listen_addresses = setting_string(NULL, SET_listen_addresses),
+        .port = (uint16_t)setting_int(NULL, SET_port),
+        .unix_socket_directory = directories ? directories : "",
+        .connections_max = (uint32_t)setting_int(NULL, SET_max_connections),
+        .reserved_connections = (uint32_t)setting_int(NULL, SET_superuser_reserved_connections),
+        .hba_file = strdup(hba),
+        .tls_cert_file = tls ? setting_string(NULL, SET_ssl_cert_file) : NULL,
+        .tls_key_file = tls ? setting_string(NULL, SET_ssl_key_file) : NULL,
+    };
+    return net_start_wait(&o);
+}
+
+static SUSPENDS err_t start_wait(void)
+{
+    TRY(open_storage_wait());
+    TRY(open_sql_wait());
+    if (server.is_new)
+        must(files_finish_init(server.data_directory));
+    TRY(open_network_wait());
+    return io_socket_adopt(server.signal_sockets[1], &signal_events, NULL, &server.signals);
+}
+
+static SUSPENDS void stop_wait(void)
+{
+    bool smart = server.stop_signal == SIGTERM;
+    log_write(LOG_LOG, "received %s shutdown request", smart ? "smart" : "fast");
+    net_stop_listening();
+    net_drain_wait(smart);
+    log_write(LOG_LOG, "shutting down");
+    if (shards_close_wait() != ERR_OK) {
+        log_diag(LOG_ERROR, err_diag());
+        server.exit_code = 1;
+    }
+    log_write(LOG_LOG, "database system is shut down");
+}
+
+/* On the first core; the others only run what is sent to them. */
+static SUSPENDS void serve(void *arg)
+{
+    (void)arg;
+    if (core_id() != 0)
+        return;
+    if (start_wait() != ERR_OK) {
+        log_diag(LOG_FATAL, err_diag());
+        server.exit_code = 1;
+        core_stop_all();
+        return;
+    }
+    log_write(LOG_LOG, "database system is ready to accept connections");
+    while (server.stop_signal == 0)
+        wait_queue_shielded_wait(&server.stop);
+    stop_wait();
+    core_stop_all();
+}
+
+static void raise_file_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        fprintf(stderr, "percore: could not raise the limit of open files: %s\n", strerror(errno));
+}
+
+int main(int argc, char **argv)
+{
+    parse_options(argc, argv);
+    must(files_prepare(server.data_directory, server.auth, &server.is_new));
+    must(files_load_config(server.data_directory));
+    raise_file_limit();
+    struct topology *facts;
+    must(topology_discover(&facts));
+    struct placement *placement;
+    must(server_placement(facts, &placement));
+    server.placement = placement;
+    server.shard_count = placement->shard_count;
+    start_signals();
+    struct core_options o = {
+        .core_count = placement->core_count,
+        .cpus = placement->cpus,
+        .numa_nodes = placement->nodes,
+        .busy_poll_us = (uint32_t)setting_int(NULL, SET_busy_poll_us),
+        .stall_log_us = (uint32_t)setting_int(NULL, SET_stall_log_us),
+    };
+    must(core_run(&o, serve, NULL));
+    return server.exit_code;
+}
