@@ -13,13 +13,36 @@
  * for scans the table row. For scans slot 0 is the table row: index attno - 1, then at
  * column_count: row id (int8), +1: tableoid (oid), +2: shard number (int4). For aggregation slot 0
  * is the child's row (group expressions and arguments are evaluated over it) and targets and having
- * are over slot 3: group values first, then aggregate results. filter is over the same slots as
- * targets.
+ * are over slot 3: group values first, then aggregate results; with grouping sets one more column
+ * follows: the number of the set (int4, its index in sets), from which GROUPING() is computed;
+ * group values that are not in the set are NULL. A PARTIAL aggregate has explicit targets (all of
+ * slot 3). Slot 0 of other leaves: function scan = the calls' columns side by side, then the
+ * ordinality (int8); VALUES, CTE scan, work table = their rows. filter is over the same slots as
+ * targets; on a PLAN_RESULT without child it is evaluated once.
+ *
+ * Project set: each target is an EXPR_CALL of a set-returning function at its root, or a plain
+ * expression. A gather has neither targets nor filter. Modify: slot 0 of recheck, recheck_set,
+ * returning and ON CONFLICT expressions is laid out as a scan's (table row, then row id, tableoid,
+ * shard); slot 1 is the child's whole row. PLAN_LOCK_ROWS and PLAN_MODIFY stand inside a fragment
+ * (rows of that shard) or above gathers (rows of any shard, by their shard column).
+ *
+ * Subplans that are run once and whose value a fragment needs: the gather lists them in initial;
+ * before it opens the fragment each is run (unless it was) and its value put into exec param
+ * result_param, which the fragment's expressions read. No row gives NULL (EXISTS: false).
  */
 #ifndef SQL_PLAN_PLAN_H
 #define SQL_PLAN_PLAN_H
 
 #include "sql/analyze/query.h"
+
+struct plan_label {     /* names for EXPLAIN only */
+    const char *name;   /* relation, function, CTE; NULL */
+    const char *schema; /* NULL */
+    const char *alias;
+    const char **columns; /* of slot 0, for leaves that are no tables */
+    uint32_t column_count;
+    const char *command; /* set operation: "HashSetOp Intersect All" and the like */
+};
 
 enum plan_kind {
     PLAN_RESULT, /* one row without input (or child's rows through targets: projection, filter) */
@@ -155,8 +178,9 @@ struct plan_node {
     double total_cost;
     double rows;
     uint32_t width;
-    oid *types; /* target_count output types (for spilling, hashing, transit) */
-    struct node_code *code; /* exec: compiled expressions, made at the plan's first run */
+    oid *types;                     /* target_count output types (for spilling, hashing, transit) */
+    const struct plan_label *label; /* for EXPLAIN; NULL */
+    struct node_code *code;         /* exec: compiled expressions, made at the plan's first run */
     union {
         struct {
             struct plan_table *table;
@@ -174,7 +198,7 @@ struct plan_node {
             bool ordinality;
         } function;
         struct {
-            uint32_t cte; /* index in plan->ctes */
+            uint32_t cte; /* index in plan->ctes; PLAN_WORK_TABLE: number of the work table */
         } cte;
         struct {
             enum join_type type;
@@ -205,6 +229,8 @@ struct plan_node {
             struct plan_sort_key *keys;
             uint32_t key_count;
             int64_t limit_hint; /* top-n: > 0 when a constant limit follows; -1 */
+            struct expr *bound; /* top-n by parameters: int8 without inputs, evaluated at the
+                                   start; NULL value or NULL pointer = none */
         } sort;
         struct {
             struct expr *count;
@@ -262,6 +288,8 @@ struct plan_node {
             struct plan_table *key_table;
             struct plan_sort_key *merge; /* keep order: merge by these output columns */
             uint32_t merge_count;
+            uint32_t *initial; /* subplans to be run before the fragment opens */
+            uint32_t initial_count;
             bool writes;   /* has a PLAN_MODIFY or PLAN_LOCK_ROWS inside */
             bool is_short; /* point access: worth a borrow */
         } gather;
@@ -303,7 +331,8 @@ struct plan_subplan {
     uint32_t first_param;
     uint32_t column_count;
     oid type;
-    bool hashed; /* uncorrelated = ANY: hash table over the rows */
+    uint32_t result_param; /* listed in a gather's initial; UINT32_MAX = none */
+    bool hashed;           /* uncorrelated = ANY: hash table over the rows */
     struct expr *hash_left;
     const struct func *hash_equal;
     struct subplan_code *code; /* exec */
