@@ -77,6 +77,15 @@ err_t setting_reset_all(struct settings_view *v);
 /* As SHOW prints it ("4MB", "on"), in the arena; ERR_UNDEFINED_OBJECT. Custom names too. */
 err_t setting_show(const struct settings_view *v, const char *name, struct arena *out,
                    const char **text);
+/* Set what SET may not (is_superuser, session_authorization, in_hot_standby ...): the session's own
+ * value, which RESET keeps. */
+err_t setting_force(struct settings_view *v, enum setting_id id, const char *value);
+/* A check of a string setting (a time zone's name, say), installed at start: *canonical is what is
+ * kept; ERR_INVALID_PARAMETER_VALUE with PostgreSQL's text. */
+typedef err_t (*setting_check_fn)(const char *value, struct arena *out, const char **canonical);
+void setting_install_check(enum setting_id id, setting_check_fn check);
+/* Names of custom settings (with a dot) of this view, by index; NULL past the end. */
+const char *settings_custom_name(const struct settings_view *v, uint32_t index);
 /* Transactional: values set since a mark come back on rollback; marks nest (savepoints). */
 uint32_t settings_mark(struct settings_view *v);
 void settings_rollback_to(struct settings_view *v, uint32_t mark);
@@ -95,6 +104,8 @@ void setting_describe(const struct settings_view *v, enum setting_id id, struct 
 /* Parse postgresql.conf syntax (comments, quotes, include, dotted names). Errors name file and
  * line: 'syntax error in file "percore.conf" line 3, near token "x"', 'unrecognized configuration
  * parameter "x" in file "..." line 4'. Values take effect in the server's values. */
+/* Loading a file of the same name again replaces what it said before; later files win over earlier
+ * ones, the command line over all. Nothing changes when there is an error. */
 err_t settings_load_text(const char *file_name, const char *text, bool is_reload);
 err_t settings_set_argv(const char *name, const char *value); /* -c name=value, -p, -k */
 /* node<N>.<name> values: NULL when not set. */
