@@ -1,0 +1,10 @@
+CREATE TABLE users (id int PRIMARY KEY, name text);
+CREATE TABLE orders (id int PRIMARY KEY, user_id int, total numeric(10, 2));
+INSERT INTO users SELECT n, 'user' || n % 400 FROM generate_series(1, 1000) n;
+INSERT INTO orders SELECT n, 1 + n * 7919 % 1000, (n * 31 % 10000) / 100.0 FROM generate_series(1, 100000) n;
+ANALYZE;
+SELECT u.name, COUNT(*), SUM(o.total) FROM users u JOIN orders o ON u.id = o.user_id WHERE o.total > 50 GROUP BY u.name HAVING COUNT(*) > 1 ORDER BY SUM(o.total) DESC, u.name LIMIT 10;
+CREATE INDEX ON orders (user_id);
+SELECT u.name, COUNT(*), SUM(o.total) FROM users u JOIN orders o ON u.id = o.user_id WHERE o.total > 50 GROUP BY u.name HAVING COUNT(*) > 1 ORDER BY SUM(o.total) DESC, u.name LIMIT 10;
+SELECT count(*), sum(total), min(total), max(total), avg(total) FROM orders;
+SELECT user_id, count(*) FROM orders WHERE user_id IN (1, 17, 500) GROUP BY user_id ORDER BY 1;

@@ -1,0 +1,25 @@
+SELECT length('héllo'), octet_length('héllo'), upper('héllo'), lower('ÀB'), initcap('hi there'), reverse('abc');
+SELECT substr('abcdef', 2, 3), substring('abcdef' from 2 for 3), substring('abcdef', 4), left('abc', 2), right('abc', 2), left('abc', -1);
+SELECT position('c' in 'abc'), strpos('abc', 'z'), split_part('a,b,c', ',', 2), split_part('a,b,c', ',', -1), repeat('ab', 3);
+SELECT lpad('7', 3, '0'), rpad('7', 3, '-'), trim('  x '), ltrim('xxa', 'x'), rtrim('axx', 'x'), btrim('xax', 'x'), trim(both 'x' from 'xax');
+SELECT replace('banana', 'an', 'o'), translate('abc', 'ab', 'xy'), concat('a', NULL, 1, true), concat_ws('-', 'a', NULL, 'b');
+SELECT ascii('A'), chr(65), md5('x'), to_hex(255), quote_ident('a b'), quote_literal('it''s'), quote_nullable(NULL);
+SELECT format('%s-%I-%L', 'a', 'b c', 'd''e'), starts_with('abc', 'ab'), overlay('abcdef' placing 'XX' from 2 for 3);
+SELECT 'abc' ~ 'b', 'abc' ~ '^b', 'ABC' ~* 'abc', 'abc' !~ 'z', regexp_replace('a1b2', '[0-9]', '#', 'g'), regexp_replace('abc', '(b)', '<\1>');
+SELECT regexp_match('foobar', 'o(b)(a)'), regexp_split_to_array('a1b2c', '[0-9]');
+SELECT string_to_array('a,b,,c', ','), array_to_string(ARRAY['a', NULL, 'c'], ',', '*');
+SELECT encode('abc', 'hex'), encode('abc', 'base64'), decode('616263', 'hex'), '\x6162'::bytea, 'a\\b'::bytea;
+SELECT 'a'::char(3) || 'b', 'a '::char(3) = 'a', length('a '::char(3)), 'abc'::varchar(2), 'toolong'::char(3);
+SELECT 'a' < 'b', 'B' < 'a', 'abc' = 'abc ', 'é' > 'z';
+SELECT E'tab\there', 'back\slash', U&'\0041', $$dollar$$, $tag$x$tag$;
+SELECT 'a
+b';
+SELECT abs(-5), sign(-2.5), ceil(1.2), floor(-1.2), round(2.5), round(-2.5), round(1.2345, 2), trunc(1.9), mod(7, 3), power(2, 3), sqrt(16);
+SELECT 5 & 3, 5 | 3, 5 # 3, ~5, 1 << 4, 16 >> 2;
+SELECT 1.5::float8, 1e100::float8, 'NaN'::float8, 'Infinity'::float8, 0.1::float4, 1/3.0::float8;
+SELECT 0.1 + 0.2, 1.10 * 2, 10 / 3.0, 2 ^ 0.5, 1e10::numeric, 123456789012345678901234567890 + 1;
+SELECT gen_random_uuid() IS NOT NULL, 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid, 'bad'::uuid;
+SELECT 1::bool, 0::bool, 'yes'::bool, 'off'::bool;
+SELECT 'x'::bool;
+SELECT -32768::int2;
+SELECT (-32768)::int2, 32768::int2;
