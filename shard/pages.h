@@ -2,15 +2,15 @@
  * Page store and buffer pool of one shard: copy-on-write checkpoints, never overwrite (DESIGN.md
  * section 5).
  *
- * A file is a growing array of 8 KiB pages named by a file_id (database oid << 32 | file number; the
- * store knows nothing of the catalog). The page map turns (file, page number) into a block of the
- * shard's data file. A changed page always goes to a free block; blocks of the last durable
+ * A file is a growing array of 8 KiB pages named by a file_id (database oid << 32 | file number;
+ * the store knows nothing of the catalog). The page map turns (file, page number) into a block of
+ * the shard's data file. A changed page always goes to a free block; blocks of the last durable
  * checkpoint are not reused before the next one is durable.
  *
- * Used only as the shard's owner. A page pointer may be held across a wait only while pinned, and its
- * bytes must be checked again after a wait. Writing happens inside a no-suspend section: page_modify()
- * marks the page dirty and, when the running checkpoint still needs the old image, sets that aside
- * first (the pointer stays).
+ * Used only as the shard's owner. A page pointer may be held across a wait only while pinned, and
+ * its bytes must be checked again after a wait. Writing happens inside a no-suspend section:
+ * page_modify() marks the page dirty and, when the running checkpoint still needs the old image,
+ * sets that aside first (the pointer stays).
  */
 #ifndef SHARD_PAGES_H
 #define SHARD_PAGES_H
@@ -42,14 +42,15 @@ struct page {
 };
 
 struct page_store_options {
-    const char *path;      /* the shard's data file */
-    uint64_t pool_bytes;   /* frames */
+    const char *path;    /* the shard's data file */
+    uint64_t pool_bytes; /* frames */
     int numa_node;
 };
 
 /* New empty store with its first checkpoint at lsn 0. */
 SUSPENDS err_t page_store_create_wait(const struct page_store_options *o, struct page_store **out);
-/* Opens at the newest valid superblock; *state (in the arena) is the blob given to that checkpoint. */
+/* Opens at the newest valid superblock; *state (in the arena) is the blob given to that checkpoint.
+ */
 SUSPENDS err_t page_store_open_wait(const struct page_store_options *o, struct arena *mem,
                                     struct page_store **out, lsn_t *lsn, const uint8_t **state,
                                     size_t *state_bytes);
@@ -68,19 +69,25 @@ bool file_next(const struct page_store *ps, uint64_t *cursor, file_id *file, enu
 /* ---- pages ---- */
 
 /* Errors: ERR_IO_ERROR, ERR_DATA_CORRUPTED (checksum, wrong id), ERR_OUT_OF_MEMORY (all frames
- * pinned), ERR_DISK_FULL (no clean frame to be had). ERR_INTERNAL_WOULD_SUSPEND on a borrowed shard. */
+ * pinned), ERR_DISK_FULL (no clean frame to be had). ERR_INTERNAL_WOULD_SUSPEND on a borrowed
+ * shard. */
 SUSPENDS err_t page_pin_wait(struct page_store *ps, file_id file, uint32_t page_no,
                              struct page **out);
 /* Without waiting: NULL when not in the pool. */
 struct page *page_pin_cached(struct page_store *ps, file_id file, uint32_t page_no);
-/* A page that did not exist: zeroed but for its header, pinned. page_no may be any number not below
- * the page count (pages between read as zeroed pages). Logged by the caller. */
+/* A page that did not exist: zeroed but for its header, pinned and dirty. page_no may be any number
+ * not below the page count (pages between read as zeroed pages); PAGE_NONE = the end of the file at
+ * the moment of success. A page made by another fiber during the wait is pinned as it is. Logged by
+ * the caller. */
 SUSPENDS err_t page_pin_new_wait(struct page_store *ps, file_id file, uint32_t page_no,
                                  struct page **out);
 /* Take n clean spare frames in advance so that page_new_reserved cannot fail or wait (B+tree splits
- * inside a no-suspend section). Unused ones go back with page_reserve_end. */
+ * inside a no-suspend section). They belong to the running fiber; a second call tops up to n.
+ * Unused ones go back with page_reserve_end, which the same fiber always calls (not after an
+ * error). */
 SUSPENDS err_t page_reserve_wait(struct page_store *ps, uint32_t n);
-struct page *page_new_reserved(struct page_store *ps, file_id file); /* at the end of file, pinned */
+struct page *page_new_reserved(struct page_store *ps,
+                               file_id file); /* at the end of file, pinned */
 void page_reserve_end(struct page_store *ps);
 void page_unpin(struct page *p);
 /* Before any change, in a no-suspend section; lsn may be filled in later by page_set_lsn. */
@@ -95,13 +102,17 @@ SUSPENDS err_t page_pin_use_wait(struct page_store *ps, file_id file, uint32_t p
 
 /* ---- checkpoint ---- */
 
-/* The instant cut: freezes all dirty pages, files and map. One checkpoint at a time. No suspension. */
+/* The instant cut: freezes all dirty pages, files and map. One checkpoint at a time. No suspension.
+ */
 void page_store_cut(struct page_store *ps);
-/* Write the frozen images and map, then the superblock with lsn and the state blob; then blocks of the
- * previous checkpoint are free. On error (disk full, I/O) the old checkpoint stays valid, frozen pages
- * count as dirty again, and the call may be repeated after a new cut. pace_us > 0 spreads the writes. */
+/* Write the frozen images and map, then the superblock with lsn and the state blob; then blocks of
+ * the previous checkpoint are free. On error (disk full, I/O) the old checkpoint stays valid,
+ * frozen pages count as dirty again, and the call may be repeated after a new cut. pace_us > 0
+ * spreads the writes. */
 SUSPENDS err_t page_store_write_cut_wait(struct page_store *ps, lsn_t lsn, const uint8_t *state,
                                          size_t state_bytes, uint64_t pace_us);
+/* A cut that is not going to be written: frozen pages count as dirty again. */
+void page_store_cut_abandon(struct page_store *ps);
 
 struct page_store_stats {
     uint64_t hits;
