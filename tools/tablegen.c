@@ -9,7 +9,7 @@
  *
  *   type.tab functions   groups "group:prefix ..." of C functions: io = PREFIX_input, PREFIX_output;
  *                        wire = _receive, _send; order = _compare, _hash, _sort_key; typmod =
- *                        _typmod_in, _typmod_out, _apply_typmod
+ *                        _typmod_in, _typmod_out, _apply_typmod; apply = _apply_typmod
  *   proc.tab symbol      sql_function, or struct aggregate (prokind a), or struct set_function
  *            suspends    t: the function may suspend
  *
@@ -472,7 +472,9 @@ static const struct group groups[] = {
     {"typmod",
      {"typmod_in", "typmod_out", "apply_typmod"},
      {"_typmod_in", "_typmod_out", "_apply_typmod"}},
+    {"apply", {"apply_typmod"}, {"_apply_typmod"}},
 };
+enum { GROUP_COUNT = sizeof(groups) / sizeof(groups[0]) };
 static const char *const group_prototypes[][2] = {
     {"input", "err_t %s(struct type_io *io, const char *text, size_t len, datum *out)"},
     {"output", "err_t %s(struct type_io *io, datum value, struct strbuf *out)"},
@@ -513,9 +515,9 @@ static void each_type_symbol(size_t row, void (*fn)(FILE *f, const char *slot, c
             fail("type.tab row %zu: bad functions: %s", row + 2, s);
         *colon = 0;
         size_t g = 0;
-        while (g < 4 && strcmp(groups[g].name, word) != 0)
+        while (g < GROUP_COUNT && strcmp(groups[g].name, word) != 0)
             g++;
-        if (g == 4)
+        if (g == GROUP_COUNT)
             fail("type.tab row %zu: no group %s", row + 2, word);
         for (size_t i = 0; i < 4 && groups[g].functions[i] != NULL; i++) {
             char symbol[256];

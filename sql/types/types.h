@@ -99,6 +99,9 @@ static inline datum datum_of_f32(float v)
 }
 struct varlen *varlen_new(struct arena *a, const void *bytes,
                           uint32_t len); /* bytes NULL: room only */
+/* For lengths that come from a client or grow with data: ERR_PROGRAM_LIMIT_EXCEEDED past the limit
+ * of one value, ERR_OUT_OF_MEMORY. */
+err_t varlen_try(struct arena *a, const void *bytes, uint64_t len, struct varlen **out);
 datum datum_of_text(struct arena *a, const char *nul_terminated);
 char *varlen_cstring(struct arena *a, const struct varlen *v);
 datum datum_copy(struct arena *a, datum d, bool by_value);
@@ -179,6 +182,9 @@ err_t type_require(oid type, const struct type_info **out); /* ERR_UNDEFINED_OBJ
 const struct type_info *type_at(uint32_t index); /* all rows, by oid; NULL past the end */
 /* "integer", "character varying(10)", "timestamp with time zone", "integer[]" (format_type). */
 const char *type_format(struct arena *mem, oid type, int32_t typmod);
+/* The same without length: "character varying", "character" (what error messages and regtype say).
+ */
+const char *type_display(struct arena *mem, oid type);
 
 err_t value_input(const struct session_env *env, struct arena *mem, oid type, int32_t typmod,
                   const char *text, size_t len, datum *out); /* and typmod applied */
@@ -242,5 +248,22 @@ struct array_view {
 };
 err_t array_read(struct arena *mem, datum array, struct array_view *out);
 err_t array_make(struct arena *mem, const struct array_view *view, datum *out);
+/* One dimension from 1 (count 0: the empty array, no dimensions). nulls NULL = no nulls. */
+err_t array_of(struct arena *mem, oid element, const datum *values, const bool *nulls,
+               uint32_t count, datum *out);
+
+/* int2vector, oidvector: one dimension from 0. */
+err_t vector_of(struct arena *mem, oid element, const datum *values, uint32_t count, datum *out);
+
+/* ---- records (types/record.c) ---- a row value that knows its columns' types: u32 count, then per
+ * column u32 type, u32 is_null, then (not null) 8-byte word or u32 length + bytes padded to 4. */
+struct record_view {
+    uint32_t count;
+    const oid *types;
+    const datum *values; /* by reference: inside the record */
+    const bool *nulls;
+};
+err_t record_make(struct arena *mem, const struct record_view *view, datum *out);
+err_t record_read(struct arena *mem, datum record, struct record_view *out);
 
 #endif
