@@ -28,7 +28,7 @@
 #include "shard/shard.h"
 #include "sql/sql.h"
 #include "tools/server_files.h"
-#include "topology/topology.h"
+#include "tools/server_placement.h"
 
 enum { PATH_BYTES_MAX = 4096 };
 
@@ -42,7 +42,7 @@ static struct {
     struct wait_queue stop;
     int stop_signal; /* 0 = serving */
     int exit_code;
-    const struct placement *placement;
+    struct placement placement;
     uint32_t shard_count;
 } server;
 
@@ -399,20 +399,11 @@ int main(int argc, char **argv)
     must(files_prepare(server.data_directory, server.auth, &server.is_new));
     must(files_load_config(server.data_directory));
     raise_file_limit();
-    struct topology *facts;
-    must(topology_discover(&facts));
-    struct placement *placement;
-    must(server_placement(facts, &placement));
-    server.placement = placement;
-    server.shard_count = placement->shard_count;
+    must(server_placement_make(&server.placement));
+    server.shard_count = server.placement.shard_count;
     start_signals();
-    struct core_options o = {
-        .core_count = placement->core_count,
-        .cpus = placement->cpus,
-        .numa_nodes = placement->nodes,
-        .busy_poll_us = (uint32_t)setting_int(NULL, SET_busy_poll_us),
-        .stall_log_us = (uint32_t)setting_int(NULL, SET_stall_log_us),
-    };
+    struct core_options o;
+    server_core_options(&server.placement, &o);
     must(core_run(&o, serve, NULL));
     return server.exit_code;
 }
