@@ -28,7 +28,7 @@ static char test_directory[64];
     } while (0)
 #define CHECK_ERR(call, code) CHECK((call) == (code))
 
-static void test_entry(void *arg)
+SUSPENDS static void test_entry(void *arg)
 {
     void (**fn)(void) = arg;
     (*fn)();
@@ -48,12 +48,12 @@ static void test_on_core(void (*fn)(void))
 }
 
 #define ON_CORE(name)                                                                              \
-    static void name(void);                                                                        \
+    SUSPENDS static void name(void);                                                               \
     static void name##_on_core(void)                                                               \
     {                                                                                              \
         test_on_core(name);                                                                        \
     }                                                                                              \
-    static void name(void)
+    SUSPENDS static void name(void)
 
 struct test_case {
     const char *name;

@@ -41,7 +41,8 @@ struct expect {
     bool sleepy;
 };
 
-static err_t expect_apply(void *ctx, uint8_t kind, const uint8_t *payload, uint32_t len, lsn_t lsn)
+SUSPENDS static err_t expect_apply(void *ctx, uint8_t kind, const uint8_t *payload, uint32_t len,
+                                   lsn_t lsn)
 {
     struct expect *e = ctx;
     if (e->sleepy && e->next % 10 == 0)
