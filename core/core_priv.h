@@ -56,7 +56,9 @@ static inline bool runner_is_borrowing(void)
 
 struct fiber {
     void *sp;
-    struct fiber *next; /* in the ready queue or the free list */
+    struct fiber *next;     /* in the ready queue or the free list */
+    struct fiber *all_next; /* every mapped fiber of the core */
+    struct fiber *all_prev;
     struct core *core;
     void (*entry)(void *arg);
     void *arg;
@@ -121,6 +123,7 @@ struct core {
 
     struct fiber_list ready;
     struct fiber *free_fibers;
+    struct fiber *all_fibers;
     uint32_t free_fiber_count;
     uint32_t fiber_count;
     uint32_t fiber_count_max;

@@ -199,6 +199,12 @@ static void fiber_unmap(struct core *c, struct fiber *f)
 #if CORE_TSAN
     __tsan_destroy_fiber(f->tsan_fiber);
 #endif
+    if (f->all_prev != NULL)
+        f->all_prev->all_next = f->all_next;
+    else
+        c->all_fibers = f->all_next;
+    if (f->all_next != NULL)
+        f->all_next->all_prev = f->all_prev;
     void *map = f->map;
     size_t bytes = f->map_bytes;
 #if CORE_ASAN
@@ -232,6 +238,10 @@ static struct fiber *fiber_map(struct core *c)
 #if CORE_TSAN
     f->tsan_fiber = __tsan_create_fiber(0);
 #endif
+    f->all_next = c->all_fibers;
+    if (f->all_next != NULL)
+        f->all_next->all_prev = f;
+    c->all_fibers = f;
     stats_add(&c->stats->fiber_stacks, 1);
     return f;
 }
@@ -335,11 +345,15 @@ void fibers_init(struct core *c, uint32_t stack_bytes, uint32_t count_max)
         count_max != 0 ? count_max : MIN(16384, FIBERS_MAPPED_MAX / process.core_count);
 }
 
+/* At the end of the process, or of a simulated one: fibers that still wait are dropped as they are.
+ */
 void fibers_destroy(struct core *c)
 {
-    while (c->free_fibers != NULL) {
-        struct fiber *f = c->free_fibers;
-        c->free_fibers = f->next;
+    c->free_fibers = NULL;
+    while (c->all_fibers != NULL) {
+        struct fiber *f = c->all_fibers;
+        free(f->diag);
+        free(f->cancel_message);
         fiber_unmap(c, f);
     }
 }

@@ -23,7 +23,7 @@ struct item {
     struct item *next;
     char *name;
     char *value;
-    char *file;
+    const char *file; /* NULL: the command line */
     int line;
 };
 
@@ -51,6 +51,27 @@ static char *copy_n(const char *s, size_t len)
 static char *copy(const char *s)
 {
     return copy_n(s, strlen(s));
+}
+
+/* Names of files are few and stay: published values refer to them. */
+struct file_name {
+    struct file_name *next;
+    char name[];
+};
+static struct file_name *file_names;
+
+static const char *file_name_keep(const char *name)
+{
+    for (const struct file_name *f = file_names; f != NULL; f = f->next)
+        if (strcmp(f->name, name) == 0)
+            return f->name;
+    size_t bytes = strlen(name) + 1;
+    struct file_name *f = malloc(sizeof(*f) + bytes);
+    ASSERT(f != NULL);
+    memcpy(f->name, name, bytes);
+    f->next = file_names;
+    file_names = f;
+    return f->name;
 }
 
 /* ---- building ---- */
@@ -199,6 +220,7 @@ static err_t rebuild(bool is_reload)
     }
     if (is_reload)
         keep_until_restart(values, server_values());
+    values->replaced = atomic_load(&current);
     atomic_store_explicit(&current, values, memory_order_release);
     return ERR_OK;
 }
@@ -295,7 +317,7 @@ static void layer_add(struct layer *layer, const char *name, size_t name_len, ch
     ASSERT(item != NULL);
     *item = (struct item){.name = copy_n(name, name_len),
                           .value = value,
-                          .file = file != NULL ? copy(file) : NULL,
+                          .file = file != NULL ? file_name_keep(file) : NULL,
                           .line = line};
     if (layer->last != NULL)
         layer->last->next = item;
@@ -306,7 +328,6 @@ static void layer_add(struct layer *layer, const char *name, size_t name_len, ch
 
 static void layer_clear(struct layer *layer)
 {
-    /* Names of files stay: published values refer to them. */
     while (layer->first != NULL) {
         struct item *next = layer->first->next;
         free(layer->first->name);

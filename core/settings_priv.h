@@ -28,6 +28,7 @@ struct node_value {
 struct server_values {
     struct server_value values[SETTING_COUNT];
     struct node_value *nodes;
+    struct server_values *replaced; /* the set before this one */
 };
 
 /* The current ones; made from the defaults on first use. */
