@@ -49,6 +49,17 @@ SUSPENDS err_t shards_open_wait(const struct shard_options *o);
 /* Checkpoint of all shards (CHECKPOINT, shutdown). */
 SUSPENDS err_t shards_checkpoint_wait(void);
 SUSPENDS err_t shards_close_wait(void); /* after a last checkpoint: marks the directory clean */
+/* Lets go of all shards as a crash would: no checkpoint, nothing flushed. For tests. */
+SUSPENDS void shards_abandon_wait(void);
+/* How long a wait lasts before its edges go to the deadlock detector. Default 1 s; any thread. */
+void shards_set_deadlock_timeout(uint64_t microseconds);
+/* Checks a whole shard that nobody writes to: page structure, tree order and reachability, free
+ * lists, forwards, chunks. ERR_DATA_CORRUPTED / ERR_INDEX_CORRUPTED with a text that names the place. */
+SUSPENDS err_t shard_verify_wait(struct shard *s, struct arena *mem);
+/* Every entry of an index leads to a row of the heap; *entries = how many there are, seen by anyone
+ * or not. */
+SUSPENDS err_t shard_verify_index_wait(struct shard *s, file_id index, file_id heap,
+                                       struct arena *mem, uint64_t *entries);
 
 /* ---- what a statement sees and who it is ---- */
 
@@ -67,6 +78,7 @@ struct txn_view {
     uint32_t seq;   /* statement number; undo goes back to one of these */
     uint8_t isolation;
     bool wrote;         /* out: the shard holds undo or locks of this transaction */
+    bool logged;        /* out: its log has records of this transaction */
     uint32_t session;   /* session number (pid), for pg_locks and lock messages */
     uint64_t lock_deadline_us; /* lock_timeout: UINT64_MAX = none */
     lsn_t observed; /* out: highest commit lsn seen that was not durable when seen */

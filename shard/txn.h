@@ -22,6 +22,9 @@ struct txn *txn_begin(const struct txn_options *o);
 
 /* A new statement: seq + 1; read committed: a new snapshot; the others: the first call takes it. */
 void txn_statement_begin(struct txn *t);
+/* The statement is over: read committed gives its snapshot back, so that an idle transaction block holds
+ * up no purge. Others: nothing. */
+void txn_statement_end(struct txn *t);
 /* A second snapshot within a statement is never taken; this one is for pg_export_snapshot and checks. */
 ts_t txn_snapshot(const struct txn *t);
 /* seq + 1 within one statement, so that what was written so far becomes visible to what follows

@@ -1,0 +1,240 @@
+/*
+ * Checkpoints. In one no-suspend section: the instant cut of the page store, the end of the log,
+ * and the state that is not in pages. Since every change is atomic with its log record and its undo
+ * version, the three agree. Then log, pages and superblock are written in the background.
+ *
+ * State blob: u32 magic, u64 highest txn id, u64 highest ts, then
+ *   u32 parts, each: u64 id, u8 state, u64 ts, u64 floor, u64 commit lsn, u32 participants, u32
+ * each, u32 versions (oldest first), each: u8 kind, u8 existed, u32 seq, u64 heap, u64 row, u64
+ * index, u64 writer, u16 cell flags, u16 first slot, u16 last slot, u32 len, bytes u32 finished,
+ * each: u64 id, u64 ts, u64 lsn. Committed parts come first, in the order of the purge queue, with
+ * those versions only that purge needs: after a crash there is no snapshot that could look at the
+ * others.
+ */
+#include "shard/shard_priv.h"
+
+enum { STATE_MAGIC = 0x31504350 };
+
+struct byte_writer {
+    uint8_t *bytes;
+    size_t len;
+    size_t capacity;
+};
+
+static uint8_t *writer_room(struct byte_writer *w, size_t n)
+{
+    if (w->len + n > w->capacity) {
+        w->capacity = MAX(w->capacity * 2, w->len + n + 4096);
+        w->bytes = core_realloc(w->bytes, w->capacity);
+    }
+    uint8_t *at = w->bytes + w->len;
+    w->len += n;
+    return at;
+}
+
+static void put_u8(struct byte_writer *w, uint8_t v)
+{
+    *writer_room(w, 1) = v;
+}
+static void put_u16(struct byte_writer *w, uint16_t v)
+{
+    store_u16(writer_room(w, 2), v);
+}
+static void put_u32(struct byte_writer *w, uint32_t v)
+{
+    store_u32(writer_room(w, 4), v);
+}
+static void put_u64(struct byte_writer *w, uint64_t v)
+{
+    store_u64(writer_room(w, 8), v);
+}
+
+static bool is_kept(const struct part *p, const struct version *v)
+{
+    return p->state != PART_COMMITTED || version_needs_purge_work(v) ||
+           v->kind == VERSION_INDEX_ADD;
+}
+
+static void put_version(struct byte_writer *w, const struct version *v)
+{
+    put_u8(w, v->kind);
+    put_u8(w, v->existed ? 1 : 0);
+    put_u32(w, v->seq);
+    put_u64(w, v->heap);
+    put_u64(w, v->row);
+    put_u64(w, v->index);
+    put_u64(w, v->writer);
+    put_u16(w, v->cell_flags);
+    put_u16(w, v->first_slot);
+    put_u16(w, v->last_slot);
+    put_u32(w, v->len);
+    if (v->len != 0)
+        memcpy(writer_room(w, v->len), v->bytes, v->len);
+}
+
+static void put_part(struct byte_writer *w, const struct part *p)
+{
+    put_u64(w, p->id);
+    put_u8(w, (uint8_t)p->state);
+    put_u64(w, p->ts);
+    put_u64(w, p->floor);
+    put_u64(w, p->commit_lsn);
+    put_u32(w, p->participant_count);
+    for (uint32_t i = 0; i < p->participant_count; i++)
+        put_u32(w, p->participants[i]);
+    size_t count_at = w->len;
+    put_u32(w, 0);
+    uint32_t count = 0;
+    for (const struct version *v = p->oldest; v != NULL; v = v->newer) {
+        if (is_kept(p, v)) {
+            put_version(w, v);
+            count++;
+        }
+    }
+    store_u32(w->bytes + count_at, count);
+}
+
+void checkpoint_state_write(struct shard *s, uint8_t **out, size_t *bytes)
+{
+    struct byte_writer w = {0};
+    put_u32(&w, STATE_MAGIC);
+    put_u64(&w, MAX(s->txn_id_max, shared_transaction_read()));
+    put_u64(&w, MAX(s->ts_max, shared_commit_read()));
+    size_t count_at = w.len;
+    put_u32(&w, 0);
+    uint32_t count = 0;
+    for (const struct part *p = s->purge_first; p != NULL; p = p->queue_next) {
+        put_part(&w, p);
+        count++;
+    }
+    for (const struct part *p = s->parts_first; p != NULL; p = p->next) {
+        if (p->state != PART_COMMITTED && p->is_logged) {
+            put_part(&w, p);
+            count++;
+        }
+    }
+    store_u32(w.bytes + count_at, count);
+    put_u32(&w, u32_from(s->finished_count));
+    for (uint32_t b = 0; b < FINISHED_BUCKETS; b++) {
+        for (const struct finished_txn *f = s->finished[b]; f != NULL; f = f->next) {
+            put_u64(&w, f->id);
+            put_u64(&w, f->ts);
+            put_u64(&w, f->lsn);
+        }
+    }
+    *out = w.bytes;
+    *bytes = w.len;
+}
+
+static bool read_version(struct shard *s, struct part *p, struct byte_reader *r)
+{
+    uint8_t kind = read_u8(r);
+    bool existed = read_u8(r) != 0;
+    uint32_t seq = read_u32(r);
+    file_id heap = read_u64(r);
+    row_id row = read_u64(r);
+    file_id index = read_u64(r);
+    uint64_t writer = read_u64(r);
+    uint16_t cell_flags = read_u16(r);
+    uint16_t first_slot = read_u16(r);
+    uint16_t last_slot = read_u16(r);
+    uint32_t len = read_u32(r);
+    if (r->is_bad || kind < VERSION_INSERT || kind > VERSION_FILE_DROP || len > PAGE_BYTES)
+        return false;
+    const uint8_t *bytes = read_bytes(r, len);
+    if (r->is_bad)
+        return false;
+    struct version *v =
+        version_push(&s->versions, p, (enum version_kind)kind, seq, heap, row, bytes, len);
+    v->existed = existed;
+    v->index = index;
+    v->writer = writer;
+    v->cell_flags = cell_flags;
+    v->first_slot = first_slot;
+    v->last_slot = last_slot;
+    return true;
+}
+
+static bool read_part(struct shard *s, struct byte_reader *r)
+{
+    txn_id_t id = read_u64(r);
+    uint8_t state = read_u8(r);
+    ts_t ts = read_u64(r);
+    ts_t floor = read_u64(r);
+    lsn_t commit_lsn = read_u64(r);
+    uint32_t participants = read_u32(r);
+    if (r->is_bad || id == 0 || state > PART_COMMITTED || participants > SHARD_COUNT_MAX ||
+        part_find(s, id) != NULL)
+        return false;
+    const uint8_t *list = read_bytes(r, participants * 4);
+    uint32_t versions = read_u32(r);
+    if (r->is_bad)
+        return false;
+    struct part *p = part_make(s, id, 0);
+    p->is_logged = true;
+    p->floor = floor;
+    if (participants != 0) {
+        p->participants = core_malloc(participants * 4u);
+        memcpy(p->participants, list, participants * 4u);
+        p->participant_count = participants;
+    }
+    for (uint32_t i = 0; i < versions; i++) {
+        if (!read_version(s, p, r))
+            return false;
+    }
+    p->state = state == PART_PREPARED ? PART_PREPARED : PART_ACTIVE;
+    if (state == PART_COMMITTED)
+        part_restore_committed(s, p, ts, commit_lsn);
+    return true;
+}
+
+err_t checkpoint_state_read(struct shard *s, const uint8_t *state, size_t bytes)
+{
+    if (bytes == 0)
+        return ERR_OK; /* a new store */
+    struct byte_reader r = {.at = state, .end = state + bytes};
+    bool ok = read_u32(&r) == STATE_MAGIC;
+    s->txn_id_max = MAX(s->txn_id_max, read_u64(&r));
+    s->ts_max = MAX(s->ts_max, read_u64(&r));
+    uint32_t parts = read_u32(&r);
+    for (uint32_t i = 0; i < parts && ok && !r.is_bad; i++)
+        ok = read_part(s, &r);
+    uint32_t finished = read_u32(&r);
+    for (uint32_t i = 0; i < finished && ok && !r.is_bad; i++) {
+        txn_id_t id = read_u64(&r);
+        ts_t ts = read_u64(&r);
+        lsn_t lsn = read_u64(&r);
+        if (!r.is_bad)
+            finished_add(s, id, ts, lsn);
+    }
+    if (!ok || r.is_bad || r.at != r.end)
+        return err_raise(ERR_DATA_CORRUPTED, "bad checkpoint state in shard %u", s->number);
+    return ERR_OK;
+}
+
+err_t shard_checkpoint_wait(struct shard *s, uint64_t pace_us)
+{
+    while (s->checkpoint_is_running)
+        TRY(wait_queue_wait(&s->checkpoint_waiters, UINT64_MAX));
+    s->checkpoint_is_running = true;
+    uint8_t *state;
+    size_t state_bytes;
+    nosuspend_begin();
+    page_store_cut(s->pages);
+    lsn_t lsn = wal_end(s->wal);
+    checkpoint_state_write(s, &state, &state_bytes);
+    s->checkpoint_count++;
+    nosuspend_end();
+    err_t e = wal_flush_wait(s->wal, lsn);
+    if (e == ERR_OK)
+        e = page_store_write_cut_wait(s->pages, lsn, state, state_bytes, pace_us);
+    core_free(state);
+    if (e == ERR_OK) {
+        s->checkpoint_lsn = lsn;
+        e = wal_recycle_wait(s->wal, lsn);
+    }
+    s->checkpoint_at_us = core_now_us();
+    s->checkpoint_is_running = false;
+    wait_queue_wake_all(&s->checkpoint_waiters);
+    return e;
+}

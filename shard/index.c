@@ -1,0 +1,329 @@
+/*
+ * Index entries: insert with uniqueness, remove, bulk build.
+ *
+ * An entry stays in the tree as long as any snapshot may need it; what it means to whom is in the
+ * versions INDEX_ADD and INDEX_REMOVE in the chain of the row that it leads to. A removal changes
+ * no page: purge deletes the entry later. Adding an entry that is still there (removed before, not
+ * purged) notes that it existed, so that undo leaves it; purge of the removal, seeing a newer
+ * addition, hands the entry over to it.
+ */
+#include "shard/shard_priv.h"
+
+static err_t key_check(uint32_t len)
+{
+    if (len > INDEX_KEY_BYTES_MAX)
+        return err_raise(ERR_PROGRAM_LIMIT_EXCEEDED,
+                         "index row size %u exceeds btree version 4 maximum %u", len,
+                         (uint32_t)INDEX_KEY_BYTES_MAX);
+    return ERR_OK;
+}
+
+enum entry_state { ENTRY_DEAD, ENTRY_LIVE, ENTRY_WAIT };
+
+/* The newest state of an entry, for uniqueness. */
+static enum entry_state entry_newest(struct shard *s, struct txn_view *v, file_id index,
+                                     file_id heap, const uint8_t *key, uint32_t len, row_id row,
+                                     struct part **wait)
+{
+    for (struct version *ver = version_chain(&s->versions, heap, row); ver != NULL;
+         ver = ver->chain_older) {
+        if ((ver->kind != VERSION_INDEX_ADD && ver->kind != VERSION_INDEX_REMOVE) ||
+            ver->index != index || ver->len != len || memcmp(ver->bytes, key, len) != 0)
+            continue;
+        struct part *p = ver->part;
+        if (p->id != v->id && p->state != PART_COMMITTED) {
+            *wait = p;
+            return ENTRY_WAIT;
+        }
+        if (p->id != v->id && p->commit_lsn > v->observed && p->commit_lsn > wal_durable(s->wal))
+            v->observed = p->commit_lsn;
+        return ver->kind == VERSION_INDEX_ADD ? ENTRY_LIVE : ENTRY_DEAD;
+    }
+    return ENTRY_LIVE;
+}
+
+struct unique_check {
+    struct shard *shard;
+    struct txn_view *view;
+    file_id index;
+    file_id heap;
+    const uint8_t *key;
+    uint32_t len;
+    row_id id;
+    row_id conflict;   /* out */
+    struct part *wait; /* out */
+};
+
+/* Look at a leaf's entries with the key; true when it is settled (conflict or wait). */
+static bool check_leaf(struct unique_check *u, const uint8_t *d)
+{
+    struct bt_search k = {.key = u->key, .len = u->len};
+    for (uint32_t i = bp_lower_bound(d, &k); i < bp_count(d); i++) {
+        k.rid = bp_rid(d, i);
+        if (bp_compare(d, i, &k) != 0)
+            return false;
+        if (k.rid == u->id)
+            continue;
+        switch (
+            entry_newest(u->shard, u->view, u->index, u->heap, u->key, u->len, k.rid, &u->wait)) {
+        case ENTRY_DEAD:
+            break;
+        case ENTRY_LIVE:
+            u->conflict = k.rid;
+            return true;
+        case ENTRY_WAIT:
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Can entries with the key be in no other leaf than the one at the end of the path? */
+static bool path_covers_key(const struct bt_path *path, const uint8_t *key, uint32_t len)
+{
+    struct bt_search low = {.key = key, .len = len};
+    struct bt_search high = {.key = key, .len = len, .rid = ((row_id)1 << 48) - 1};
+    bool low_done = false;
+    bool high_done = false;
+    for (uint32_t i = path->depth - 1; i-- > 0 && !(low_done && high_done);) {
+        const uint8_t *d = path->level[i].page->data;
+        uint32_t at = path->level[i].index;
+        if (!low_done && at > 0) {
+            if (bp_compare(d, at, &low) > 0)
+                return false;
+            low_done = true;
+        }
+        if (!high_done && at + 1 < bp_count(d)) {
+            if (bp_compare(d, at + 1, &high) <= 0)
+                return false;
+            high_done = true;
+        }
+    }
+    return true;
+}
+
+/* The same over several leaves; *changes: the tree's state that was looked at. */
+SUSPENDS static err_t check_leaves_wait(struct unique_check *u, struct btree *bt, uint64_t *changes)
+{
+    struct bp_separator *at = core_malloc(sizeof(*at));
+    err_t e = ERR_OK;
+restart:
+    memcpy(at->key, u->key, u->len);
+    at->len = u->len;
+    at->rid = 0;
+    *changes = bt->changes;
+    for (;;) {
+        struct bt_search k = {.key = at->key, .len = at->len, .rid = at->rid};
+        struct bt_leaf leaf;
+        e = btree_leaf_wait(u->shard, bt, &k, false, &leaf);
+        if (e != ERR_OK)
+            break;
+        if (bt->changes != *changes) {
+            btree_leaf_end(&leaf);
+            goto restart;
+        }
+        struct bt_search high = {.key = u->key, .len = u->len, .rid = ((row_id)1 << 48) - 1};
+        bool settled = leaf.leaf == NULL || check_leaf(u, leaf.leaf->data);
+        bool more = !settled && leaf.fence != NULL &&
+                    bp_compare(leaf.fence->data, leaf.fence_index, &high) <= 0;
+        if (more) {
+            at->len = bp_key_copy(leaf.fence->data, leaf.fence_index, at->key);
+            at->rid = bp_rid(leaf.fence->data, leaf.fence_index);
+        }
+        btree_leaf_end(&leaf);
+        if (!more)
+            break;
+    }
+    core_free(at);
+    return e;
+}
+
+static void add_record(struct log_writer *w, txn_id_t id, uint32_t seq, file_id index, file_id heap,
+                       row_id row)
+{
+    w->len = 0;
+    log_put_u64(w, id);
+    log_put_u32(w, seq);
+    log_put_u64(w, index);
+    log_put_u64(w, heap);
+    log_put_u64(w, row);
+}
+
+/* Phase 2 of an insert. */
+static void add_apply(struct shard *s, struct part *p, uint32_t seq, struct bt_path *path,
+                      file_id heap, const uint8_t *key, uint32_t len, row_id row)
+{
+    struct log_writer w;
+    add_record(&w, p->id, seq, path->bt->file, heap, row);
+    lsn_t lsn = shard_log(s, LOG_INDEX_ADD, &w, key, len);
+    p->is_logged = true;
+    if (path->found)
+        path->bt->changes++;
+    else
+        btree_insert_apply(s, path, key, len, row, lsn);
+    struct version *v = version_push(&s->versions, p, VERSION_INDEX_ADD, seq, heap, row, key, len);
+    v->index = path->bt->file;
+    v->existed = path->found;
+}
+
+err_t index_insert_wait(struct shard *s, struct txn_view *v, file_id index, file_id heap,
+                        const void *key, uint32_t key_len, row_id id, bool unique, row_id *conflict)
+{
+    ASSERT(shard_is_owner(s));
+    ASSERT(v->id != 0);
+    TRY(key_check(key_len));
+    TRY(version_budget_wait(s));
+    if (conflict != NULL)
+        *conflict = ROW_ID_NONE;
+    struct btree *bt = btree_of(s, index);
+    struct unique_check u = {.shard = s,
+                             .view = v,
+                             .index = index,
+                             .heap = heap,
+                             .key = key,
+                             .len = key_len,
+                             .id = id,
+                             .conflict = ROW_ID_NONE};
+    uint64_t checked = UINT64_MAX;
+    for (;;) {
+        struct bt_path path;
+        TRY(btree_path_wait(s, bt, key, key_len, id, true, 1, LOG_FIXED_BYTES_MAX + key_len,
+                            &path));
+        if (unique && checked != bt->changes) {
+            bool covers = path_covers_key(&path, key, key_len);
+            bool settled = covers && check_leaf(&u, path.level[path.depth - 1].page->data);
+            if (!covers) {
+                btree_path_end(s, &path);
+                TRY(check_leaves_wait(&u, bt, &checked));
+                settled = u.conflict != ROW_ID_NONE || u.wait != NULL;
+                if (!settled)
+                    continue;
+            } else if (settled) {
+                btree_path_end(s, &path);
+            }
+            if (u.conflict != ROW_ID_NONE) {
+                ASSERT(conflict != NULL);
+                *conflict = u.conflict;
+                return ERR_OK;
+            }
+            if (settled) {
+                struct part *wait = u.wait;
+                u.wait = NULL;
+                checked = UINT64_MAX;
+                TRY(part_wait(s, wait, v));
+                continue;
+            }
+        }
+        nosuspend_begin();
+        struct part *p = part_for_write(s, v);
+        v->logged = true;
+        add_apply(s, p, v->seq, &path, heap, key, key_len, id);
+        nosuspend_end();
+        btree_path_end(s, &path);
+        return ERR_OK;
+    }
+}
+
+err_t index_add_at_wait(struct shard *s, txn_id_t id, uint32_t seq, file_id index, file_id heap,
+                        row_id row, const uint8_t *key, uint32_t len)
+{
+    TRY(key_check(len));
+    struct bt_path path;
+    TRY(btree_path_wait(s, btree_of(s, index), key, len, row, true, 0, 0, &path));
+    nosuspend_begin();
+    struct part *p = part_find(s, id);
+    if (p == NULL)
+        p = part_make(s, id, 0);
+    add_apply(s, p, seq, &path, heap, key, len, row);
+    nosuspend_end();
+    btree_path_end(s, &path);
+    return ERR_OK;
+}
+
+err_t index_remove_at_wait(struct shard *s, txn_id_t id, uint32_t seq, file_id index, file_id heap,
+                           row_id row, const uint8_t *key, uint32_t len)
+{
+    TRY(key_check(len));
+    TRY(shard_reserve_wait(s, 1, LOG_FIXED_BYTES_MAX + len));
+    nosuspend_begin();
+    struct part *p = part_find(s, id);
+    if (p == NULL)
+        p = part_make(s, id, 0);
+    struct log_writer w;
+    add_record(&w, id, seq, index, heap, row);
+    (void)shard_log(s, LOG_INDEX_REMOVE, &w, key, len);
+    p->is_logged = true;
+    struct version *v =
+        version_push(&s->versions, p, VERSION_INDEX_REMOVE, seq, heap, row, key, len);
+    v->index = index;
+    btree_of(s, index)->changes++; /* what uniqueness saw is void */
+    nosuspend_end();
+    return ERR_OK;
+}
+
+err_t index_remove_wait(struct shard *s, struct txn_view *v, file_id index, file_id heap,
+                        const void *key, uint32_t key_len, row_id id)
+{
+    ASSERT(shard_is_owner(s));
+    ASSERT(v->id != 0);
+    TRY(version_budget_wait(s));
+    (void)part_for_write(s, v);
+    TRY(index_remove_at_wait(s, v->id, v->seq, index, heap, id, key, key_len));
+    v->logged = true;
+    return ERR_OK;
+}
+
+/* ---- bulk build ---- */
+
+/* An appended leaf keeps a tenth of its room for later entries, once its keys are packed. */
+enum { FILL_BYTES_MAX = PAGE_BYTES * 9 / 10 };
+
+err_t index_build_wait(struct shard *s, struct txn_view *v, file_id index,
+                       err_t (*next)(void *ctx, const uint8_t **key, uint32_t *key_len, row_id *id),
+                       void *ctx)
+{
+    ASSERT(shard_is_owner(s));
+    (void)v;
+    struct btree *bt = btree_of(s, index);
+    uint8_t *leaf = core_zalloc(PAGE_BYTES);
+    uint8_t *scratch = core_malloc(PAGE_BYTES);
+    bp_init(leaf, 0);
+    err_t e = ERR_OK;
+    bool at_end = false;
+    while (e == ERR_OK && !at_end) {
+        const uint8_t *key;
+        uint32_t len;
+        row_id id;
+        e = next(ctx, &key, &len, &id);
+        if (e != ERR_OK)
+            break;
+        at_end = key == NULL;
+        if (!at_end)
+            e = key_check(len);
+        bool full = at_end;
+        if (e == ERR_OK && !at_end)
+            full = (bp_count(leaf) > 2 && bp_used_packed(leaf, scratch) > FILL_BYTES_MAX) ||
+                   !bp_insert(leaf, bp_count(leaf), key, len, id, 0, scratch);
+        if (e != ERR_OK || !full)
+            continue;
+        if (bp_count(leaf) > 0) {
+            uint8_t *kept = NULL; /* the caller's buffer may change during the wait */
+            if (!at_end) {
+                kept = core_malloc(len + 1u);
+                memcpy(kept, key, len);
+            }
+            e = btree_append_leaf_wait(s, bt, leaf + PAGE_HEADER_BYTES);
+            if (e == ERR_OK)
+                e = fiber_rest_wait();
+            bp_init(leaf, 0);
+            if (e == ERR_OK && !at_end) {
+                bool ok = bp_insert(leaf, 0, kept, len, id, 0, scratch);
+                ASSERT(ok);
+            }
+            core_free(kept);
+        }
+    }
+    core_free(scratch);
+    core_free(leaf);
+    return e;
+}

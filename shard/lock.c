@@ -1,0 +1,428 @@
+/*
+ * Locks: a table of named locks with modes, holders and a fair queue, used for rows (four modes,
+ * per shard) and for table locks (eight modes, per core). A name is two 64-bit words.
+ *
+ * A request waits when its mode conflicts with a mode held by another owner, or with a waiter ahead
+ * of it; an owner that holds the lock already goes ahead of the queue, or it would wait for those
+ * who wait for it. Grants go to the front of the queue as far as they are compatible. Each hold
+ * knows the seq of each mode, so that undo to a savepoint gives back what was taken since.
+ */
+#include "shard/shard_priv.h"
+
+#include <stdio.h>
+
+struct lock_waiter {
+    struct txn_wait wait;
+    struct lock_table *table;
+    struct lock *lock;
+    struct lock_owner *owner;
+    struct lock_waiter *prev;
+    struct lock_waiter *next;
+    uint32_t mode;
+    uint32_t seq;
+};
+
+struct lock {
+    uint64_t a;
+    uint64_t b;
+    struct lock *hash_next;
+    struct lock_hold *holds;
+    struct lock_waiter *first;
+    struct lock_waiter *last;
+};
+
+struct lock_hold {
+    struct lock *lock;
+    struct lock_owner *owner;
+    struct lock_hold *next; /* of the lock */
+    struct lock_hold *prev;
+    struct lock_hold *owner_next;
+    struct lock_hold *owner_prev;
+    uint16_t modes;
+    uint32_t seq[LOCK_MODES_MAX];
+};
+
+#define BIT(m) ((uint16_t)(1u << (m)))
+
+static const uint16_t row_conflicts[LOCK_MODES_MAX] = {
+    [LOCK_KEY_SHARE] = BIT(LOCK_UPDATE),
+    [LOCK_SHARE] = BIT(LOCK_NO_KEY_UPDATE) | BIT(LOCK_UPDATE),
+    [LOCK_NO_KEY_UPDATE] = BIT(LOCK_SHARE) | BIT(LOCK_NO_KEY_UPDATE) | BIT(LOCK_UPDATE),
+    [LOCK_UPDATE] =
+        BIT(LOCK_KEY_SHARE) | BIT(LOCK_SHARE) | BIT(LOCK_NO_KEY_UPDATE) | BIT(LOCK_UPDATE),
+};
+
+static const uint16_t table_conflicts[LOCK_MODES_MAX] = {
+    [LOCK_ACCESS_SHARE] = BIT(LOCK_ACCESS_EXCLUSIVE),
+    [LOCK_ROW_SHARE] = BIT(LOCK_EXCLUSIVE) | BIT(LOCK_ACCESS_EXCLUSIVE),
+    [LOCK_ROW_EXCLUSIVE] = BIT(LOCK_TABLE_SHARE) | BIT(LOCK_SHARE_ROW_EXCLUSIVE) |
+                           BIT(LOCK_EXCLUSIVE) | BIT(LOCK_ACCESS_EXCLUSIVE),
+    [LOCK_SHARE_UPDATE_EXCLUSIVE] = BIT(LOCK_SHARE_UPDATE_EXCLUSIVE) | BIT(LOCK_TABLE_SHARE) |
+                                    BIT(LOCK_SHARE_ROW_EXCLUSIVE) | BIT(LOCK_EXCLUSIVE) |
+                                    BIT(LOCK_ACCESS_EXCLUSIVE),
+    [LOCK_TABLE_SHARE] = BIT(LOCK_ROW_EXCLUSIVE) | BIT(LOCK_SHARE_UPDATE_EXCLUSIVE) |
+                         BIT(LOCK_SHARE_ROW_EXCLUSIVE) | BIT(LOCK_EXCLUSIVE) |
+                         BIT(LOCK_ACCESS_EXCLUSIVE),
+    [LOCK_SHARE_ROW_EXCLUSIVE] = BIT(LOCK_ROW_EXCLUSIVE) | BIT(LOCK_SHARE_UPDATE_EXCLUSIVE) |
+                                 BIT(LOCK_TABLE_SHARE) | BIT(LOCK_SHARE_ROW_EXCLUSIVE) |
+                                 BIT(LOCK_EXCLUSIVE) | BIT(LOCK_ACCESS_EXCLUSIVE),
+    [LOCK_EXCLUSIVE] = BIT(LOCK_ROW_SHARE) | BIT(LOCK_ROW_EXCLUSIVE) |
+                       BIT(LOCK_SHARE_UPDATE_EXCLUSIVE) | BIT(LOCK_TABLE_SHARE) |
+                       BIT(LOCK_SHARE_ROW_EXCLUSIVE) | BIT(LOCK_EXCLUSIVE) |
+                       BIT(LOCK_ACCESS_EXCLUSIVE),
+    [LOCK_ACCESS_EXCLUSIVE] = BIT(LOCK_ACCESS_SHARE) | BIT(LOCK_ROW_SHARE) |
+                              BIT(LOCK_ROW_EXCLUSIVE) | BIT(LOCK_SHARE_UPDATE_EXCLUSIVE) |
+                              BIT(LOCK_TABLE_SHARE) | BIT(LOCK_SHARE_ROW_EXCLUSIVE) |
+                              BIT(LOCK_EXCLUSIVE) | BIT(LOCK_ACCESS_EXCLUSIVE),
+};
+
+static const char *const table_mode_names[LOCK_MODES_MAX] = {
+    "",
+    "AccessShareLock",
+    "RowShareLock",
+    "RowExclusiveLock",
+    "ShareUpdateExclusiveLock",
+    "ShareLock",
+    "ShareRowExclusiveLock",
+    "ExclusiveLock",
+    "AccessExclusiveLock",
+};
+
+void lock_table_init(struct lock_table *t, bool is_rows)
+{
+    *t = (struct lock_table){
+        .conflicts = is_rows ? row_conflicts : table_conflicts, .is_rows = is_rows, .mask = 255};
+    t->buckets = core_zalloc((t->mask + 1u) * sizeof(*t->buckets));
+}
+
+void lock_table_destroy(struct lock_table *t)
+{
+    while (t->free_locks != NULL) {
+        struct lock *l = t->free_locks;
+        t->free_locks = l->hash_next;
+        core_free(l);
+    }
+    while (t->free_holds != NULL) {
+        struct lock_hold *h = t->free_holds;
+        t->free_holds = h->next;
+        core_free(h);
+    }
+    core_free(t->buckets);
+    *t = (struct lock_table){0};
+}
+
+static uint64_t name_hash(uint64_t a, uint64_t b)
+{
+    uint64_t h = (a * 0x9e3779b97f4a7c15u) ^ (b * 0xc2b2ae3d27d4eb4fu);
+    h ^= h >> 31;
+    h *= 0xbf58476d1ce4e5b9u;
+    return h ^ (h >> 32);
+}
+
+static struct lock *lock_find(const struct lock_table *t, uint64_t a, uint64_t b)
+{
+    struct lock *l = t->buckets[name_hash(a, b) & t->mask];
+    while (l != NULL && (l->a != a || l->b != b))
+        l = l->hash_next;
+    return l;
+}
+
+static void table_grow(struct lock_table *t)
+{
+    uint32_t mask = t->mask * 4 + 3;
+    struct lock **buckets = core_zalloc((mask + 1u) * sizeof(*buckets));
+    for (uint32_t i = 0; i <= t->mask; i++) {
+        struct lock *l = t->buckets[i];
+        while (l != NULL) {
+            struct lock *next = l->hash_next;
+            uint64_t at = name_hash(l->a, l->b) & mask;
+            l->hash_next = buckets[at];
+            buckets[at] = l;
+            l = next;
+        }
+    }
+    core_free(t->buckets);
+    t->buckets = buckets;
+    t->mask = mask;
+}
+
+static struct lock *lock_make(struct lock_table *t, uint64_t a, uint64_t b)
+{
+    if (t->count > t->mask)
+        table_grow(t);
+    struct lock *l = t->free_locks;
+    if (l != NULL)
+        t->free_locks = l->hash_next;
+    else
+        l = core_malloc(sizeof(*l));
+    struct lock **at = &t->buckets[name_hash(a, b) & t->mask];
+    *l = (struct lock){.a = a, .b = b, .hash_next = *at};
+    *at = l;
+    t->count++;
+    return l;
+}
+
+static void lock_drop_if_idle(struct lock_table *t, struct lock *l)
+{
+    if (l->holds != NULL || l->first != NULL)
+        return;
+    struct lock **at = &t->buckets[name_hash(l->a, l->b) & t->mask];
+    while (*at != l)
+        at = &(*at)->hash_next;
+    *at = l->hash_next;
+    t->count--;
+    l->hash_next = t->free_locks;
+    t->free_locks = l;
+}
+
+static struct lock_hold *hold_of(const struct lock *l, const struct lock_owner *o)
+{
+    struct lock_hold *h = l->holds;
+    while (h != NULL && h->owner != o)
+        h = h->next;
+    return h;
+}
+
+static bool held_conflict(const struct lock_table *t, const struct lock *l,
+                          const struct lock_owner *o, uint32_t mode)
+{
+    for (const struct lock_hold *h = l->holds; h != NULL; h = h->next) {
+        if (h->owner != o && (h->modes & t->conflicts[mode]) != 0)
+            return true;
+    }
+    return false;
+}
+
+static void grant(struct lock_table *t, struct lock *l, struct lock_owner *o, uint32_t mode,
+                  uint32_t seq)
+{
+    struct lock_hold *h = hold_of(l, o);
+    if (h == NULL) {
+        h = t->free_holds;
+        if (h != NULL)
+            t->free_holds = h->next;
+        else
+            h = core_malloc(sizeof(*h));
+        *h = (struct lock_hold){.lock = l, .owner = o, .next = l->holds, .owner_next = o->holds};
+        if (l->holds != NULL)
+            l->holds->prev = h;
+        l->holds = h;
+        if (o->holds != NULL)
+            o->holds->owner_prev = h;
+        o->holds = h;
+    }
+    h->modes |= BIT(mode);
+    h->seq[mode] = seq;
+}
+
+static void waiter_remove(struct lock_waiter *w)
+{
+    struct lock *l = w->lock;
+    if (w->prev != NULL)
+        w->prev->next = w->next;
+    else
+        l->first = w->next;
+    if (w->next != NULL)
+        w->next->prev = w->prev;
+    else
+        l->last = w->prev;
+}
+
+/* Grant to waiters, in order, as far as they are compatible with holders and with those ahead. */
+static void grant_waiters(struct lock_table *t, struct lock *l)
+{
+    uint16_t ahead = 0;
+    struct lock_waiter *w = l->first;
+    while (w != NULL) {
+        struct lock_waiter *next = w->next;
+        if ((t->conflicts[w->mode] & ahead) == 0 && !held_conflict(t, l, w->owner, w->mode)) {
+            waiter_remove(w);
+            grant(t, l, w->owner, w->mode, w->seq);
+            txn_wait_wake(&w->wait);
+        } else {
+            ahead |= BIT(w->mode);
+        }
+        w = next;
+    }
+}
+
+static void hold_free(struct lock_table *t, struct lock_hold *h)
+{
+    struct lock *l = h->lock;
+    if (h->prev != NULL)
+        h->prev->next = h->next;
+    else
+        l->holds = h->next;
+    if (h->next != NULL)
+        h->next->prev = h->prev;
+    if (h->owner_prev != NULL)
+        h->owner_prev->owner_next = h->owner_next;
+    else
+        h->owner->holds = h->owner_next;
+    if (h->owner_next != NULL)
+        h->owner_next->owner_prev = h->owner_prev;
+    h->next = t->free_holds;
+    t->free_holds = h;
+    if (l->first != NULL)
+        grant_waiters(t, l);
+    lock_drop_if_idle(t, l);
+}
+
+void lock_release_all(struct lock_table *t, struct lock_owner *o)
+{
+    while (o->holds != NULL)
+        hold_free(t, o->holds);
+}
+
+void lock_release_since(struct lock_table *t, struct lock_owner *o, uint32_t seq)
+{
+    struct lock_hold *h = o->holds;
+    while (h != NULL) {
+        struct lock_hold *next = h->owner_next;
+        uint16_t keep = 0;
+        for (uint32_t m = 0; m < LOCK_MODES_MAX; m++) {
+            if ((h->modes & BIT(m)) != 0 && h->seq[m] < seq)
+                keep |= BIT(m);
+        }
+        if (keep == 0) {
+            hold_free(t, h);
+        } else if (keep != h->modes) {
+            h->modes = keep;
+            if (h->lock->first != NULL)
+                grant_waiters(t, h->lock);
+        }
+        h = next;
+    }
+}
+
+void lock_release_mode(struct lock_table *t, struct lock_owner *o, uint64_t a, uint64_t b,
+                       uint32_t mode)
+{
+    struct lock *l = lock_find(t, a, b);
+    ASSERT(l != NULL);
+    struct lock_hold *h = hold_of(l, o);
+    ASSERT(h != NULL);
+    h->modes &= (uint16_t)~BIT(mode);
+    if (h->modes == 0)
+        hold_free(t, h);
+    else if (l->first != NULL)
+        grant_waiters(t, l);
+}
+
+bool lock_is_held(const struct lock_table *t, uint64_t a, uint64_t b)
+{
+    return lock_find(t, a, b) != NULL;
+}
+
+static uint32_t lock_blockers(const struct txn_wait *wait, struct txn_blocker *out, uint32_t max)
+{
+    const struct lock_waiter *w = wait->owner;
+    uint32_t n = 0;
+    const uint16_t conflicts = w->table->conflicts[w->mode];
+    for (const struct lock_hold *h = w->lock->holds; h != NULL && n < max; h = h->next) {
+        if (h->owner != w->owner && (h->modes & conflicts) != 0 && h->owner->id != 0)
+            out[n++] = (struct txn_blocker){h->owner->id, h->owner->session};
+    }
+    for (const struct lock_waiter *a = w->lock->first; a != w && a != NULL && n < max;
+         a = a->next) {
+        if ((BIT(a->mode) & conflicts) != 0)
+            out[n++] = (struct txn_blocker){a->owner->id, a->owner->session};
+    }
+    return n;
+}
+
+static void lock_describe(const struct txn_wait *wait, txn_id_t blocker, char *out, size_t bytes)
+{
+    const struct lock_waiter *w = wait->owner;
+    if (w->table->is_rows)
+        (void)snprintf(out, bytes, "ShareLock on transaction %llu", (unsigned long long)blocker);
+    else
+        (void)snprintf(out, bytes, "%s on relation %llu of database %llu",
+                       table_mode_names[w->mode], (unsigned long long)(w->lock->a & 0xffffffff),
+                       (unsigned long long)(w->lock->a >> 32));
+}
+
+err_t lock_acquire_wait(struct lock_table *t, struct lock_owner *o, uint64_t a, uint64_t b,
+                        uint32_t mode, uint32_t seq, enum lock_policy policy, uint64_t deadline_us,
+                        enum lock_outcome *outcome, bool *fresh)
+{
+    *outcome = LOCK_GRANTED;
+    *fresh = false;
+    struct lock *l = lock_find(t, a, b);
+    if (l == NULL) {
+        l = lock_make(t, a, b);
+        grant(t, l, o, mode, seq);
+        *fresh = true;
+        return ERR_OK;
+    }
+    struct lock_hold *own = hold_of(l, o);
+    if (own != NULL) {
+        if ((own->modes & BIT(mode)) != 0)
+            return ERR_OK;
+        /* A mode whose conflicts cover this one's gives all that this one gives. */
+        for (uint32_t m = 0; m < LOCK_MODES_MAX; m++) {
+            if ((own->modes & BIT(m)) != 0 && (t->conflicts[mode] & ~t->conflicts[m]) == 0)
+                return ERR_OK;
+        }
+    }
+    bool must_wait = held_conflict(t, l, o, mode);
+    if (!must_wait && own == NULL) {
+        for (const struct lock_waiter *w = l->first; w != NULL; w = w->next) {
+            if ((t->conflicts[mode] & BIT(w->mode)) != 0)
+                must_wait = true;
+        }
+    }
+    if (!must_wait) {
+        grant(t, l, o, mode, seq);
+        *fresh = true;
+        return ERR_OK;
+    }
+    if (policy != LOCK_WAIT) {
+        *outcome = LOCK_BUSY;
+        return ERR_OK;
+    }
+    if (core_is_borrowed())
+        return err_raise(ERR_INTERNAL_WOULD_SUSPEND, "a lock wait on a borrowed core");
+    struct lock_waiter w = {
+        .wait = {.id = o->id,
+                 .session = o->session,
+                 .blockers = lock_blockers,
+                 .describe = lock_describe},
+        .table = t,
+        .lock = l,
+        .owner = o,
+        .mode = mode,
+        .seq = seq,
+    };
+    ASSERT(o->id != 0);
+    w.wait.owner = &w;
+    t->waits++;
+    if (own != NULL) {
+        w.next = l->first;
+        if (l->first != NULL)
+            l->first->prev = &w;
+        else
+            l->last = &w;
+        l->first = &w;
+    } else {
+        w.prev = l->last;
+        if (l->last != NULL)
+            l->last->next = &w;
+        else
+            l->first = &w;
+        l->last = &w;
+    }
+    err_t e = txn_wait_wait(&w.wait, deadline_us);
+    if (w.wait.is_done) { /* granted, perhaps while the error was on its way */
+        *fresh = true;
+        if (e == ERR_OK)
+            return ERR_OK;
+        lock_release_mode(t, o, a, b, mode);
+        return e;
+    }
+    ASSERT(e != ERR_OK);
+    waiter_remove(&w);
+    grant_waiters(t, l);
+    lock_drop_if_idle(t, l);
+    return e;
+}

@@ -1,0 +1,376 @@
+/*
+ * A transaction's part in one shard: its undo list, its locks, and the participant's side of
+ * commit, prepare and rollback.
+ *
+ *   ACTIVE ──commit──► COMMITTED ──(purge queue)──► freed
+ *     │ prepare            ▲
+ *     ▼                    │ outcome from the coordinator, or recovery
+ *   PREPARED ──────────────┘
+ *   ACTIVE/PREPARED ──rollback: undo all──► freed
+ *
+ * Versions point to their part, so committing stamps one word. Parts with a number below
+ * parts_id_min do not exist; a cell last written by such a transaction needs no look at the version
+ * store.
+ */
+#include "shard/shard_priv.h"
+
+#include <stdio.h>
+
+struct part_waiter {
+    struct txn_wait wait;
+    struct part *part; /* NULL after it ended */
+    struct part_waiter *next;
+    struct part_waiter *prev;
+};
+
+static struct part **part_bucket(const struct shard *s, txn_id_t id)
+{
+    return &s->part_buckets[(id * 0x9e3779b97f4a7c15u >> 32) & s->part_mask];
+}
+
+struct part *part_find(struct shard *s, txn_id_t id)
+{
+    struct part *p = *part_bucket(s, id);
+    while (p != NULL && p->id != id)
+        p = p->hash_next;
+    return p;
+}
+
+static void part_table_grow(struct shard *s)
+{
+    uint32_t old_mask = s->part_mask;
+    struct part **old = s->part_buckets;
+    s->part_mask = old_mask * 4 + 3;
+    s->part_buckets = core_zalloc((s->part_mask + 1u) * sizeof(struct part *));
+    for (uint32_t i = 0; i <= old_mask; i++) {
+        struct part *p = old[i];
+        while (p != NULL) {
+            struct part *next = p->hash_next;
+            struct part **at = part_bucket(s, p->id);
+            p->hash_next = *at;
+            *at = p;
+            p = next;
+        }
+    }
+    core_free(old);
+}
+
+struct part *part_make(struct shard *s, txn_id_t id, uint32_t session)
+{
+    ASSERT(id != 0);
+    if (s->part_count > s->part_mask)
+        part_table_grow(s);
+    struct part *p = core_zalloc(sizeof(*p));
+    p->id = id;
+    p->owner.id = id;
+    p->owner.session = session;
+    struct part **at = part_bucket(s, id);
+    p->hash_next = *at;
+    *at = p;
+    s->part_count++;
+    p->prev = s->parts_last;
+    if (s->parts_last != NULL)
+        s->parts_last->next = p;
+    else
+        s->parts_first = p;
+    s->parts_last = p;
+    s->parts_count++;
+    s->parts_id_min = MIN(s->parts_id_min, id);
+    s->txn_id_max = MAX(s->txn_id_max, id);
+    return p;
+}
+
+struct part *part_for_write(struct shard *s, struct txn_view *v)
+{
+    struct part *p = part_find(s, v->id);
+    if (p == NULL)
+        p = part_make(s, v->id, v->session);
+    v->wrote = true;
+    return p;
+}
+
+static void part_unhash(struct shard *s, struct part *p)
+{
+    struct part **at = part_bucket(s, p->id);
+    while (*at != p)
+        at = &(*at)->hash_next;
+    *at = p->hash_next;
+    p->hash_next = NULL;
+    s->part_count--;
+}
+
+void part_free(struct shard *s, struct part *p)
+{
+    ASSERT(p->version_count == 0);
+    ASSERT(p->owner.holds == NULL);
+    ASSERT(p->waiters == NULL);
+    if (p->prev != NULL)
+        p->prev->next = p->next;
+    else
+        s->parts_first = p->next;
+    if (p->next != NULL)
+        p->next->prev = p->prev;
+    else
+        s->parts_last = p->prev;
+    s->parts_count--;
+    s->parts_freed++;
+    core_free(p->participants);
+    core_free(p);
+    if (s->parts_first == NULL) {
+        s->parts_id_min = UINT64_MAX;
+        s->parts_freed = 0;
+    } else if (s->parts_freed > s->parts_count) {
+        txn_id_t id_min = UINT64_MAX;
+        for (const struct part *q = s->parts_first; q != NULL; q = q->next)
+            id_min = MIN(id_min, q->id);
+        s->parts_id_min = id_min;
+        s->parts_freed = 0;
+    }
+}
+
+static void part_wake_waiters(struct part *p)
+{
+    while (p->waiters != NULL) {
+        struct part_waiter *w = p->waiters;
+        p->waiters = w->next;
+        w->part = NULL;
+        txn_wait_wake(&w->wait);
+    }
+}
+
+static void part_queue(struct shard *s, struct part *p)
+{
+    if (s->purge_last != NULL)
+        s->purge_last->queue_next = p;
+    else
+        s->purge_first = p;
+    s->purge_last = p;
+}
+
+void part_commit(struct shard *s, struct part *p, ts_t ts, lsn_t lsn)
+{
+    ASSERT(p->state != PART_COMMITTED);
+    part_unhash(s, p);
+    p->state = PART_COMMITTED;
+    p->ts = ts;
+    p->commit_lsn = lsn;
+    s->ts_max = MAX(s->ts_max, ts);
+    s->commits++;
+    lock_release_all(&s->row_locks, &p->owner);
+    part_wake_waiters(p);
+    if (p->version_count == 0) {
+        part_free(s, p);
+        return;
+    }
+    part_queue(s, p);
+    if (s->purge_is_idle)
+        wait_queue_wake_all(&s->purge_wanted);
+}
+
+void part_restore_committed(struct shard *s, struct part *p, ts_t ts, lsn_t lsn)
+{
+    part_unhash(s, p);
+    p->state = PART_COMMITTED;
+    p->ts = ts;
+    p->commit_lsn = lsn;
+    s->ts_max = MAX(s->ts_max, ts);
+    part_queue(s, p);
+}
+
+void part_end(struct shard *s, struct part *p)
+{
+    ASSERT(p->version_count == 0);
+    part_unhash(s, p);
+    lock_release_all(&s->row_locks, &p->owner);
+    part_wake_waiters(p);
+    part_free(s, p);
+}
+
+static uint32_t part_blockers(const struct txn_wait *wait, struct txn_blocker *out, uint32_t max)
+{
+    const struct part_waiter *w = wait->owner;
+    if (w->part == NULL || max == 0)
+        return 0;
+    out[0] = (struct txn_blocker){w->part->id, w->part->owner.session};
+    return 1;
+}
+
+static void part_describe(const struct txn_wait *wait, txn_id_t blocker, char *out, size_t bytes)
+{
+    (void)wait;
+    (void)snprintf(out, bytes, "ShareLock on transaction %llu", (unsigned long long)blocker);
+}
+
+err_t part_wait(struct shard *s, struct part *p, struct txn_view *v)
+{
+    (void)s;
+    if (core_is_borrowed())
+        return err_raise(ERR_INTERNAL_WOULD_SUSPEND, "a transaction wait on a borrowed core");
+    bool is_lock_wait = p->state == PART_ACTIVE;
+    struct part_waiter w = {.wait = {.id = v->id,
+                                     .session = v->session,
+                                     .blockers = part_blockers,
+                                     .describe = part_describe},
+                            .part = p,
+                            .next = p->waiters};
+    w.wait.owner = &w;
+    if (p->waiters != NULL)
+        p->waiters->prev = &w;
+    p->waiters = &w;
+    err_t e = txn_wait_wait(&w.wait, is_lock_wait ? v->lock_deadline_us : UINT64_MAX);
+    if (w.part != NULL) {
+        if (w.prev != NULL)
+            w.prev->next = w.next;
+        else
+            w.part->waiters = w.next;
+        if (w.next != NULL)
+            w.next->prev = w.prev;
+    }
+    return e;
+}
+
+/* ---- commits that are not durable everywhere yet ---- */
+
+static struct finished_txn **finished_place(struct shard *s, txn_id_t id)
+{
+    struct finished_txn **at = &s->finished[id % FINISHED_BUCKETS];
+    while (*at != NULL && (*at)->id != id)
+        at = &(*at)->next;
+    return at;
+}
+
+void finished_add(struct shard *s, txn_id_t id, ts_t ts, lsn_t lsn)
+{
+    struct finished_txn **at = finished_place(s, id);
+    if (*at != NULL)
+        return;
+    *at = core_zalloc(sizeof(**at));
+    (*at)->id = id;
+    (*at)->ts = ts;
+    (*at)->lsn = lsn;
+    s->finished_count++;
+}
+
+struct finished_txn *finished_find(struct shard *s, txn_id_t id)
+{
+    return *finished_place(s, id);
+}
+
+void finished_remove(struct shard *s, txn_id_t id)
+{
+    struct finished_txn **at = finished_place(s, id);
+    struct finished_txn *f = *at;
+    if (f == NULL)
+        return;
+    *at = f->next;
+    core_free(f);
+    s->finished_count--;
+}
+
+/* ---- the participant ---- */
+
+err_t part_commit_wait(struct shard *s, txn_id_t id, bool wait_flush, ts_t *ts)
+{
+    *ts = 0;
+    struct part *p = part_find(s, id);
+    if (p == NULL)
+        return ERR_OK;
+    if (!p->is_logged) {
+        ASSERT(p->version_count == 0);
+        part_end(s, p);
+        return ERR_OK;
+    }
+    TRY(shard_reserve_wait(s, RESERVE_CRITICAL | 1, LOG_FIXED_BYTES_MAX));
+    nosuspend_begin();
+    *ts = shared_commit_advance();
+    struct log_writer w = {.len = 0};
+    log_put_u64(&w, id);
+    log_put_u64(&w, *ts);
+    log_put_u8(&w, 0);
+    lsn_t lsn = shard_log(s, LOG_COMMIT, &w, NULL, 0);
+    part_commit(s, p, *ts, lsn);
+    nosuspend_end();
+    if (wait_flush)
+        return wal_flush_wait(s->wal, lsn);
+    return ERR_OK;
+}
+
+err_t part_prepare_wait(struct shard *s, txn_id_t id, const uint32_t *participants, uint32_t count)
+{
+    struct part *p = part_find(s, id);
+    ASSERT(p != NULL);
+    ASSERT(count <= SHARD_COUNT_MAX);
+    ASSERT(p->state == PART_ACTIVE);
+    uint32_t bytes = count * (uint32_t)sizeof(uint32_t);
+    TRY(shard_reserve_wait(s, RESERVE_CRITICAL | 1, LOG_FIXED_BYTES_MAX + bytes));
+    nosuspend_begin();
+    p->floor = shared_commit_read();
+    p->participants = core_malloc(bytes);
+    memcpy(p->participants, participants, bytes);
+    p->participant_count = count;
+    p->state = PART_PREPARED;
+    p->is_logged = true;
+    struct log_writer w = {.len = 0};
+    log_put_u64(&w, id);
+    log_put_u64(&w, p->floor);
+    log_put_u32(&w, count);
+    lsn_t lsn = shard_log(s, LOG_PREPARE, &w, participants, bytes);
+    nosuspend_end();
+    return wal_flush_wait(s->wal, lsn);
+}
+
+err_t part_decide_wait(struct shard *s, txn_id_t id, ts_t ts)
+{
+    TRY(shard_reserve_wait(s, RESERVE_CRITICAL | 1, LOG_FIXED_BYTES_MAX));
+    struct part *p = part_find(s, id);
+    if (p == NULL)
+        return ERR_OK;
+    nosuspend_begin();
+    ASSERT(p->state == PART_PREPARED);
+    struct log_writer w = {.len = 0};
+    log_put_u64(&w, id);
+    log_put_u64(&w, ts);
+    log_put_u8(&w, 1);
+    lsn_t lsn = shard_log(s, LOG_COMMIT, &w, NULL, 0);
+    finished_add(s, id, ts, lsn);
+    part_commit(s, p, ts, lsn);
+    nosuspend_end();
+    return ERR_OK;
+}
+
+err_t part_rollback_wait(struct shard *s, txn_id_t id)
+{
+    struct part *p = part_find(s, id);
+    if (p == NULL)
+        return ERR_OK;
+    TRY(undo_to_wait(s, p, 0));
+    if (p->is_logged)
+        TRY(shard_reserve_wait(s, RESERVE_CRITICAL | 1, LOG_FIXED_BYTES_MAX));
+    nosuspend_begin();
+    if (p->is_logged) {
+        struct log_writer w = {.len = 0};
+        log_put_u64(&w, id);
+        (void)shard_log(s, LOG_ABORT, &w, NULL, 0);
+    }
+    s->aborts++;
+    part_end(s, p);
+    nosuspend_end();
+    return ERR_OK;
+}
+
+err_t part_undo_to_wait(struct shard *s, txn_id_t id, uint32_t seq)
+{
+    struct part *p = part_find(s, id);
+    if (p == NULL)
+        return ERR_OK;
+    TRY(undo_to_wait(s, p, seq));
+    lock_release_since(&s->row_locks, &p->owner, seq);
+    return ERR_OK;
+}
+
+void part_release(struct shard *s, txn_id_t id)
+{
+    struct part *p = part_find(s, id);
+    if (p != NULL && !p->is_logged)
+        part_end(s, p);
+}

@@ -1,0 +1,118 @@
+/*
+ * Settling prepared transactions after replay. Every shard gives its list of prepared transactions;
+ * for each, every participant is asked what it knows. All have prepared or committed it: it is
+ * committed, since its coordinator may have said so to the client. Otherwise one never prepared, so
+ * nobody was told anything: it is rolled back. A committed one is forgotten by a participant only
+ * when all have their COMMIT durable, so "unknown" never means "committed and forgotten" while
+ * another is still prepared.
+ */
+#include "shard/shard_priv.h"
+
+struct doubt {
+    txn_id_t id;
+    uint32_t count;
+    uint32_t *participants;
+    struct doubt *next;
+};
+
+struct ask {
+    uint32_t shard_no;
+    txn_id_t id;
+    bool commit;
+    ts_t ts; /* in: of the commit; out: of a commit already done */
+    enum { KNOWS_NOTHING, KNOWS_PREPARED, KNOWS_COMMITTED } knows;
+    struct doubt *doubts; /* out */
+};
+
+/* On the shard's core; the list is freed by doubts_free there. */
+static err_t list_doubts(void *arg)
+{
+    struct ask *a = arg;
+    struct shard *s = shard_local(a->shard_no);
+    for (const struct part *p = s->parts_first; p != NULL; p = p->next) {
+        if (p->state != PART_PREPARED)
+            continue;
+        struct doubt *d = core_zalloc(sizeof(*d));
+        d->id = p->id;
+        d->count = p->participant_count;
+        d->participants = p->participants; /* stays while it is prepared: nothing runs yet */
+        d->next = a->doubts;
+        a->doubts = d;
+    }
+    return ERR_OK;
+}
+
+static err_t free_doubts(void *arg)
+{
+    struct ask *a = arg;
+    while (a->doubts != NULL) {
+        struct doubt *d = a->doubts;
+        a->doubts = d->next;
+        core_free(d);
+    }
+    return ERR_OK;
+}
+
+static err_t ask_status(void *arg)
+{
+    struct ask *a = arg;
+    struct shard *s = shard_local(a->shard_no);
+    const struct part *p = part_find(s, a->id);
+    const struct finished_txn *f = finished_find(s, a->id);
+    a->knows = KNOWS_NOTHING;
+    if (f != NULL) {
+        a->knows = KNOWS_COMMITTED;
+        a->ts = f->ts;
+    } else if (p != NULL && p->state == PART_PREPARED) {
+        a->knows = KNOWS_PREPARED;
+    }
+    return ERR_OK;
+}
+
+SUSPENDS static err_t tell_outcome(void *arg)
+{
+    struct ask *a = arg;
+    struct shard *s = shard_local(a->shard_no);
+    if (a->commit)
+        return part_decide_wait(s, a->id, a->ts);
+    return part_rollback_wait(s, a->id);
+}
+
+SUSPENDS static err_t settle_wait(const struct doubt *d, uint32_t own_shard)
+{
+    ts_t ts = 0;
+    bool commit = true;
+    for (uint32_t i = 0; i < d->count; i++) {
+        if (d->participants[i] >= shard_count())
+            return err_raise(ERR_DATA_CORRUPTED, "prepared transaction names shard %u",
+                             d->participants[i]);
+        struct ask a = {.shard_no = d->participants[i], .id = d->id};
+        TRY(core_call_wait(shard_core(a.shard_no), ask_status, &a));
+        if (a.knows == KNOWS_NOTHING)
+            commit = false;
+        if (a.knows == KNOWS_COMMITTED)
+            ts = a.ts;
+    }
+    if (commit && ts == 0)
+        ts = shared_commit_advance();
+    /* Only here: the other participants find it in their own lists. All come to the same answer, so
+     * committing needs one timestamp, which the first one logged hands on through `finished`. */
+    struct ask a = {.shard_no = own_shard, .id = d->id, .commit = commit, .ts = ts};
+    return core_call_wait(shard_core(own_shard), tell_outcome, &a);
+}
+
+err_t recovery_settle_wait(void)
+{
+    /* Shard by shard. A rollback here makes the others find "knows nothing", a commit "committed":
+     * the answers stay the same while the lists shrink. */
+    for (uint32_t i = 0; i < shard_count(); i++) {
+        struct ask list = {.shard_no = i};
+        TRY(core_call_wait(shard_core(i), list_doubts, &list));
+        err_t e = ERR_OK;
+        for (const struct doubt *d = list.doubts; d != NULL && e == ERR_OK; d = d->next)
+            e = settle_wait(d, i);
+        TRY(core_call_wait(shard_core(i), free_doubts, &list));
+        TRY(e);
+    }
+    return ERR_OK;
+}

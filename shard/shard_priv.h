@@ -1,0 +1,642 @@
+/*
+ * What the files of one shard share: the shard itself, versions, transaction parts, locks, and the
+ * page-level work of heap and B+tree. Nothing here is seen outside this folder (and its tests).
+ *
+ * The pattern of every change: phase 1 pins pages and reserves log room and frames, and may wait;
+ * phase 2, between nosuspend_begin() and nosuspend_end(), appends the log record, changes pages and
+ * pushes the undo version. Replay runs the same phase 2 functions; while s->is_replaying, reserving
+ * and appending do nothing.
+ */
+#ifndef SHARD_SHARD_PRIV_H
+#define SHARD_SHARD_PRIV_H
+
+#include "core/shared.h"
+#include "shard/shard.h"
+#include "shard/txn.h"
+
+/* ---- locks (lock.c) ---- */
+
+struct lock_hold;
+struct part;
+
+/* Who holds locks: a transaction's part in a shard, or a transaction on a core (table locks). */
+struct lock_owner {
+    txn_id_t id; /* 0 while none assigned: then it does not wait */
+    uint32_t session;
+    struct lock_hold *holds;
+};
+
+enum { LOCK_MODES_MAX = 9 };
+
+/* conflicts[mode] = bit set of the modes that mode conflicts with. */
+struct lock_table {
+    const uint16_t *conflicts;
+    bool is_rows; /* for messages: else table locks */
+    struct lock **buckets;
+    uint32_t mask;
+    uint32_t count;
+    struct lock *free_locks;
+    struct lock_hold *free_holds;
+    uint64_t waits;
+};
+
+enum lock_outcome { LOCK_GRANTED, LOCK_BUSY };
+
+void lock_table_init(struct lock_table *t, bool is_rows);
+void lock_table_destroy(struct lock_table *t);
+/* LOCK_BUSY only for NOWAIT and SKIP. *fresh: this owner did not hold the mode (or a stronger one
+ * of the same call) before. Errors: cancel, ERR_LOCK_NOT_AVAILABLE at deadline, deadlock. */
+SUSPENDS err_t lock_acquire_wait(struct lock_table *t, struct lock_owner *o, uint64_t a, uint64_t b,
+                                 uint32_t mode, uint32_t seq, enum lock_policy policy,
+                                 uint64_t deadline_us, enum lock_outcome *outcome, bool *fresh);
+void lock_release_mode(struct lock_table *t, struct lock_owner *o, uint64_t a, uint64_t b,
+                       uint32_t mode);
+void lock_release_since(struct lock_table *t, struct lock_owner *o, uint32_t seq);
+void lock_release_all(struct lock_table *t, struct lock_owner *o);
+bool lock_is_held(const struct lock_table *t, uint64_t a, uint64_t b);
+
+/* ---- waiting for other transactions (deadlock.c) ---- */
+
+struct txn_blocker {
+    txn_id_t id;
+    uint32_t session;
+};
+enum { TXN_BLOCKERS_MAX = 64 };
+
+/* One wait for other transactions. blockers() fills in who blocks now (called anew before each
+ * report to the detector); describe() names what is waited for, for the deadlock message. */
+struct txn_wait {
+    struct wait_queue queue;
+    bool is_done; /* set by who wakes it */
+    txn_id_t id;
+    uint32_t session;
+    uint32_t (*blockers)(const struct txn_wait *w, struct txn_blocker *out, uint32_t max);
+    void (*describe)(const struct txn_wait *w, txn_id_t blocker, char *out, size_t bytes);
+    void *owner;
+};
+SUSPENDS err_t txn_wait_wait(struct txn_wait *w, uint64_t deadline_us);
+void txn_wait_wake(struct txn_wait *w);
+
+/* ---- versions (version.c) ---- */
+
+enum version_kind {
+    VERSION_INSERT = 1, /* rows of one page, slots row..last_slot, by one statement */
+    VERSION_UPDATE,     /* bytes: the cell's payload before */
+    VERSION_DELETE,
+    VERSION_CHUNK_ADD,
+    VERSION_CHUNK_DROP,
+    VERSION_INDEX_ADD,    /* bytes: the key */
+    VERSION_INDEX_REMOVE, /* bytes: the key */
+    VERSION_FILE_CREATE,
+    VERSION_FILE_DROP,
+};
+
+enum { RANGE_SLOT = 0xffff };
+
+struct version {
+    struct part *part;
+    struct version *older; /* in the part's undo list */
+    struct version *newer;
+    struct version *chain_older; /* of the same row */
+    struct version *chain_newer;
+    struct version *hash_next; /* valid in the newest of a chain */
+    file_id heap;              /* heap and row: the chain's name */
+    row_id row;                /* VERSION_INSERT: page << 16 | RANGE_SLOT */
+    file_id index;
+    uint64_t writer; /* VERSION_UPDATE, VERSION_DELETE: the cell's last writer before */
+    uint32_t seq;
+    uint32_t len;
+    uint16_t cell_flags; /* of the before image */
+    uint16_t first_slot; /* VERSION_INSERT */
+    uint16_t last_slot;
+    uint8_t kind;
+    bool existed; /* VERSION_INDEX_ADD: the entry was there before; undo leaves it */
+    uint8_t bytes[];
+};
+
+struct version_store {
+    struct version **buckets;
+    uint64_t mask;
+    uint64_t chains;
+    uint64_t count;
+    uint64_t bytes;
+};
+void versions_init(struct version_store *vs);
+void versions_destroy(struct version_store *vs);
+/* Newest version of a row's chain; NULL = none. */
+struct version *version_chain(const struct version_store *vs, file_id heap, row_id row);
+/* The unpurged insert that made this row; NULL = none. */
+struct version *version_insert_of(const struct version_store *vs, file_id heap, row_id row);
+/* New, newest in its chain and in its part. */
+struct version *version_push(struct version_store *vs, struct part *p, enum version_kind kind,
+                             uint32_t seq, file_id heap, row_id row, const void *bytes,
+                             uint32_t len);
+/* A row inserted: extends the part's newest range or pushes a new one. */
+void version_push_insert(struct version_store *vs, struct part *p, uint32_t seq, file_id heap,
+                         row_id row);
+void version_drop(struct version_store *vs, struct version *v); /* out of chain and part */
+bool version_needs_purge_work(const struct version *v);
+
+enum sight { SIGHT_SEEN, SIGHT_UNSEEN, SIGHT_WAIT };
+enum sight version_sight(struct shard *s, struct txn_view *v, const struct version *ver);
+
+/* What a view sees of a row whose newest cell is known. */
+struct row_sight {
+    bool is_live;
+    const struct version *image; /* NULL = the cell itself */
+    struct part *wait;           /* prepared: its outcome decides */
+};
+struct row_sight row_see(struct shard *s, struct txn_view *v, file_id heap, row_id row,
+                         bool cell_is_live);
+/* What a view sees of the entry (key, row) that is physically there; *wait as above. */
+bool index_entry_see(struct shard *s, struct txn_view *v, file_id index, file_id heap,
+                     const uint8_t *prefix, uint32_t prefix_len, const uint8_t *suffix,
+                     uint32_t suffix_len, row_id row, struct part **wait);
+/* The next newer version of the same index and key in the chain; NULL = none. */
+struct version *version_index_newer(const struct version *v);
+
+/* ---- transaction parts (part.c) ---- */
+
+enum part_state { PART_ACTIVE, PART_PREPARED, PART_COMMITTED };
+
+struct part {
+    txn_id_t id;
+    enum part_state state;
+    bool is_logged;   /* the log has records of it: it needs an end record */
+    ts_t ts;          /* committed */
+    ts_t floor;       /* prepared: its timestamp will be above */
+    lsn_t commit_lsn; /* committed */
+    struct version *newest;
+    struct version *oldest;
+    uint64_t version_count;
+    uint64_t purge_work;      /* versions whose purge changes pages */
+    struct version *purge_at; /* position of the running purge pass */
+    uint8_t purge_pass;
+    struct lock_owner owner;
+    struct part_waiter *waiters; /* for its end */
+    struct part *hash_next;
+    struct part *prev; /* all parts, in order of creation */
+    struct part *next;
+    struct part *queue_next; /* committed: purge queue */
+    uint32_t participant_count;
+    uint32_t *participants; /* shard numbers, from PREPARE */
+};
+
+/* A many-shard commit whose COMMIT is here but perhaps not yet durable everywhere. */
+struct finished_txn {
+    txn_id_t id;
+    ts_t ts;
+    lsn_t lsn;
+    struct finished_txn *next;
+};
+
+struct part *part_find(struct shard *s, txn_id_t id); /* active or prepared */
+struct part *part_make(struct shard *s, txn_id_t id, uint32_t session);
+struct part *part_for_write(struct shard *s, struct txn_view *v);
+/* Stamp and queue for purge (or free at once when it holds no versions); releases locks, wakes
+ * waiters. No suspension. */
+void part_commit(struct shard *s, struct part *p, ts_t ts, lsn_t lsn);
+/* From a checkpoint's state: committed, in the purge queue even when no versions are left. */
+void part_restore_committed(struct shard *s, struct part *p, ts_t ts, lsn_t lsn);
+/* All undone: releases locks, wakes waiters, frees. No suspension. */
+void part_end(struct shard *s, struct part *p);
+void part_free(struct shard *s, struct part *p);
+/* Wait until the part has ended or committed. May already be gone on return. */
+SUSPENDS err_t part_wait(struct shard *s, struct part *p, struct txn_view *v);
+void finished_add(struct shard *s, txn_id_t id, ts_t ts, lsn_t lsn);
+struct finished_txn *finished_find(struct shard *s, txn_id_t id);
+void finished_remove(struct shard *s, txn_id_t id);
+
+/* ---- heap pages (heap_page.c) ---- */
+
+enum {
+    CELL_DELETED = 1,     /* home cell: the row is deleted, bytes stay until purge */
+    CELL_FORWARD = 2,     /* home cell: payload is the row id of the moved cell */
+    CELL_MOVED = 4,       /* payload: home row id, then the row's payload */
+    CELL_CHUNK = 8,       /* payload: row id of the next chunk or ROW_ID_NONE, then bytes */
+    CELL_COMPRESSED = 16, /* row payload: u32 raw length, lz4 bytes */
+    CELL_BIG = 32,        /* row payload: struct big_row, the bytes are in chunks */
+    CELL_IMAGE_MASK = CELL_COMPRESSED | CELL_BIG,
+    CELL_HEADER_BYTES = 10, /* u64 last writer, u16 flags */
+    CELL_PAYLOAD_MIN = 8,   /* so that a forward always fits */
+    HEAP_SLOTS_AT = PAGE_HEADER_BYTES + 8,
+    HEAP_SLOT_BYTES = 4,
+    /* a page that holds nothing else */
+    CELL_PAYLOAD_MAX = PAGE_BYTES - HEAP_SLOTS_AT - HEAP_SLOT_BYTES - CELL_HEADER_BYTES,
+    ROW_INLINE_MAX = CELL_PAYLOAD_MAX - 8, /* as moved cell too */
+    CHUNK_BYTES_MAX = CELL_PAYLOAD_MAX - 8,
+};
+
+struct big_row {
+    uint32_t raw_len;
+    uint32_t stored_len; /* less than raw_len: lz4 */
+    uint64_t first_chunk;
+};
+
+struct cell {
+    uint64_t writer;
+    uint16_t flags;
+    uint32_t len; /* of payload */
+    uint8_t *payload;
+};
+
+static inline uint32_t row_page(row_id r)
+{
+    return (uint32_t)(r >> 16);
+}
+static inline uint16_t row_slot(row_id r)
+{
+    return (uint16_t)r;
+}
+static inline row_id row_make(uint32_t page, uint32_t slot)
+{
+    return (row_id)page << 16 | slot;
+}
+
+uint32_t hp_slot_count(const uint8_t *d);
+bool hp_get(const uint8_t *d, uint32_t slot, struct cell *out); /* false: free slot */
+uint32_t hp_room(const uint8_t *d); /* payload bytes a new cell could have */
+uint32_t hp_free_bytes(const uint8_t *d);
+uint32_t hp_pick_slot(const uint8_t *d); /* a free slot for a new cell */
+/* Could the cell in a slot be replaced by one of that payload length? */
+bool hp_fits(const uint8_t *d, uint32_t slot, uint32_t payload_len);
+/* Could a new cell be put into this slot? */
+bool hp_fits_new(const uint8_t *d, uint32_t slot, uint32_t payload_len);
+/* Put a cell into a free slot or replace it; payload = two pieces. It must fit. */
+void hp_put(uint8_t *d, uint32_t slot, uint64_t writer, uint16_t flags, const void *a,
+            uint32_t a_len, const void *b, uint32_t b_len, uint8_t *scratch);
+void hp_set_flags(uint8_t *d, uint32_t slot, uint64_t writer, uint16_t flags);
+void hp_free(uint8_t *d, uint32_t slot);
+err_t hp_check(const uint8_t *d); /* structure; ERR_DATA_CORRUPTED */
+
+/* ---- free space of a heap (heap_space.c) ---- */
+
+struct heap_space {
+    file_id file;
+    struct heap_space *next;
+    uint8_t *classes;     /* free bytes / 32 of each page; 0 = none or unknown */
+    uint8_t *block_max;   /* per 256 pages, an upper bound */
+    uint32_t capacity;    /* pages the arrays have room for */
+    uint32_t insert_page; /* PAGE_NONE = none */
+    uint32_t sweep_next;  /* pages from here to sweep_end have not been looked at since the start */
+    uint32_t sweep_end;
+    uint32_t find_block;
+    double rows_per_page; /* moving average, for estimates */
+};
+struct heap_space *space_of(struct shard *s, file_id heap);
+void space_forget(struct shard *s, file_id heap);
+void space_destroy(struct shard *s);
+void space_note(struct heap_space *hs, uint32_t page_no, uint32_t free_bytes);
+/* A page pinned that likely has room for a new cell of payload_len (a new one at the end if
+ * need be). The caller checks and tries again. avoid_*: not these pages. */
+SUSPENDS err_t space_pick_wait(struct shard *s, struct heap_space *hs, uint32_t payload_len,
+                               uint32_t avoid_a, uint32_t avoid_b, struct page **out);
+
+/* ---- rows (heap.c) ---- */
+
+/* Where a changed row's cells are and will be; made by heap_place_wait. */
+struct row_place {
+    struct page *home;
+    struct page *old;   /* page of the moved cell, when the row is forwarded */
+    struct page *fresh; /* page of the cell to be, when that is neither home nor old */
+    row_id old_at;
+    row_id target; /* ROW_ID_NONE = home, else where the moved cell will be */
+};
+/* Pins; with log room for `records` of `bytes` afterwards. target_wanted: ROW_ID_NONE - 1 = choose.
+ */
+#define TARGET_CHOOSE (ROW_ID_NONE - 1)
+SUSPENDS err_t heap_place_wait(struct shard *s, file_id heap, row_id row, uint32_t payload_len,
+                               row_id target_wanted, uint32_t records, uint32_t bytes,
+                               struct row_place *out);
+void heap_place_end(struct row_place *p);
+/* Phase 2. */
+void heap_place_apply(struct shard *s, struct row_place *p, row_id row, uint64_t writer,
+                      uint16_t flags, const void *payload, uint32_t len, lsn_t lsn);
+/* Pin home and moved page of a row. *found false when the slot is free or the page is not there. */
+struct row_pins {
+    struct page *home;
+    struct page *moved;
+    struct cell home_cell;
+    struct cell image; /* flags, payload of the row proper */
+};
+SUSPENDS err_t heap_pin_row_wait(struct shard *s, file_id heap, row_id row, bool *found,
+                                 struct row_pins *out);
+void heap_unpin_row(struct row_pins *pins);
+/* Free a home cell (and its moved cell); phase 2 with both pinned. */
+void heap_free_apply(struct shard *s, struct row_pins *pins, file_id heap, row_id row, lsn_t lsn);
+/* Put a row image (cell payload) into out: decompresses, collects chunks. May wait. */
+SUSPENDS err_t heap_image_read_wait(struct shard *s, file_id heap, uint16_t cell_flags,
+                                    const uint8_t *payload, uint32_t len, struct row_buf *out);
+err_t row_buf_reserve(struct row_buf *b, uint32_t bytes);
+
+/* Cell operations with explicit addresses, for live work and replay. */
+SUSPENDS err_t heap_insert_at_wait(struct shard *s, txn_id_t id, uint32_t seq, file_id heap,
+                                   row_id row, uint16_t flags, const uint8_t *payload,
+                                   uint32_t len);
+SUSPENDS err_t heap_update_at_wait(struct shard *s, txn_id_t id, uint32_t seq, file_id heap,
+                                   row_id row, row_id target, uint16_t flags,
+                                   const uint8_t *payload, uint32_t len);
+SUSPENDS err_t heap_delete_at_wait(struct shard *s, txn_id_t id, uint32_t seq, file_id heap,
+                                   row_id row);
+SUSPENDS err_t heap_chunk_at_wait(struct shard *s, txn_id_t id, uint32_t seq, file_id heap,
+                                  row_id at, row_id next, const uint8_t *bytes, uint32_t len);
+SUSPENDS err_t heap_chunk_drop_at_wait(struct shard *s, txn_id_t id, uint32_t seq, file_id heap,
+                                       row_id at);
+
+/* ---- B+tree (btree_page.c, btree.c) ---- */
+
+enum { BT_LEVELS_MAX = 24, BT_META_PAGE = 0 };
+
+struct bt_search {
+    const uint8_t *key;
+    uint32_t len;
+    row_id rid;
+    bool after_prefix; /* stands behind all keys that begin with key */
+};
+
+uint32_t bp_count(const uint8_t *d);
+uint32_t bp_level(const uint8_t *d);
+void bp_init(uint8_t *d, uint32_t level);
+uint32_t bp_lower_bound(const uint8_t *d, const struct bt_search *k); /* first entry >= k */
+/* Child to go to for the first entry >= k; strict: for the last entry < k. */
+uint32_t bp_child_index(const uint8_t *d, const struct bt_search *k, bool strict);
+uint32_t bp_child(const uint8_t *d, uint32_t i);
+row_id bp_rid(const uint8_t *d, uint32_t i);
+/* Key in two pieces. */
+void bp_key(const uint8_t *d, uint32_t i, const uint8_t **prefix, uint32_t *prefix_len,
+            const uint8_t **suffix, uint32_t *suffix_len);
+uint32_t bp_key_copy(const uint8_t *d, uint32_t i, uint8_t *out);
+int bp_compare(const uint8_t *d, uint32_t i, const struct bt_search *k); /* entry against k */
+bool bp_fits(const uint8_t *d, const uint8_t *key, uint32_t len);
+/* false when it does not fit even after packing. */
+bool bp_insert(uint8_t *d, uint32_t pos, const uint8_t *key, uint32_t len, row_id rid,
+               uint32_t child, uint8_t *scratch);
+/* Page bytes in use, prefix packed first when there is little room. */
+uint32_t bp_used_packed(uint8_t *d, uint8_t *scratch);
+void bp_remove(uint8_t *d, uint32_t pos);
+struct bp_separator {
+    uint32_t len;
+    row_id rid;
+    uint8_t key[INDEX_KEY_BYTES_MAX + 4];
+};
+/* Split d with the new entry at pos into d and right (initialised here). */
+void bp_split(uint8_t *d, uint8_t *right, uint32_t pos, const uint8_t *key, uint32_t len,
+              row_id rid, uint32_t child, bool pack_left, struct bp_separator *sep,
+              uint8_t *scratch);
+err_t bp_check(const uint8_t *d, uint32_t level);
+
+struct btree {
+    file_id file;
+    struct btree *next;
+    bool is_loaded;
+    uint32_t root; /* PAGE_NONE: empty, no pages */
+    uint32_t free_head;
+    uint64_t changes; /* any change bumps it: positions found before are void */
+};
+struct btree *btree_of(struct shard *s, file_id index);
+void btree_forget(struct shard *s, file_id index);
+void btrees_destroy(struct shard *s);
+SUSPENDS err_t btree_load_wait(struct shard *s, struct btree *bt);
+
+/* Phase 1 result: the path from the root, all pinned, valid until the fiber suspends. */
+struct bt_path {
+    struct btree *bt;
+    struct page *meta;
+    struct page *spare; /* head of the free list, pinned when a split may need it */
+    uint32_t depth;
+    bool is_rightmost;
+    bool has_reserve;
+    bool found; /* the entry is there */
+    struct {
+        struct page *page;
+        uint32_t index; /* child taken; in the leaf: position of the first entry >= key */
+    } level[BT_LEVELS_MAX];
+};
+/* for_insert: frames for splits are reserved and an empty tree gets its root. */
+SUSPENDS err_t btree_path_wait(struct shard *s, struct btree *bt, const uint8_t *key, uint32_t len,
+                               row_id rid, bool for_insert, uint32_t records, uint32_t bytes,
+                               struct bt_path *out);
+void btree_path_end(struct shard *s, struct bt_path *path);
+void btree_insert_apply(struct shard *s, struct bt_path *path, const uint8_t *key, uint32_t len,
+                        row_id rid, lsn_t lsn);
+void btree_delete_apply(struct shard *s, struct bt_path *path, lsn_t lsn);
+/* A leaf, pinned, and the separator above it that bounds it: the upper one (backward: the lower).
+ */
+struct bt_leaf {
+    struct page *leaf;  /* NULL: empty tree */
+    struct page *fence; /* NULL: the leaf is at that edge of the tree */
+    uint32_t fence_index;
+};
+/* The leaf with the first entry >= k (backward: with the last entry < k), or where that would be.
+ * Valid until the fiber suspends. */
+SUSPENDS err_t btree_leaf_wait(struct shard *s, struct btree *bt, const struct bt_search *k,
+                               bool backward, struct bt_leaf *out);
+void btree_leaf_end(struct bt_leaf *l);
+/* Append a leaf (body = page bytes behind the header) behind all entries of the tree. */
+SUSPENDS err_t btree_append_leaf_wait(struct shard *s, struct btree *bt, const uint8_t *body);
+
+SUSPENDS err_t index_add_at_wait(struct shard *s, txn_id_t id, uint32_t seq, file_id index,
+                                 file_id heap, row_id row, const uint8_t *key, uint32_t len);
+SUSPENDS err_t index_remove_at_wait(struct shard *s, txn_id_t id, uint32_t seq, file_id index,
+                                    file_id heap, row_id row, const uint8_t *key, uint32_t len);
+
+/* ---- files (file.c) ---- */
+SUSPENDS err_t shard_file_create_at_wait(struct shard *s, txn_id_t id, uint32_t seq, file_id file,
+                                         enum file_kind kind);
+SUSPENDS err_t shard_file_drop_at_wait(struct shard *s, txn_id_t id, uint32_t seq, file_id file);
+void shard_file_forget(struct shard *s, file_id file); /* drops it and all cached about it */
+SUSPENDS err_t sequence_redo_wait(struct shard *s, file_id seq, int64_t value, bool is_called);
+void sequences_destroy(struct shard *s);
+void sequence_forget(struct shard *s, file_id seq);
+
+/* ---- undo and purge (undo.c, purge.c) ---- */
+
+/* Undo the newest version of a part; target = placement in replay, else TARGET_CHOOSE. */
+SUSPENDS err_t undo_newest_wait(struct shard *s, struct part *p, row_id target,
+                                bool remove_entry_logged, bool remove_entry);
+SUSPENDS err_t undo_to_wait(struct shard *s, struct part *p, uint32_t seq);
+
+SUSPENDS err_t purge_version_wait(struct shard *s, struct version *v);
+/* One bounded piece of work; false = nothing to do now. */
+SUSPENDS err_t purge_some_wait(struct shard *s, bool *more);
+void purge_queue_pop(struct shard *s); /* the first part is purged: drop what is left of it */
+/* Over the version budget: purge, then ERR_OUT_OF_MEMORY. */
+SUSPENDS err_t version_budget_wait(struct shard *s);
+
+/* ---- log (log.c, redo.c) ---- */
+
+enum record_kind {
+#define RECORD(name, number, layout) LOG_##name = number,
+#include "shard/records.def"
+#undef RECORD
+};
+
+/* Undo, commit and purge take room that is kept back for them when the disk is full: records
+ * carries this bit then. */
+#define RESERVE_CRITICAL 0x80000000u
+SUSPENDS err_t shard_reserve_wait(struct shard *s, uint32_t records, uint32_t bytes);
+/* Builds the fixed part of a record. */
+struct log_writer {
+    uint8_t bytes[128];
+    uint32_t len;
+};
+static inline void log_put_u8(struct log_writer *w, uint8_t v)
+{
+    w->bytes[w->len] = v;
+    w->len += 1;
+}
+static inline void log_put_u16(struct log_writer *w, uint16_t v)
+{
+    store_u16(w->bytes + w->len, v);
+    w->len += 2;
+}
+static inline void log_put_u32(struct log_writer *w, uint32_t v)
+{
+    store_u32(w->bytes + w->len, v);
+    w->len += 4;
+}
+static inline void log_put_u64(struct log_writer *w, uint64_t v)
+{
+    store_u64(w->bytes + w->len, v);
+    w->len += 8;
+}
+enum { LOG_FIXED_BYTES_MAX = 128 };
+/* Appends; in replay returns the lsn of the record being replayed. */
+lsn_t shard_log(struct shard *s, enum record_kind kind, const struct log_writer *w,
+                const void *bytes, uint32_t len);
+
+/* Bounded reader of untrusted bytes. */
+struct byte_reader {
+    const uint8_t *at;
+    const uint8_t *end;
+    bool is_bad;
+};
+uint8_t read_u8(struct byte_reader *r);
+uint16_t read_u16(struct byte_reader *r);
+uint32_t read_u32(struct byte_reader *r);
+uint64_t read_u64(struct byte_reader *r);
+const uint8_t *read_bytes(struct byte_reader *r, uint32_t len);
+
+SUSPENDS err_t redo_record_wait(void *shard, uint8_t kind, const uint8_t *payload, uint32_t len,
+                                lsn_t lsn);
+
+/* ---- checkpoint (checkpoint.c) ---- */
+
+void checkpoint_state_write(struct shard *s, uint8_t **out, size_t *bytes); /* core_malloc'ed */
+err_t checkpoint_state_read(struct shard *s, const uint8_t *state, size_t bytes);
+SUSPENDS err_t shard_checkpoint_wait(struct shard *s, uint64_t pace_us);
+
+/* ---- the shard ---- */
+
+struct outcome; /* a decided many-shard commit on its way (settle.c) */
+enum { FINISHED_BUCKETS = 256 };
+
+struct shard {
+    uint32_t number;
+    uint32_t core;
+    struct page_store *pages;
+    struct wal *wal;
+    struct shard_options options;
+    bool is_replaying;
+    lsn_t replay_lsn;
+
+    struct version_store versions;
+    struct part **part_buckets;
+    uint32_t part_mask;
+    uint32_t part_count; /* in the hash: active and prepared */
+    struct part *parts_first;
+    struct part *parts_last;
+    txn_id_t parts_id_min; /* no part has a smaller id: rows written below it have no versions */
+    uint64_t parts_count;
+    uint64_t parts_freed; /* since parts_id_min was computed */
+    struct part *purge_first;
+    struct part *purge_last;
+    struct finished_txn *finished[FINISHED_BUCKETS];
+    uint64_t finished_count;
+    struct lock_table row_locks;
+
+    struct heap_space **spaces;
+    struct btree **btrees;
+    struct sequence **sequences;
+
+    uint64_t checkpoint_count;
+    lsn_t checkpoint_lsn;
+    uint64_t checkpoint_at_us;
+    bool checkpoint_is_running;
+    struct wait_queue checkpoint_waiters;
+
+    bool is_stopping;
+    uint32_t fibers; /* background fibers alive */
+    struct wait_queue fibers_ended;
+    struct wait_queue purge_wanted;
+    struct wait_queue settle_wanted;
+    struct wait_queue checkpoint_wanted;
+    bool purge_is_idle; /* its fiber waits to be woken */
+    struct outcome_list {
+        struct outcome *first;
+        struct outcome *last;
+    } decided, undurable, forgets; /* to be stamped; COMMIT not durable yet; to be forgotten */
+
+    txn_id_t txn_id_max; /* seen in log and checkpoint */
+    ts_t ts_max;
+
+    uint64_t commits;
+    uint64_t aborts;
+    uint64_t purged;
+    uint64_t version_budget_hits;
+
+    uint8_t scratch[PAGE_BYTES];       /* inside no-suspend sections only */
+    struct bp_separator separators[2]; /* likewise */
+};
+
+enum { FILE_TABLE_BUCKETS = 1024 };
+static inline uint32_t file_bucket(file_id f)
+{
+    uint64_t h = f * 0x9e3779b97f4a7c15u;
+    return (uint32_t)(h >> 54) & (FILE_TABLE_BUCKETS - 1);
+}
+
+static inline bool shard_is_owner(const struct shard *s)
+{
+    return core_id() == s->core;
+}
+
+/* recovery.c: after replay of all shards; on one core */
+SUSPENDS err_t recovery_settle_wait(void);
+
+/* background.c */
+err_t shard_background_start(struct shard *s);
+SUSPENDS void shard_background_stop_wait(struct shard *s);
+
+/* placement.c: set before any shard is used. */
+void placement_set(uint32_t count);
+void placement_put_shard(uint32_t shard_no, struct shard *s);
+struct shard *placement_shard(uint32_t shard_no); /* NULL = not open; on its core */
+
+/* ---- a participant's side of commit and rollback, on its core (part.c) ---- */
+SUSPENDS err_t part_commit_wait(struct shard *s, txn_id_t id, bool wait_flush, ts_t *ts);
+SUSPENDS err_t part_prepare_wait(struct shard *s, txn_id_t id, const uint32_t *participants,
+                                 uint32_t count);
+SUSPENDS err_t part_decide_wait(struct shard *s, txn_id_t id, ts_t ts); /* prepared: commit */
+SUSPENDS err_t part_rollback_wait(struct shard *s, txn_id_t id);
+SUSPENDS err_t part_undo_to_wait(struct shard *s, txn_id_t id, uint32_t seq);
+void part_release(struct shard *s, txn_id_t id); /* held locks only */
+
+/* snapshot.c */
+struct snapshot {
+    ts_t ts;
+    bool is_active;
+    struct snapshot *prev;
+    struct snapshot *next;
+};
+void snapshot_take(struct snapshot *s);
+void snapshot_drop(struct snapshot *s); /* not active is fine */
+void snapshots_reset(void);             /* this core's word: none */
+
+/* outcome messages, from the coordinator's core (settle.c) */
+void outcome_send(txn_id_t id, ts_t ts, const uint32_t *participants, uint32_t count);
+/* Stamps what was decided, reports what is durable, forgets. With block, waits for durability. */
+SUSPENDS err_t settle_some_wait(struct shard *s, bool block);
+uint32_t outcomes_in_flight(void); /* sent from this core and not yet forgotten everywhere */
+
+#endif

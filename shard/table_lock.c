@@ -1,0 +1,117 @@
+/*
+ * Table locks, by name, one table per core. The three weak modes do not conflict with each other,
+ * so a transaction takes them on its session's core only; a strong mode is taken on every core in
+ * order of core numbers, and so meets every weak holder. On other cores the owner is found by
+ * transaction id.
+ */
+#include "shard/table_lock.h"
+
+struct remote_owner {
+    struct lock_owner owner;
+    struct remote_owner *next;
+};
+
+enum { OWNER_BUCKETS = 256 };
+
+struct core_locks {
+    struct lock_table table;
+    struct remote_owner *owners[OWNER_BUCKETS];
+};
+
+/* Access: each entry by its core. */
+static struct core_locks *locks_of_core[CORE_COUNT_MAX];
+
+static struct core_locks *core_locks(void)
+{
+    struct core_locks **l = &locks_of_core[core_id()];
+    if (*l == NULL) {
+        *l = core_zalloc(sizeof(**l));
+        lock_table_init(&(*l)->table, false);
+    }
+    return *l;
+}
+
+void table_locks_destroy(void)
+{
+    struct core_locks **l = &locks_of_core[core_id()];
+    if (*l == NULL || (*l)->table.count != 0)
+        return;
+    lock_table_destroy(&(*l)->table);
+    core_free(*l);
+    *l = NULL;
+}
+
+bool table_lock_is_weak(enum table_lock_mode mode)
+{
+    return mode <= LOCK_ROW_EXCLUSIVE;
+}
+
+static struct remote_owner **owner_place(struct core_locks *l, txn_id_t id)
+{
+    struct remote_owner **at = &l->owners[id % OWNER_BUCKETS];
+    while (*at != NULL && (*at)->owner.id != id)
+        at = &(*at)->next;
+    return at;
+}
+
+static void owner_drop_if_idle(struct remote_owner **at)
+{
+    struct remote_owner *o = *at;
+    if (o->owner.holds == NULL) {
+        *at = o->next;
+        core_free(o);
+    }
+}
+
+err_t table_lock_local_wait(struct lock_owner *o, uint64_t name, enum table_lock_mode mode,
+                            uint32_t seq, enum lock_policy policy, uint64_t deadline_us, bool *busy)
+{
+    enum lock_outcome outcome;
+    bool fresh;
+    TRY(lock_acquire_wait(&core_locks()->table, o, name, 0, (uint32_t)mode, seq, policy,
+                          deadline_us, &outcome, &fresh));
+    *busy = outcome == LOCK_BUSY;
+    return ERR_OK;
+}
+
+void table_lock_release_local(struct lock_owner *o, uint32_t since_seq)
+{
+    if (o->holds == NULL)
+        return;
+    if (since_seq == 0)
+        lock_release_all(&core_locks()->table, o);
+    else
+        lock_release_since(&core_locks()->table, o, since_seq);
+}
+
+err_t table_lock_remote(void *arg)
+{
+    struct table_lock_call *c = arg;
+    struct core_locks *l = core_locks();
+    struct remote_owner **at = owner_place(l, c->id);
+    struct remote_owner *o = *at;
+    if (o == NULL) {
+        o = core_zalloc(sizeof(*o));
+        o->owner.id = c->id;
+        o->owner.session = c->session;
+        o->next = l->owners[c->id % OWNER_BUCKETS];
+        l->owners[c->id % OWNER_BUCKETS] = o;
+    }
+    err_t e = table_lock_local_wait(&o->owner, c->name, c->mode, c->seq, c->policy, c->deadline_us,
+                                    &c->busy);
+    if (e != ERR_OK || c->busy)
+        owner_drop_if_idle(owner_place(l, c->id));
+    return e;
+}
+
+err_t table_unlock_remote(void *arg)
+{
+    const struct table_lock_call *c = arg;
+    struct core_locks *l = core_locks();
+    struct remote_owner **at = owner_place(l, c->id);
+    if (*at == NULL)
+        return ERR_OK;
+    table_lock_release_local(&(*at)->owner, c->seq);
+    owner_drop_if_idle(owner_place(l, c->id));
+    return ERR_OK;
+}

@@ -1,0 +1,31 @@
+/* Table locks of the cores; used by txn.c. */
+#ifndef SHARD_TABLE_LOCK_H
+#define SHARD_TABLE_LOCK_H
+
+#include "shard/shard_priv.h"
+
+struct table_lock_call {
+    struct core_call call;
+    txn_id_t id;
+    uint32_t session;
+    uint64_t name;
+    enum table_lock_mode mode;
+    uint32_t seq; /* unlock: modes taken at or after it; 0 = all */
+    enum lock_policy policy;
+    uint64_t deadline_us;
+    bool busy; /* out */
+};
+
+bool table_lock_is_weak(enum table_lock_mode mode);
+/* On the session's core. *busy only when the policy is not LOCK_WAIT. An owner that may wait needs
+ * its transaction id. */
+SUSPENDS err_t table_lock_local_wait(struct lock_owner *o, uint64_t name, enum table_lock_mode mode,
+                                     uint32_t seq, enum lock_policy policy, uint64_t deadline_us,
+                                     bool *busy);
+void table_lock_release_local(struct lock_owner *o, uint32_t since_seq);
+/* core_fn, on another core; arg = struct table_lock_call. */
+SUSPENDS err_t table_lock_remote(void *arg);
+err_t table_unlock_remote(void *arg);
+void table_locks_destroy(void); /* this core's, when nothing is held */
+
+#endif

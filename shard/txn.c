@@ -1,0 +1,553 @@
+/*
+ * The coordinator of a transaction, on its session's core: snapshot, ids, savepoint marks, and
+ * commit over one or many shards (DESIGN.md section 6).
+ *
+ * Order of a commit that writes:
+ *   1. what was observed on other shards becomes durable
+ *   2. one writer: COMMIT there, flushed. Several: PREPARE on all, flushed; take the timestamp;
+ * from here it is committed; the outcome travels on its own (settle.c)
+ *   3. locks on shards that were not written go; hooks run; table locks go
+ */
+#include "shard/table_lock.h"
+
+enum { SHARDS_INLINE = 4 };
+
+struct txn_shard {
+    uint32_t number;
+    bool wrote;
+    bool logged;
+    lsn_t observed;
+};
+
+struct txn_hook {
+    void (*fn)(void *arg);
+    void *arg;
+    struct txn_hook *next;
+};
+
+struct txn {
+    struct txn_options options;
+    txn_id_t id;
+    uint32_t seq;
+    uint32_t core;
+    struct snapshot snapshot;
+    uint64_t lock_deadline_us;
+    uint32_t shard_count;
+    uint32_t shard_capacity;
+    struct txn_shard *shards;
+    struct txn_shard shards_inline[SHARDS_INLINE];
+    struct lock_owner table_locks;
+    bool has_strong_locks;
+    struct txn_hook *commit_hooks;
+    struct txn_hook *abort_hooks;
+};
+
+struct txn *txn_begin(const struct txn_options *o)
+{
+    struct txn *t = core_zalloc(sizeof(*t));
+    t->options = *o;
+    t->seq = 1;
+    t->core = core_id();
+    t->lock_deadline_us = UINT64_MAX;
+    t->shards = t->shards_inline;
+    t->shard_capacity = SHARDS_INLINE;
+    t->table_locks.session = o->session;
+    return t;
+}
+
+static void hooks_free(struct txn_hook *h)
+{
+    while (h != NULL) {
+        struct txn_hook *next = h->next;
+        core_free(h);
+        h = next;
+    }
+}
+
+static void txn_free(struct txn *t)
+{
+    snapshot_drop(&t->snapshot);
+    hooks_free(t->commit_hooks);
+    hooks_free(t->abort_hooks);
+    if (t->shards != t->shards_inline)
+        core_free(t->shards);
+    core_free(t);
+}
+
+void txn_statement_begin(struct txn *t)
+{
+    t->seq++;
+    if (t->options.isolation == READ_COMMITTED)
+        snapshot_drop(&t->snapshot);
+    if (!t->snapshot.is_active)
+        snapshot_take(&t->snapshot);
+}
+
+void txn_statement_end(struct txn *t)
+{
+    if (t->options.isolation == READ_COMMITTED)
+        snapshot_drop(&t->snapshot);
+}
+
+ts_t txn_snapshot(const struct txn *t)
+{
+    return t->snapshot.ts;
+}
+
+void txn_advance(struct txn *t)
+{
+    t->seq++;
+}
+
+void txn_set_lock_deadline(struct txn *t, uint64_t deadline_us)
+{
+    t->lock_deadline_us = deadline_us;
+}
+
+txn_id_t txn_id(const struct txn *t)
+{
+    return t->id;
+}
+
+txn_id_t txn_assign_id(struct txn *t)
+{
+    if (t->id == 0) {
+        t->id = shared_transaction_next();
+        t->table_locks.id = t->id;
+    }
+    return t->id;
+}
+
+bool txn_has_written(const struct txn *t)
+{
+    for (uint32_t i = 0; i < t->shard_count; i++) {
+        if (t->shards[i].logged)
+            return true;
+    }
+    return false;
+}
+
+bool txn_is_read_only(const struct txn *t)
+{
+    return t->options.read_only;
+}
+
+void txn_set_options(struct txn *t, const struct txn_options *o)
+{
+    t->options = *o;
+    t->table_locks.session = o->session;
+}
+
+struct txn_view txn_view_make(struct txn *t, bool may_write)
+{
+    ASSERT(t->snapshot.is_active);
+    if (may_write)
+        (void)txn_assign_id(t);
+    return (struct txn_view){
+        .id = t->id,
+        .snapshot = t->snapshot.ts,
+        .seq = t->seq,
+        .isolation = (uint8_t)t->options.isolation,
+        .session = t->options.session,
+        .lock_deadline_us = t->lock_deadline_us,
+    };
+}
+
+static struct txn_shard *txn_shard(struct txn *t, uint32_t number)
+{
+    for (uint32_t i = 0; i < t->shard_count; i++) {
+        if (t->shards[i].number == number)
+            return &t->shards[i];
+    }
+    if (t->shard_count == t->shard_capacity) {
+        uint32_t capacity = t->shard_capacity * 4;
+        struct txn_shard *shards = core_malloc(capacity * sizeof(*shards));
+        memcpy(shards, t->shards, t->shard_count * sizeof(*shards));
+        if (t->shards != t->shards_inline)
+            core_free(t->shards);
+        t->shards = shards;
+        t->shard_capacity = capacity;
+    }
+    struct txn_shard *ts = &t->shards[t->shard_count++];
+    *ts = (struct txn_shard){.number = number};
+    return ts;
+}
+
+void txn_enlist(struct txn *t, uint32_t shard_no)
+{
+    /* Until the fragment's view comes back, assume the most. */
+    txn_shard(t, shard_no)->wrote = true;
+}
+
+void txn_merge(struct txn *t, uint32_t shard_no, const struct txn_view *v)
+{
+    if (!v->wrote && !v->logged && v->observed == 0)
+        return;
+    struct txn_shard *ts = txn_shard(t, shard_no);
+    ts->wrote |= v->wrote;
+    ts->logged |= v->logged;
+    ts->observed = MAX(ts->observed, v->observed);
+}
+
+/* ---- work on several shards at once ---- */
+
+struct shard_call {
+    struct core_call call;
+    uint32_t shard_no;
+    txn_id_t id;
+    uint32_t seq;
+    lsn_t lsn;
+    bool wait_flush;
+    bool is_started;
+    ts_t ts;
+    const uint32_t *participants;
+    uint32_t participant_count;
+};
+
+SUSPENDS static err_t call_commit(void *arg)
+{
+    struct shard_call *c = arg;
+    return part_commit_wait(shard_local(c->shard_no), c->id, c->wait_flush, &c->ts);
+}
+
+SUSPENDS static err_t call_prepare(void *arg)
+{
+    struct shard_call *c = arg;
+    return part_prepare_wait(shard_local(c->shard_no), c->id, c->participants,
+                             c->participant_count);
+}
+
+enum { ROLLBACK_RETRY_US = 100000 };
+
+/* A rollback does not fail: what stands in its way (a full disk, a read error) is waited out; after
+ * the log has failed the server goes down and recovery does it. */
+SUSPENDS static err_t call_rollback(void *arg)
+{
+    struct shard_call *c = arg;
+    struct shard *s = shard_local(c->shard_no);
+    fiber_shield_begin();
+    for (;;) {
+        err_t e = part_rollback_wait(s, c->id);
+        if (e == ERR_OK || wal_failed(s->wal))
+            break;
+        log_diag(LOG_WARNING, err_diag());
+        ERR_IGNORE(fiber_sleep_wait(ROLLBACK_RETRY_US));
+    }
+    fiber_shield_end();
+    return ERR_OK;
+}
+
+SUSPENDS static err_t call_undo_to(void *arg)
+{
+    struct shard_call *c = arg;
+    struct shard *s = shard_local(c->shard_no);
+    fiber_shield_begin();
+    err_t e = part_undo_to_wait(s, c->id, c->seq);
+    fiber_shield_end();
+    return e;
+}
+
+static err_t call_release(void *arg)
+{
+    struct shard_call *c = arg;
+    part_release(shard_local(c->shard_no), c->id);
+    return ERR_OK;
+}
+
+SUSPENDS static err_t call_flush(void *arg)
+{
+    struct shard_call *c = arg;
+    return shard_flush_wait(shard_local(c->shard_no), c->lsn);
+}
+
+typedef bool (*shard_filter)(const struct txn_shard *ts);
+
+static bool is_any(const struct txn_shard *ts)
+{
+    return ts->wrote || ts->logged;
+}
+
+static bool is_logged(const struct txn_shard *ts)
+{
+    return ts->logged;
+}
+
+static bool is_locks_only(const struct txn_shard *ts)
+{
+    return ts->wrote && !ts->logged;
+}
+
+static bool is_observed(const struct txn_shard *ts)
+{
+    return ts->observed != 0;
+}
+
+/* Runs fn for every shard that the filter takes, all at once; the first on this core runs in this
+ * fiber. `like` is the template of the calls. */
+SUSPENDS static err_t on_shards_wait(struct txn *t, shard_filter filter, core_fn fn,
+                                     const struct shard_call *like)
+{
+    uint32_t n = 0;
+    uint32_t only = 0;
+    for (uint32_t i = 0; i < t->shard_count; i++) {
+        if (filter(&t->shards[i])) {
+            only = i;
+            n++;
+        }
+    }
+    if (n == 0)
+        return ERR_OK;
+    if (n == 1) {
+        struct shard_call c = *like;
+        c.shard_no = t->shards[only].number;
+        c.lsn = t->shards[only].observed;
+        return core_call_wait(shard_core(c.shard_no), fn, &c);
+    }
+    struct shard_call *calls = core_malloc(n * sizeof(*calls));
+    uint32_t k = 0;
+    struct shard_call *own = NULL;
+    for (uint32_t i = 0; i < t->shard_count; i++) {
+        if (!filter(&t->shards[i]))
+            continue;
+        struct shard_call *c = &calls[k++];
+        *c = *like;
+        c->shard_no = t->shards[i].number;
+        c->lsn = t->shards[i].observed;
+        if (own == NULL && shard_core(c->shard_no) == core_id()) {
+            own = c;
+            continue;
+        }
+        c->is_started = true;
+        core_call_start(&c->call, shard_core(c->shard_no), fn, c);
+    }
+    err_t e = own != NULL ? fn(own) : ERR_OK;
+    struct diag *kept = NULL; /* the first error; a later one would replace its message */
+    if (e != ERR_OK) {
+        kept = core_malloc(sizeof(*kept));
+        diag_copy(kept, err_diag());
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        if (!calls[i].is_started)
+            continue;
+        err_t one = core_call_join_wait(&calls[i].call);
+        if (e == ERR_OK)
+            e = one;
+    }
+    if (kept != NULL) {
+        e = err_adopt(kept);
+        core_free(kept);
+    }
+    core_free(calls);
+    return e;
+}
+
+/* ---- savepoints, statement failure ---- */
+
+uint32_t txn_mark(struct txn *t)
+{
+    t->seq++;
+    return t->seq;
+}
+
+SUSPENDS static void strong_locks_release_wait(struct txn *t, uint32_t since)
+{
+    if (!t->has_strong_locks)
+        return;
+    for (uint32_t core = 0; core < core_count(); core++) {
+        if (core == t->core)
+            continue;
+        struct table_lock_call c = {.id = t->id, .seq = since};
+        ERR_IGNORE(core_call_wait(core, table_unlock_remote, &c));
+    }
+}
+
+err_t txn_undo_to_wait(struct txn *t, uint32_t mark)
+{
+    ASSERT(mark > 0);
+    fiber_shield_begin();
+    struct shard_call like = {.id = t->id, .seq = mark};
+    err_t e = on_shards_wait(t, is_any, call_undo_to, &like);
+    strong_locks_release_wait(t, mark);
+    table_lock_release_local(&t->table_locks, mark);
+    fiber_shield_end();
+    t->seq++;
+    return e;
+}
+
+/* ---- the end ---- */
+
+static struct txn_hook *hook_make(void (*fn)(void *arg), void *arg)
+{
+    struct txn_hook *h = core_malloc(sizeof(*h));
+    *h = (struct txn_hook){.fn = fn, .arg = arg};
+    return h;
+}
+
+static void hook_add(struct txn_hook **list, void (*fn)(void *arg), void *arg)
+{
+    while (*list != NULL) {
+        if ((*list)->fn == fn && (*list)->arg == arg)
+            return;
+        list = &(*list)->next;
+    }
+    *list = hook_make(fn, arg);
+}
+
+void txn_on_commit(struct txn *t, void (*fn)(void *arg), void *arg)
+{
+    hook_add(&t->commit_hooks, fn, arg);
+}
+
+void txn_on_abort(struct txn *t, void (*fn)(void *arg), void *arg)
+{
+    hook_add(&t->abort_hooks, fn, arg);
+}
+
+SUSPENDS static void hooks_run_wait(struct txn_hook *h)
+{
+    for (; h != NULL; h = h->next)
+        h->fn(h->arg);
+}
+
+SUSPENDS static void table_locks_release_wait(struct txn *t)
+{
+    strong_locks_release_wait(t, 0);
+    table_lock_release_local(&t->table_locks, 0);
+}
+
+err_t txn_observe_wait(struct txn *t)
+{
+    struct shard_call like = {.id = t->id};
+    TRY(on_shards_wait(t, is_observed, call_flush, &like));
+    for (uint32_t i = 0; i < t->shard_count; i++)
+        t->shards[i].observed = 0;
+    return ERR_OK;
+}
+
+SUSPENDS static void rollback_wait(struct txn *t)
+{
+    struct shard_call like = {.id = t->id};
+    ERR_IGNORE(on_shards_wait(t, is_any, call_rollback, &like));
+    hooks_run_wait(t->abort_hooks);
+    table_locks_release_wait(t);
+}
+
+void txn_rollback_wait(struct txn *t)
+{
+    fiber_shield_begin();
+    snapshot_drop(&t->snapshot);
+    rollback_wait(t);
+    fiber_shield_end();
+    txn_free(t);
+}
+
+/* Several writers: 0 when it is decided and on its way. */
+SUSPENDS static err_t commit_many_wait(struct txn *t, uint32_t writers)
+{
+    uint32_t *participants = core_malloc(writers * sizeof(*participants));
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < t->shard_count; i++) {
+        if (t->shards[i].logged)
+            participants[n++] = t->shards[i].number;
+    }
+    struct shard_call like = {
+        .id = t->id, .participants = participants, .participant_count = writers};
+    err_t e = on_shards_wait(t, is_logged, call_prepare, &like);
+    if (e == ERR_OK)
+        outcome_send(t->id, shared_commit_advance(), participants, writers);
+    core_free(participants);
+    return e;
+}
+
+SUSPENDS static err_t commit_wait(struct txn *t)
+{
+    uint32_t writers = 0;
+    struct txn_shard *writer = NULL;
+    for (uint32_t i = 0; i < t->shard_count; i++) {
+        if (t->shards[i].logged) {
+            writers++;
+            writer = &t->shards[i];
+        }
+    }
+    if (writers == 1 && t->options.synchronous_commit)
+        writer->observed = 0; /* its own flush covers what was observed there */
+    err_t e = txn_observe_wait(t);
+    if (e == ERR_OK && writers == 1) {
+        struct shard_call like = {.id = t->id, .wait_flush = t->options.synchronous_commit};
+        e = on_shards_wait(t, is_logged, call_commit, &like);
+    } else if (e == ERR_OK && writers > 1) {
+        e = commit_many_wait(t, writers);
+    }
+    if (e != ERR_OK)
+        return e;
+    struct shard_call like = {.id = t->id};
+    return on_shards_wait(t, is_locks_only, call_release, &like);
+}
+
+err_t txn_commit_wait(struct txn *t)
+{
+    fiber_shield_begin();
+    snapshot_drop(&t->snapshot);
+    err_t e = commit_wait(t);
+    if (e == ERR_OK) {
+        hooks_run_wait(t->commit_hooks);
+        table_locks_release_wait(t);
+    } else {
+        struct diag *kept = core_malloc(sizeof(*kept));
+        diag_copy(kept, err_diag());
+        rollback_wait(t);
+        e = err_adopt(kept);
+        core_free(kept);
+    }
+    fiber_shield_end();
+    txn_free(t);
+    return e;
+}
+
+/* ---- table locks ---- */
+
+static err_t lock_busy(void)
+{
+    return err_raise(ERR_LOCK_NOT_AVAILABLE, "could not obtain lock on relation");
+}
+
+SUSPENDS static err_t lock_here_wait(struct txn *t, uint64_t name, enum table_lock_mode mode,
+                                     bool nowait)
+{
+    bool busy;
+    TRY(table_lock_local_wait(&t->table_locks, name, mode, t->seq, LOCK_NOWAIT, UINT64_MAX, &busy));
+    if (!busy)
+        return ERR_OK;
+    if (nowait)
+        return lock_busy();
+    (void)txn_assign_id(t); /* who waits is known to the deadlock detector by its id */
+    return table_lock_local_wait(&t->table_locks, name, mode, t->seq, LOCK_WAIT,
+                                 t->lock_deadline_us, &busy);
+}
+
+err_t txn_lock_table_wait(struct txn *t, uint64_t database_and_relation, enum table_lock_mode mode,
+                          bool nowait)
+{
+    ASSERT(core_id() == t->core);
+    if (table_lock_is_weak(mode))
+        return lock_here_wait(t, database_and_relation, mode, nowait);
+    (void)txn_assign_id(t);
+    for (uint32_t core = 0; core < core_count(); core++) {
+        if (core == t->core) {
+            TRY(lock_here_wait(t, database_and_relation, mode, nowait));
+            continue;
+        }
+        t->has_strong_locks = true;
+        struct table_lock_call c = {.id = t->id,
+                                    .session = t->options.session,
+                                    .name = database_and_relation,
+                                    .mode = mode,
+                                    .seq = t->seq,
+                                    .policy = nowait ? LOCK_NOWAIT : LOCK_WAIT,
+                                    .deadline_us = t->lock_deadline_us};
+        TRY(core_call_wait(core, table_lock_remote, &c));
+        if (c.busy)
+            return lock_busy();
+    }
+    return ERR_OK;
+}
