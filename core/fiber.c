@@ -408,6 +408,10 @@ err_t fiber_rest_wait(void)
     if (runner_is_borrowing() || runner.is_big_stack)
         return ERR_OK;
     struct core *c = f->core;
+#ifdef PERCORE_SLOW_CHECKS
+    if (core_random_u64() % 4 == 0) /* suspend where it is legal, not only where it is needed */
+        c->slice_end = c->slice_rest_count = 0;
+#endif
     if (backend_is_simulated) {
         if (c->slice_rest_count-- > 0)
             return ERR_OK;

@@ -306,6 +306,19 @@ static void thread_pin(int cpu)
         log_write(LOG_WARNING, "could not pin a core thread to CPU %d", cpu);
 }
 
+/* Memory of this thread comes from its node while that has any (stacks, arenas, buffer pools). */
+static void thread_prefer_node(int node)
+{
+    enum { MEMORY_PREFERRED = 1, NODES_MAX = 1024 };
+    if (node < 0 || node >= NODES_MAX)
+        return;
+    unsigned long mask[NODES_MAX / (8 * sizeof(unsigned long))] = {0};
+    size_t bits = 8 * sizeof(unsigned long);
+    mask[(size_t)node / bits] = 1ul << ((size_t)node % bits);
+    if (syscall(SYS_set_mempolicy, MEMORY_PREFERRED, mask, (unsigned long)NODES_MAX) != 0)
+        log_write(LOG_DEBUG, "no memory policy for NUMA node %d", node);
+}
+
 err_t backend_core_start(struct core *c)
 {
     struct backend *b = calloc(1, sizeof(*b));
@@ -353,6 +366,7 @@ static NO_SUSPEND_ANALYSIS void *thread_main(void *arg)
 {
     struct core *c = arg;
     thread_pin(c->cpu);
+    thread_prefer_node(c->numa_node);
     if (core_start(c) != ERR_OK) {
         pthread_mutex_lock(&start_mutex);
         if (start_diag.code == ERR_OK)

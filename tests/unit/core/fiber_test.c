@@ -1,6 +1,8 @@
 /* Fibers, waiting, timers, cancel and shield, the big stack, errors of fibers. */
 #include "tests/unit/core/unit.h"
 
+#include "core/stats.h"
+
 static int order[64];
 static int order_count;
 
@@ -324,6 +326,22 @@ static void fiber_limit_is_an_error(void)
     unit_run_options(&options, body_limit);
 }
 
+static void body_stall(void)
+{
+    fiber_yield_wait();
+    uint64_t start = core_now_precise_ns();
+    while (core_now_precise_ns() - start < 80000000) {
+    }
+    fiber_yield_wait();
+    CHECK(stats_read(&stats_self()->stalls) >= 1);
+}
+
+static void stalls_are_seen(void)
+{
+    struct core_options options = {.core_count = 1, .stall_log_us = 30000};
+    unit_run_options(&options, body_stall);
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
@@ -335,6 +353,7 @@ int main(void)
         {"every_fiber_has_its_own_error", every_fiber_has_its_own_error},
         {"rest_yields_after_a_slice", rest_yields_after_a_slice},
         {"fiber_limit_is_an_error", fiber_limit_is_an_error},
+        {"stalls_are_seen", stalls_are_seen},
     };
     return unit_main("fiber", tests, ARRAY_LEN(tests));
 }
