@@ -40,13 +40,13 @@
     STAT(pool_bytes, "bytes of free blocks kept for reuse")
 
 /* STAGE(name): stages of a statement. CLASS(name): classes of statements. */
+// clang-format off
 #define STATS_STAGES(STAGE)                                                                        \
-    STAGE(queue)                                                                                   \
-    STAGE(parse)                                                                                   \
-    STAGE(plan) STAGE(run) STAGE(lock) STAGE(hop) STAGE(read) STAGE(flush) STAGE(send)             \
-        STAGE(total)
+    STAGE(queue) STAGE(parse) STAGE(plan) STAGE(run) STAGE(lock)                                   \
+    STAGE(hop) STAGE(read) STAGE(flush) STAGE(send) STAGE(total)
 #define STATS_CLASSES(CLASS)                                                                       \
     CLASS(select) CLASS(insert) CLASS(update) CLASS(delete) CLASS(commit) CLASS(other)
+// clang-format on
 
 enum stats_stage {
 #define STAGE(name) STATS_STAGE_##name,
