@@ -130,8 +130,10 @@ struct table_desc {
     int16_t shard_key[32];                /* attnos */
     struct key_column *shard_key_columns; /* for key_hash */
     const char *view_sql;                 /* kind v: the SELECT's text */
-    const char *virtual_name;             /* virtual relations: registered producer, else NULL */
-    double rows_estimate;                 /* reltuples, -1 unknown */
+    const char *view_path; /* names in it are looked up by this search_path ("a, b"); NULL: only in
+                              pg_catalog */
+    const char *virtual_name; /* virtual relations: registered producer, else NULL */
+    double rows_estimate;     /* reltuples, -1 unknown */
     double pages_estimate;
     struct column_stats **stats; /* column_count entries, NULL = none; whole array may be NULL */
     struct {
@@ -142,6 +144,9 @@ struct table_desc {
     } sequence; /* kind S */
     uint64_t catalog_version;
     bool is_system;
+    bool is_shared;             /* one for all databases: locks and statistics under database 0 */
+    const char *const *options; /* reloptions, "name=value" */
+    uint32_t option_count;
     uint32_t references; /* of this core; private */
 };
 
