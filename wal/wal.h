@@ -1,8 +1,8 @@
 /*
  * The log of one shard: logical records, group commit, segments, replay (DESIGN.md section 7).
  *
- * A wal belongs to one shard and is used only as that shard's owner. An lsn is a byte position in the
- * endless log; a record's lsn is the position just behind it, so "durable up to lsn" covers it.
+ * A wal belongs to one shard and is used only as that shard's owner. An lsn is a byte position in
+ * the endless log; a record's lsn is the position just behind it, so "durable up to lsn" covers it.
  */
 #ifndef WAL_WAL_H
 #define WAL_WAL_H
@@ -43,8 +43,8 @@ SUSPENDS err_t wal_replay_wait(struct wal *w, lsn_t from,
 /* Room for `bytes` of payloads in `records` records until the fiber suspends next; waits while the
  * buffer is full. ERR_IO_ERROR / ERR_DISK_FULL after the log has failed. */
 SUSPENDS err_t wal_reserve_wait(struct wal *w, uint32_t records, uint32_t bytes);
-/* As above for undo, commit and checkpoint records: draws on the space kept back when the disk is full
- * (the plain one then answers ERR_DISK_FULL, which is not permanent). */
+/* As above for undo, commit and checkpoint records: draws on the space kept back when the disk is
+ * full (the plain one then answers ERR_DISK_FULL, which is not permanent). */
 SUSPENDS err_t wal_reserve_critical_wait(struct wal *w, uint32_t records, uint32_t bytes);
 struct wal_part {
     const void *bytes;
@@ -56,7 +56,7 @@ lsn_t wal_append(struct wal *w, uint8_t kind, const struct wal_part *parts, uint
 /* Wait until durable up to lsn. Not interruptible. A failed write is never retried: the error is
  * permanent, wal_failed() turns true, on_failure (set by the server) is called once. */
 SUSPENDS err_t wal_flush_wait(struct wal *w, lsn_t lsn);
-void wal_flush_start(struct wal *w); /* begin a write if none is in flight; nobody waits */
+void wal_flush_start(struct wal *w);    /* begin a write if none is in flight; nobody waits */
 lsn_t wal_end(const struct wal *w);     /* behind the last appended record */
 lsn_t wal_durable(const struct wal *w); /* everything below is on disk */
 bool wal_failed(const struct wal *w);

@@ -248,8 +248,10 @@ static void write_done(struct io_request *req)
     ASSERT(w->writing);
     w->writing = false;
     if (req->result != ERR_OK) {
-        char what[64];
-        (void)snprintf(what, sizeof(what), "write at %llX", (unsigned long long)w->durable);
+        char what[96];
+        (void)snprintf(what, sizeof(what), "could not write at %llX%s",
+                       (unsigned long long)w->durable,
+                       req->result == ERR_DISK_FULL ? ": No space left on device" : "");
         wal_fail(w, req->result, what);
         wait_queue_wake_all(&w->idle);
         return;
@@ -386,8 +388,8 @@ void wal_fail(struct wal *w, err_t err, const char *what)
     if (w->failure != ERR_OK)
         return;
     w->failure = err;
-    (void)snprintf(w->failure_text, sizeof(w->failure_text), "log in \"%.200s\" failed: %.200s%s",
-                   w->directory, what, err == ERR_DISK_FULL ? ": No space left on device" : "");
+    (void)snprintf(w->failure_text, sizeof(w->failure_text), "log in \"%.200s\" failed: %.200s",
+                   w->directory, what);
     log_write(LOG_ERROR, "%s", w->failure_text);
     timer_stop(&w->timer);
     w->timer_armed = false;
