@@ -1,0 +1,589 @@
+/*
+ * Operators and functions on numeric. The scales of inexact results are chosen as PostgreSQL
+ * chooses them: at least 16 significant digits and not fewer places than the inputs have.
+ */
+#include "sql/funcs/funcs_priv.h"
+#include "sql/types/numeric_priv.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+static err_t result_number(struct call *c, const struct number *n, datum *out)
+{
+    return number_pack(c->mem, n, out);
+}
+
+static err_t result_special(struct call *c, enum numeric_sign sign, datum *out)
+{
+    struct number n = {.sign = sign};
+    return number_pack(c->mem, &n, out);
+}
+
+static struct number arg_number(struct call *c, uint32_t i)
+{
+    struct number n;
+    number_read(c->args[i], &n);
+    return n;
+}
+
+#define NUMERIC_COMPARISON(name, operator)                                                         \
+    FUNCTION(name)                                                                                 \
+    {                                                                                              \
+        RETURN_BOOL(numeric_compare(c->args[0], c->args[1]) operator0);                            \
+    }
+NUMERIC_COMPARISON(fn_numeric_eq, ==)
+NUMERIC_COMPARISON(fn_numeric_ne, !=)
+NUMERIC_COMPARISON(fn_numeric_gt, >)
+NUMERIC_COMPARISON(fn_numeric_ge, >=)
+NUMERIC_COMPARISON(fn_numeric_lt, <)
+NUMERIC_COMPARISON(fn_numeric_le, <=)
+
+FUNCTION(fn_numeric_cmp)
+{
+    RETURN_I32(numeric_compare(c->args[0], c->args[1]));
+}
+
+FUNCTION(fn_numeric_larger)
+{
+    RETURN_DATUM(numeric_compare(c->args[0], c->args[1]) > 0 ? c->args[0] : c->args[1]);
+}
+
+FUNCTION(fn_numeric_smaller)
+{
+    RETURN_DATUM(numeric_compare(c->args[0], c->args[1]) < 0 ? c->args[0] : c->args[1]);
+}
+
+FUNCTION(fn_numeric_add)
+{
+    return numeric_add(c->mem, c->args[0], c->args[1], out);
+}
+
+FUNCTION(fn_numeric_sub)
+{
+    return numeric_sub(c->mem, c->args[0], c->args[1], out);
+}
+
+FUNCTION(fn_numeric_mul)
+{
+    return numeric_mul(c->mem, c->args[0], c->args[1], out);
+}
+
+FUNCTION(fn_numeric_div)
+{
+    return numeric_div(c->mem, c->args[0], c->args[1], out);
+}
+
+static bool number_is_inf(const struct number *n)
+{
+    return n->sign == NUMERIC_INFINITY || n->sign == NUMERIC_MINUS_INFINITY;
+}
+
+/* mod and div: infinities and zero divisors settled here; *done says that out is the answer. */
+static err_t integral_division_special(struct call *c, const struct number *a,
+                                       const struct number *b, bool is_mod, bool *done, datum *out)
+{
+    *done = true;
+    if (a->sign == NUMERIC_NAN || b->sign == NUMERIC_NAN)
+        return result_special(c, NUMERIC_NAN, out);
+    if (!number_is_special(b) && b->count == 0)
+        return raise_zero_division();
+    if (number_is_inf(a)) {
+        if (is_mod || number_is_inf(b))
+            return result_special(c, NUMERIC_NAN, out);
+        bool negative = (a->sign == NUMERIC_MINUS_INFINITY) != (b->sign == NUMERIC_NEGATIVE);
+        return result_special(c, negative ? NUMERIC_MINUS_INFINITY : NUMERIC_INFINITY, out);
+    }
+    if (number_is_inf(b)) {
+        *out = is_mod ? c->args[0] : numeric_of_i64(c->mem, 0);
+        return ERR_OK;
+    }
+    *done = false;
+    return ERR_OK;
+}
+
+FUNCTION(fn_numeric_mod)
+{
+    struct number a = arg_number(c, 0);
+    struct number b = arg_number(c, 1);
+    bool done;
+    TRY(integral_division_special(c, &a, &b, true, &done, out));
+    if (done)
+        return ERR_OK;
+    struct number q = number_div(c->mem, &a, &b, 0, false);
+    struct number product = number_mul(c->mem, &q, &b, b.dscale);
+    struct number r = number_sub(c->mem, &a, &product);
+    return result_number(c, &r, out);
+}
+
+FUNCTION(fn_numeric_div_trunc)
+{
+    struct number a = arg_number(c, 0);
+    struct number b = arg_number(c, 1);
+    bool done;
+    TRY(integral_division_special(c, &a, &b, false, &done, out));
+    if (done)
+        return ERR_OK;
+    struct number q = number_div(c->mem, &a, &b, 0, false);
+    return result_number(c, &q, out);
+}
+
+FUNCTION(fn_numeric_uminus)
+{
+    static const enum numeric_sign turned[] = {NUMERIC_NEGATIVE, NUMERIC_POSITIVE, NUMERIC_NAN,
+                                               NUMERIC_MINUS_INFINITY, NUMERIC_INFINITY};
+    struct number n = arg_number(c, 0);
+    n.sign = turned[n.sign];
+    return result_number(c, &n, out);
+}
+
+FUNCTION(fn_numeric_uplus)
+{
+    RETURN_DATUM(c->args[0]);
+}
+
+FUNCTION(fn_numeric_abs)
+{
+    struct number n = arg_number(c, 0);
+    if (n.sign == NUMERIC_NEGATIVE)
+        n.sign = NUMERIC_POSITIVE;
+    else if (n.sign == NUMERIC_MINUS_INFINITY)
+        n.sign = NUMERIC_INFINITY;
+    return result_number(c, &n, out);
+}
+
+FUNCTION(fn_numeric_inc)
+{
+    return numeric_add(c->mem, c->args[0], numeric_of_i64(c->mem, 1), out);
+}
+
+FUNCTION(fn_numeric_sign)
+{
+    struct number n = arg_number(c, 0);
+    if (n.sign == NUMERIC_NAN)
+        return result_special(c, NUMERIC_NAN, out);
+    bool negative = n.sign == NUMERIC_NEGATIVE || n.sign == NUMERIC_MINUS_INFINITY;
+    bool zero = !number_is_special(&n) && n.count == 0;
+    RETURN_DATUM(numeric_of_i64(c->mem, zero ? 0 : negative ? -1 : 1));
+}
+
+FUNCTION(fn_numeric_scale)
+{
+    struct number n = arg_number(c, 0);
+    if (number_is_special(&n))
+        RETURN_NULL();
+    RETURN_I32(n.dscale);
+}
+
+static int32_t number_min_scale(const struct number *n)
+{
+    int32_t places = (n->count - n->weight - 1) * NUMERIC_BASE_DIGITS;
+    if (n->count == 0 || places <= 0)
+        return 0;
+    int last = n->digits[n->count - 1];
+    while (places > 0 && last % 10 == 0) {
+        places--;
+        last /= 10;
+    }
+    return places;
+}
+
+FUNCTION(fn_numeric_min_scale)
+{
+    struct number n = arg_number(c, 0);
+    if (number_is_special(&n))
+        RETURN_NULL();
+    RETURN_I32(number_min_scale(&n));
+}
+
+FUNCTION(fn_numeric_trim_scale)
+{
+    struct number n = arg_number(c, 0);
+    if (!number_is_special(&n))
+        n.dscale = number_min_scale(&n);
+    return result_number(c, &n, out);
+}
+
+/* ---- rounding ---- */
+
+static err_t round_to(struct call *c, int32_t scale, bool round, datum *out)
+{
+    struct number n = arg_number(c, 0);
+    if (number_is_special(&n))
+        RETURN_DATUM(c->args[0]);
+    scale = scale < -NUMERIC_SCALE_MAX ? -NUMERIC_SCALE_MAX : MIN(scale, NUMERIC_SCALE_MAX);
+    struct number r = round ? number_round(c->mem, &n, scale) : number_truncate(c->mem, &n, scale);
+    return result_number(c, &r, out);
+}
+
+FUNCTION(fn_numeric_round)
+{
+    return round_to(c, ARG_I32(1), true, out);
+}
+
+FUNCTION(fn_numeric_round_0)
+{
+    return round_to(c, 0, true, out);
+}
+
+FUNCTION(fn_numeric_trunc)
+{
+    return round_to(c, ARG_I32(1), false, out);
+}
+
+FUNCTION(fn_numeric_trunc_0)
+{
+    return round_to(c, 0, false, out);
+}
+
+static err_t round_toward(struct call *c, bool up, datum *out)
+{
+    struct number n = arg_number(c, 0);
+    if (number_is_special(&n))
+        RETURN_DATUM(c->args[0]);
+    struct number r = number_truncate(c->mem, &n, 0);
+    bool exact = number_compare(&r, &n) == 0;
+    if (!exact && up != (n.sign == NUMERIC_NEGATIVE)) {
+        struct number step = number_of_i64(c->mem, up ? 1 : -1);
+        r = number_add(c->mem, &r, &step);
+    }
+    r.dscale = 0;
+    return result_number(c, &r, out);
+}
+
+FUNCTION(fn_numeric_ceil)
+{
+    return round_toward(c, true, out);
+}
+
+FUNCTION(fn_numeric_floor)
+{
+    return round_toward(c, false, out);
+}
+
+/* numeric(numeric, typmod): the length coercion */
+FUNCTION(fn_numeric_typmod)
+{
+    struct type_io io = {.mem = c->mem, .type = TYPE_NUMERIC, .typmod = ARG_I32(1)};
+    return type_find(TYPE_NUMERIC)->apply_typmod(&io, c->args[0], true, out);
+}
+
+/* ---- casts ---- */
+
+FUNCTION(fn_int8_numeric)
+{
+    RETURN_DATUM(numeric_of_i64(c->mem, ARG_I64(0)));
+}
+
+FUNCTION(fn_float8_numeric)
+{
+    return numeric_of_f64(c->mem, ARG_F64(0), out);
+}
+
+FUNCTION(fn_float4_numeric)
+{
+    return numeric_of_f32(c->mem, ARG_F32(0), out);
+}
+
+static err_t to_integer(struct call *c, int64_t min, int64_t max, const char *type, datum *out)
+{
+    int64_t v;
+    TRY(numeric_to_i64(c->args[0], min, max, type, &v));
+    RETURN_I64(v);
+}
+
+FUNCTION(fn_numeric_int2)
+{
+    return to_integer(c, INT16_MIN, INT16_MAX, "smallint", out);
+}
+
+FUNCTION(fn_numeric_int4)
+{
+    return to_integer(c, INT32_MIN, INT32_MAX, "integer", out);
+}
+
+FUNCTION(fn_numeric_int8)
+{
+    return to_integer(c, INT64_MIN, INT64_MAX, "bigint", out);
+}
+
+FUNCTION(fn_numeric_float8)
+{
+    double v;
+    TRY(numeric_to_f64(c->mem, c->args[0], &v));
+    RETURN_F64(v);
+}
+
+FUNCTION(fn_numeric_float4)
+{
+    double v;
+    TRY(numeric_to_f64(c->mem, c->args[0], &v));
+    float narrow = (float)v;
+    if (isinf(narrow) && !isinf(v))
+        return err_raise(ERR_NUMERIC_VALUE_OUT_OF_RANGE, "value out of range: overflow");
+    RETURN_F32(narrow);
+}
+
+/* ---- roots, powers, logarithms ---- */
+
+static int32_t clamp_scale(int32_t scale, int32_t at_least)
+{
+    scale = MAX(scale, at_least);
+    scale = MAX(scale, 0);
+    return MIN(scale, NUMERIC_DISPLAY_SCALE_MAX);
+}
+
+FUNCTION(fn_numeric_sqrt)
+{
+    struct number n = arg_number(c, 0);
+    if (n.sign == NUMERIC_NEGATIVE || n.sign == NUMERIC_MINUS_INFINITY)
+        return err_raise(ERR_INVALID_ARGUMENT_FOR_POWER_FUNCTION,
+                         "cannot take square root of a negative number");
+    if (number_is_special(&n))
+        RETURN_DATUM(c->args[0]);
+    int32_t weight = n.weight * NUMERIC_BASE_DIGITS / 2 + 1;
+    struct number r =
+        number_sqrt(c->mem, &n, clamp_scale(NUMERIC_SIGNIFICANT_MIN - weight, n.dscale));
+    return result_number(c, &r, out);
+}
+
+FUNCTION(fn_numeric_exp)
+{
+    struct number n = arg_number(c, 0);
+    if (n.sign == NUMERIC_MINUS_INFINITY)
+        RETURN_DATUM(numeric_of_i64(c->mem, 0));
+    if (number_is_special(&n))
+        RETURN_DATUM(c->args[0]);
+    double approximate = number_to_f64(&n) * 0.434294481903252;
+    if (approximate > 131072 * 4.0)
+        return err_raise(ERR_NUMERIC_VALUE_OUT_OF_RANGE, "value overflows numeric format");
+    if (approximate < -NUMERIC_SCALE_MAX)
+        approximate = -NUMERIC_SCALE_MAX;
+    int32_t scale = clamp_scale(NUMERIC_SIGNIFICANT_MIN - (int32_t)approximate, n.dscale);
+    struct number r = number_exp(c->mem, &n, scale);
+    return result_number(c, &r, out);
+}
+
+static err_t check_logarithm(const struct number *n)
+{
+    if (n->sign == NUMERIC_NEGATIVE || n->sign == NUMERIC_MINUS_INFINITY)
+        return err_raise(ERR_INVALID_ARGUMENT_FOR_LOG,
+                         "cannot take logarithm of a negative number");
+    if (!number_is_special(n) && n->count == 0)
+        return err_raise(ERR_INVALID_ARGUMENT_FOR_LOG, "cannot take logarithm of zero");
+    return ERR_OK;
+}
+
+FUNCTION(fn_numeric_ln)
+{
+    struct number n = arg_number(c, 0);
+    if (n.sign == NUMERIC_NAN)
+        RETURN_DATUM(c->args[0]);
+    TRY(check_logarithm(&n));
+    if (number_is_special(&n))
+        RETURN_DATUM(c->args[0]);
+    int32_t scale = clamp_scale(NUMERIC_SIGNIFICANT_MIN - number_ln_decimal_weight(&n), n.dscale);
+    struct number r = number_ln(c->mem, &n, scale);
+    return result_number(c, &r, out);
+}
+
+static err_t logarithm(struct call *c, const struct number *base, const struct number *n,
+                       datum *out)
+{
+    if (base->sign == NUMERIC_NAN || n->sign == NUMERIC_NAN)
+        return result_special(c, NUMERIC_NAN, out);
+    TRY(check_logarithm(base));
+    TRY(check_logarithm(n));
+    if (number_is_special(base) && number_is_special(n))
+        return result_special(c, NUMERIC_NAN, out);
+    if (number_is_special(n))
+        return result_special(c, NUMERIC_INFINITY, out);
+    if (number_is_special(base))
+        RETURN_DATUM(numeric_of_i64(c->mem, 0));
+    int32_t base_weight = number_ln_decimal_weight(base);
+    int32_t weight = number_ln_decimal_weight(n);
+    int32_t scale =
+        clamp_scale(NUMERIC_SIGNIFICANT_MIN - (weight - base_weight), MAX(base->dscale, n->dscale));
+    struct number ln_base = number_ln(c->mem, base, MAX(0, scale + weight - 2 * base_weight) + 8);
+    struct number ln_n = number_ln(c->mem, n, MAX(0, scale + base_weight) + 8);
+    if (ln_base.count == 0)
+        return raise_zero_division();
+    struct number r = number_div(c->mem, &ln_n, &ln_base, scale, true);
+    return result_number(c, &r, out);
+}
+
+FUNCTION(fn_numeric_log)
+{
+    struct number base = arg_number(c, 0);
+    struct number n = arg_number(c, 1);
+    return logarithm(c, &base, &n, out);
+}
+
+FUNCTION(fn_numeric_log10)
+{
+    struct number base = number_of_i64(c->mem, 10);
+    struct number n = arg_number(c, 0);
+    return logarithm(c, &base, &n, out);
+}
+
+/* Power by an integer: repeated squaring, every product with enough places for the wanted scale. */
+static err_t power_integer(struct call *c, const struct number *base, int64_t exponent,
+                           int32_t least_scale, datum *out)
+{
+    double lead = number_to_f64(&(struct number){
+        .count = base->count, .digits = base->digits, .weight = 0, .sign = NUMERIC_POSITIVE});
+    double digits = (log10(lead) + base->weight * NUMERIC_BASE_DIGITS) * (double)exponent;
+    if (digits > 131072 + 4)
+        return err_raise(ERR_NUMERIC_VALUE_OUT_OF_RANGE, "value overflows numeric format");
+    if (digits < -NUMERIC_SCALE_MAX) {
+        struct number zero = number_of_i64(c->mem, 0);
+        zero.dscale = NUMERIC_DISPLAY_SCALE_MAX;
+        return result_number(c, &zero, out);
+    }
+    int32_t scale = clamp_scale(NUMERIC_SIGNIFICANT_MIN - (int32_t)digits, least_scale);
+    uint64_t e = exponent < 0 ? 0 - (uint64_t)exponent : (uint64_t)exponent;
+    int32_t work = scale + (int32_t)fabs(digits) + 16;
+    struct number r = number_of_i64(c->mem, 1);
+    struct number square = *base;
+    for (; e > 0; e >>= 1) {
+        if (e & 1)
+            r = number_mul(c->mem, &r, &square, MIN(r.dscale + square.dscale, work));
+        if (e > 1)
+            square = number_mul(c->mem, &square, &square, MIN(square.dscale + square.dscale, work));
+    }
+    if (exponent < 0) {
+        struct number one = number_of_i64(c->mem, 1);
+        if (r.count == 0)
+            return raise_zero_division();
+        r = number_div(c->mem, &one, &r, scale, true);
+    } else {
+        r = number_round(c->mem, &r, scale);
+    }
+    return result_number(c, &r, out);
+}
+
+static err_t power_special(struct call *c, const struct number *a, const struct number *b,
+                           datum *out)
+{
+    struct number one = number_of_i64(c->mem, 1);
+    if (!number_is_special(a) && number_compare(a, &one) == 0)
+        RETURN_DATUM(numeric_of_i64(c->mem, 1));
+    if (!number_is_special(b) && b->count == 0)
+        RETURN_DATUM(numeric_of_i64(c->mem, 1));
+    if (a->sign == NUMERIC_NAN || b->sign == NUMERIC_NAN)
+        return result_special(c, NUMERIC_NAN, out);
+    double x = a->sign == NUMERIC_INFINITY         ? HUGE_VAL
+               : a->sign == NUMERIC_MINUS_INFINITY ? -HUGE_VAL
+                                                   : number_to_f64(a);
+    double y = b->sign == NUMERIC_INFINITY         ? HUGE_VAL
+               : b->sign == NUMERIC_MINUS_INFINITY ? -HUGE_VAL
+                                                   : number_to_f64(b);
+    double r = pow(x, y);
+    if (isinf(r))
+        return result_special(c, r > 0 ? NUMERIC_INFINITY : NUMERIC_MINUS_INFINITY, out);
+    RETURN_DATUM(numeric_of_i64(c->mem, (int64_t)r));
+}
+
+FUNCTION(fn_numeric_power)
+{
+    struct number a = arg_number(c, 0);
+    struct number b = arg_number(c, 1);
+    if (number_is_special(&a) || number_is_special(&b))
+        return power_special(c, &a, &b, out);
+    if (a.count == 0 && b.sign == NUMERIC_NEGATIVE)
+        return err_raise(ERR_INVALID_ARGUMENT_FOR_POWER_FUNCTION,
+                         "zero raised to a negative power is undefined");
+    bool integral = number_min_scale(&b) == 0;
+    if (a.sign == NUMERIC_NEGATIVE && !integral)
+        return err_raise(ERR_INVALID_ARGUMENT_FOR_POWER_FUNCTION,
+                         "a negative number raised to a non-integer power yields a complex result");
+    if (a.count == 0) {
+        struct number r = number_of_i64(c->mem, b.count == 0);
+        r.dscale = NUMERIC_SIGNIFICANT_MIN;
+        return result_number(c, &r, out);
+    }
+    int64_t exponent;
+    if (integral && b.weight <= 2) {
+        TRY(numeric_to_i64(c->args[1], INT64_MIN, INT64_MAX, "bigint", &exponent));
+        return power_integer(c, &a, exponent, MAX(a.dscale, b.dscale), out);
+    }
+    if (a.sign == NUMERIC_NEGATIVE)
+        return err_raise(ERR_NUMERIC_VALUE_OUT_OF_RANGE, "value overflows numeric format");
+    double lead = number_to_f64(&(struct number){
+        .count = a.count, .digits = a.digits, .weight = 0, .sign = NUMERIC_POSITIVE});
+    double digits = (log10(lead) + a.weight * (double)NUMERIC_BASE_DIGITS) * number_to_f64(&b);
+    if (digits > 131072 + 4)
+        return err_raise(ERR_NUMERIC_VALUE_OUT_OF_RANGE, "value overflows numeric format");
+    if (digits < -NUMERIC_SCALE_MAX)
+        digits = -NUMERIC_SCALE_MAX;
+    int32_t scale = clamp_scale(NUMERIC_SIGNIFICANT_MIN - (int32_t)digits, MAX(a.dscale, b.dscale));
+    struct number ln = number_ln(c->mem, &a, scale + (int32_t)fabs(digits) + 12);
+    struct number product = number_mul(c->mem, &ln, &b, scale + (int32_t)fabs(digits) + 12);
+    struct number r = number_exp(c->mem, &product, scale);
+    return result_number(c, &r, out);
+}
+
+FUNCTION(fn_numeric_fac)
+{
+    int64_t n = ARG_I64(0);
+    if (n < 0)
+        return err_raise(ERR_NUMERIC_VALUE_OUT_OF_RANGE,
+                         "factorial of a negative number is undefined");
+    if (n > 32177)
+        return err_raise(ERR_NUMERIC_VALUE_OUT_OF_RANGE, "value overflows numeric format");
+    struct number r = number_of_i64(c->mem, 1);
+    for (int64_t i = 2; i <= n; i++) {
+        struct number k = number_of_i64(c->mem, i);
+        r = number_mul(c->mem, &r, &k, 0);
+    }
+    return result_number(c, &r, out);
+}
+
+/* ---- generate_series ---- */
+
+struct numeric_series {
+    datum current;
+    datum stop;
+    datum step;
+};
+
+static err_t numeric_series_begin(struct call *c, void **state)
+{
+    struct numeric_series *s = ARENA_NEW(c->state_mem, struct numeric_series);
+    s->step = c->arg_count > 2 ? datum_copy(c->state_mem, c->args[2], false)
+                               : numeric_of_i64(c->state_mem, 1);
+    s->current = datum_copy(c->state_mem, c->args[0], false);
+    s->stop = datum_copy(c->state_mem, c->args[1], false);
+    struct number n;
+    static const char *const names[] = {"start", "stop", "step size"};
+    datum values[3] = {s->current, s->stop, s->step};
+    for (int i = 0; i < 3; i++) {
+        number_read(values[i], &n);
+        if (number_is_special(&n))
+            return err_raise(ERR_INVALID_PARAMETER_VALUE, "%s value cannot be %s", names[i],
+                             n.sign == NUMERIC_NAN ? "NaN" : "infinity");
+    }
+    if (n.count == 0)
+        return err_raise(ERR_INVALID_PARAMETER_VALUE, "step size cannot equal zero");
+    *state = s;
+    return ERR_OK;
+}
+
+static err_t numeric_series_next(struct call *c, void *state, datum *values, bool *nulls, bool *end)
+{
+    struct numeric_series *s = state;
+    struct number step;
+    number_read(s->step, &step);
+    int order = numeric_compare(s->current, s->stop);
+    *end = step.sign == NUMERIC_NEGATIVE ? order < 0 : order > 0;
+    if (*end)
+        return ERR_OK;
+    values[0] = s->current;
+    nulls[0] = false;
+    return numeric_add(c->state_mem, s->current, s->step, &s->current);
+}
+
+const struct set_function set_numeric_series = {
+    .column_count = 1,
+    .begin = numeric_series_begin,
+    .next = numeric_series_next,
+};
