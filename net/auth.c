@@ -61,7 +61,8 @@ static err_t auth_password_failed(const char *user)
     return err_raise(ERR_INVALID_PASSWORD, "password authentication failed for user \"%s\"", user);
 }
 
-static SUSPENDS err_t auth_scram_wait(struct conn *c, const char *user, const struct auth_role *role)
+static SUSPENDS err_t auth_scram_wait(struct conn *c, const char *user,
+                                      const struct auth_role *role)
 {
     static const char mechanism[] = "SCRAM-SHA-256";
     const uint8_t *body;

@@ -1,10 +1,11 @@
 /*
  * Connections: bytes in, messages, the fiber that serves them, the end.
  *
- * Reading is done by the reactor: bytes are gathered until a whole message is there, and only then a fiber
- * is started. It serves all messages that have arrived, flushes, gives its buffers back and ends. So a
- * client that is idle, slow or in the middle of a message holds no fiber; a client that does not read
- * holds a fiber but no thread, and its input is paused once INPUT_PAUSE_BYTES are waiting.
+ * Reading is done by the reactor: bytes are gathered until a whole message is there, and only then
+ * a fiber is started. It serves all messages that have arrived, flushes, gives its buffers back and
+ * ends. So a client that is idle, slow or in the middle of a message holds no fiber; a client that
+ * does not read holds a fiber but no thread, and its input is paused once INPUT_PAUSE_BYTES are
+ * waiting.
  *
  * A connection is freed when its stream has ended (closed) and no fiber runs for it.
  */
@@ -63,7 +64,8 @@ static size_t conn_message_bytes(const struct conn *c)
     return have >= 5 ? (size_t)load_be32(p + 1) + 1 : 0;
 }
 
-/* Lengths that no message may have: answered by an error, so they count as a message that is there. */
+/* Lengths that no message may have: answered by an error, so they count as a message that is there.
+ */
 static bool conn_message_is_bad(const struct conn *c, size_t bytes)
 {
     if (c->phase == CONN_STARTUP)
@@ -127,8 +129,8 @@ static void conn_received(void *owner, const uint8_t *data, uint32_t len)
     } else {
         conn_input(c, data, len);
     }
-    /* While a fiber works, more than a message ahead is not read. A message that is still coming in may grow to
-     * its own length. */
+    /* While a fiber works, more than a message ahead is not read. A message that is still coming in
+     * may grow to its own length. */
     if (c->fiber_runs && c->in.end - c->in.begin > INPUT_PAUSE_BYTES && conn_has_message(c) &&
         !c->paused) {
         c->paused = true;
@@ -265,8 +267,8 @@ SUSPENDS err_t conn_read_message_wait(struct conn *c, uint8_t *type, const uint8
     *body = p + 5;
     *len = bytes - 5;
     conn_consume(c, bytes);
-    /* begin/end may have been reset, the bytes stay until more input is appended, which happens in waits
-     * only; the body is used before the next one. */
+    /* begin/end may have been reset, the bytes stay until more input is appended, which happens in
+     * waits only; the body is used before the next one. */
     return ERR_OK;
 }
 
@@ -291,7 +293,8 @@ SUSPENDS err_t conn_flush_wait(struct conn *c)
         c->out.end = 0;
         return err_raise(ERR_CONNECTION_FAILURE, "connection to client lost");
     }
-    err_t e = c->tls ? conn_send_tls_wait(c) : io_socket_send_wait(c->socket, c->out.data, c->out.end);
+    err_t e =
+        c->tls ? conn_send_tls_wait(c) : io_socket_send_wait(c->socket, c->out.data, c->out.end);
     c->out.end = 0;
     c->send_failed = e != ERR_OK;
     return e;

@@ -12,7 +12,7 @@
 enum {
     STARTUP_BYTES_MAX = 10000,
     MESSAGE_BYTES_MAX = 0x3fffffff,
-    INPUT_PAUSE_BYTES = 1 << 20,  /* unread input above which reading stops */
+    INPUT_PAUSE_BYTES = 1 << 20, /* unread input above which reading stops */
     OUTPUT_FLUSH_BYTES = 32 << 10,
 };
 
@@ -35,20 +35,20 @@ struct conn {
     struct tls *tls;
     struct bytes in;
     struct bytes out;
-    size_t message_at;     /* in out: where the message being built began */
+    size_t message_at; /* in out: where the message being built began */
     struct session *session;
     struct row_sink sink;
     struct arena *scratch; /* of the running request */
     bool fiber_runs;
-    bool closed;           /* the stream has ended; freed when the fiber is done */
+    bool closed; /* the stream has ended; freed when the fiber is done */
     bool paused;
-    bool skip_to_sync;     /* after an error in the extended protocol */
+    bool skip_to_sync; /* after an error in the extended protocol */
     bool send_failed;
-    bool ending;           /* X received or a FATAL error sent */
-    err_t end_reason;      /* set from outside (shutdown, timeout); told to the client */
+    bool ending;      /* X received or a FATAL error sent */
+    err_t end_reason; /* set from outside (shutdown, timeout); told to the client */
     const char *end_message;
     struct wait_queue input_arrived;
-    struct timer timer;    /* authentication, idle */
+    struct timer timer; /* authentication, idle */
     bool timer_runs;
     bool counted;
 };
@@ -66,8 +66,8 @@ void conn_end_all(err_t reason, const char *message); /* on this core */
 uint32_t conn_count_local(void);
 void conn_logged_in(struct conn *c); /* the session is open: messages from now on */
 void conn_input(void *owner, const uint8_t *bytes, size_t len);
-/* Next whole message with its length known to be there, or waits; *body points into c->in until the next call.
- * ERR_CONNECTION_FAILURE when the stream has ended. */
+/* Next whole message with its length known to be there, or waits; *body points into c->in until the
+ * next call. ERR_CONNECTION_FAILURE when the stream has ended. */
 SUSPENDS err_t conn_read_message_wait(struct conn *c, uint8_t *type, const uint8_t **body,
                                       size_t *len);
 SUSPENDS err_t conn_flush_wait(struct conn *c);

@@ -225,7 +225,8 @@ void hba_free(struct hba *h)
 
 /* ---- matching ---- */
 
-static bool hba_name_matches(char *const *list, const char *name, const char *user, bool is_database)
+static bool hba_name_matches(char *const *list, const char *name, const char *user,
+                             bool is_database)
 {
     for (; *list; list++) {
         if (strcmp(*list, "all") == 0 || strcmp(*list, name) == 0)

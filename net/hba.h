@@ -7,7 +7,8 @@
 enum auth_method { AUTH_TRUST, AUTH_REJECT, AUTH_PEER, AUTH_SCRAM };
 
 struct hba;
-/* ERR_CONFIG_FILE_ERROR with file, line and reason. The result is immutable, on the heap of this core. */
+/* ERR_CONFIG_FILE_ERROR with file, line and reason. The result is immutable, on the heap of this
+ * core. */
 err_t hba_parse(const char *file_name, const char *text, struct hba **out);
 void hba_free(struct hba *h);
 struct hba_query {

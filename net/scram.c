@@ -1,6 +1,6 @@
 /*
- * SCRAM-SHA-256 server side after RFC 5802 and 7677, without channel binding. The server needs two HMACs
- * and two hashes per login; the slow key derivation is the client's work.
+ * SCRAM-SHA-256 server side after RFC 5802 and 7677, without channel binding. The server needs two
+ * HMACs and two hashes per login; the slow key derivation is the client's work.
  */
 #include "net/scram.h"
 
@@ -151,8 +151,7 @@ err_t scram_first(struct scram *s, const char *message, size_t len, const char *
     s->client_first_bare = bare;
     s->nonce = arena_printf(s->mem, "%.*s%s", (int)nonce_len, nonce,
                             scram_encode(s->mem, own, sizeof(own)));
-    s->server_first =
-        arena_printf(s->mem, "r=%s,s=%s,i=%u", s->nonce, s->salt, s->iterations);
+    s->server_first = arena_printf(s->mem, "r=%s,s=%s,i=%u", s->nonce, s->salt, s->iterations);
     *reply = s->server_first;
     return ERR_OK;
 }
@@ -177,9 +176,8 @@ err_t scram_final(struct scram *s, const char *message, size_t len, const char *
     uint8_t proof[KEY_BYTES];
     if (!scram_decode(proof_at + 3, strlen(proof_at + 3), proof, KEY_BYTES))
         return scram_malformed("The proof is not valid.");
-    const char *auth =
-        arena_printf(s->mem, "%s,%s,%.*s", s->client_first_bare, s->server_first,
-                     (int)(proof_at - text), text);
+    const char *auth = arena_printf(s->mem, "%s,%s,%.*s", s->client_first_bare, s->server_first,
+                                    (int)(proof_at - text), text);
     uint8_t signature[KEY_BYTES];
     uint8_t client_key[KEY_BYTES];
     uint8_t hashed[KEY_BYTES];

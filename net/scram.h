@@ -7,8 +7,8 @@
 struct scram; /* one exchange; lives in the given arena */
 
 void scram_start(void); /* once per process, before the first exchange */
-/* verifier: "SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey"; NULL or malformed: a mock exchange that takes
- * as long and always fails. */
+/* verifier: "SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey"; NULL or malformed: a mock exchange
+ * that takes as long and always fails. */
 struct scram *scram_new(struct arena *mem, const char *user, const char *verifier);
 /* client-first → server-first. ERR_PROTOCOL_VIOLATION when malformed. */
 err_t scram_first(struct scram *s, const char *message, size_t len, const char **reply);

@@ -136,7 +136,8 @@ static SUSPENDS void startup_encryption_wait(struct conn *c, bool wants_tls)
         if (c->tls)
             answer = 'S';
     }
-    /* Bytes behind the request that came in clear would be taken for encrypted ones: refuse them. */
+    /* Bytes behind the request that came in clear would be taken for encrypted ones: refuse them.
+     */
     if (answer == 'S' && c->in.begin != c->in.end) {
         c->ending = true;
         return;
@@ -388,7 +389,8 @@ SUSPENDS void conn_serve_wait(struct conn *c)
         serve_error_wait(c, true);
         return;
     }
-    /* COPY data reads more input while the statement runs, so the message moves out of the buffer. */
+    /* COPY data reads more input while the statement runs, so the message moves out of the buffer.
+     */
     uint8_t *copy;
     if (arena_alloc_try(c->scratch, len + 1, (void **)&copy) != ERR_OK) {
         serve_error_wait(c, true);

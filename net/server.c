@@ -1,9 +1,10 @@
 /*
- * Listening, dealing connections out to the cores, and what all connections share: hba rules, the TLS
- * context, limits.
+ * Listening, dealing connections out to the cores, and what all connections share: hba rules, the
+ * TLS context, limits.
  *
- * The listening core accepts and hands each descriptor to the core with the fewest connections; it alone
- * keeps the counts. Shared state is replaced whole on reload: the new rules are posted to each core.
+ * The listening core accepts and hands each descriptor to the core with the fewest connections; it
+ * alone keeps the counts. Shared state is replaced whole on reload: the new rules are posted to
+ * each core.
  */
 #include "net/conn_priv.h"
 
@@ -13,12 +14,12 @@ enum { CONNECTIONS_BEYOND_MAX = 64, LISTEN_BACKLOG = 4096, DRAIN_POLL_US = 20000
 
 /* Access: all on the listening core but where said. */
 struct server {
-    uint32_t home;                   /* i: listening core */
-    uint32_t connections_max;        /* i */
-    uint32_t reserved;               /* i */
-    const char *hba_file;            /* i */
-    const char *cert_file;           /* i */
-    const char *key_file;            /* i */
+    uint32_t home;            /* i: listening core */
+    uint32_t connections_max; /* i */
+    uint32_t reserved;        /* i */
+    const char *hba_file;     /* i */
+    const char *cert_file;    /* i */
+    const char *key_file;     /* i */
     uint32_t counts[CORE_COUNT_MAX];
     uint32_t total;
     struct io_listener **listeners;
@@ -71,8 +72,8 @@ void net_conn_gone(void)
     core_post(server.home, net_gone_post, (void *)(uintptr_t)core_id());
 }
 
-/* The last connections_max - reserved are for superusers. Told with each connection, so a burst is judged by
- * the number at its acceptance. */
+/* The last connections_max - reserved are for superusers. Told with each connection, so a burst is
+ * judged by the number at its acceptance. */
 bool net_is_full(bool is_superuser)
 {
     uint32_t total = nets[core_id()].total;

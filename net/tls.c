@@ -1,4 +1,5 @@
-/* TLS by OpenSSL with memory BIOs; read and write buffers are released while a connection is idle. */
+/* TLS by OpenSSL with memory BIOs; read and write buffers are released while a connection is idle.
+ */
 #include "net/tls.h"
 
 #include <openssl/err.h>

@@ -11,7 +11,8 @@ void tls_context_free(struct tls_context *c);
 
 struct tls *tls_new(struct tls_context *c);
 void tls_free(struct tls *t);
-/* Bytes from the peer. Decrypted ones go to plain(owner, bytes, len). false: the stream is broken. */
+/* Bytes from the peer. Decrypted ones go to plain(owner, bytes, len). false: the stream is broken.
+ */
 bool tls_receive(struct tls *t, const uint8_t *bytes, size_t len,
                  void (*plain)(void *owner, const uint8_t *bytes, size_t len), void *owner);
 /* Encrypt for the peer; take the result with tls_output. false: the stream is broken. */

@@ -1,5 +1,6 @@
 /*
- * percore: the server. Options in PostgreSQL's letters; initialises an empty data directory, then serves.
+ * percore: the server. Options in PostgreSQL's letters; initialises an empty data directory, then
+ * serves.
  *
  *   main thread: options, configuration, lock file, placement, then core_run()
  *   first core's fiber: recovery or bootstrap, listeners; then waits for signals
@@ -34,7 +35,7 @@ enum { PATH_BYTES_MAX = 4096 };
 
 static struct {
     const char *data_directory;
-    const char *auth;          /* method for the generated hba file */
+    const char *auth; /* method for the generated hba file */
     const char *password_file;
     bool is_new;
     int signal_sockets[2];

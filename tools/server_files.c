@@ -1,10 +1,10 @@
 /*
  * The data directory:
  *
- *   PG_VERSION       "15"; written last when a directory is initialised: without it the rest is no database
- *   percore.conf     settings          percore.auto.conf  ALTER SYSTEM
- *   pg_hba.conf      who may connect   percore.pid        lock file of the running server
- *   shards and logs  (shard/README.md)
+ *   PG_VERSION       "15"; written last when a directory is initialised: without it the rest is no
+ * database percore.conf     settings          percore.auto.conf  ALTER SYSTEM pg_hba.conf      who
+ * may connect   percore.pid        lock file of the running server shards and logs
+ * (shard/README.md)
  */
 #include "tools/server_files.h"
 

@@ -1,11 +1,12 @@
-/* The data directory's own files: lock, configuration, hba rules; used before and after the cores run. */
+/* The data directory's own files: lock, configuration, hba rules; used before and after the cores
+ * run. */
 #ifndef TOOLS_SERVER_FILES_H
 #define TOOLS_SERVER_FILES_H
 
 #include "core/arena.h"
 
-/* Makes DIR when absent, locks it against a second server, and writes configuration files into an empty one.
- * *is_new: it has no database yet (empty, or a first start that did not finish). */
+/* Makes DIR when absent, locks it against a second server, and writes configuration files into an
+ * empty one. *is_new: it has no database yet (empty, or a first start that did not finish). */
 err_t files_prepare(const char *directory, const char *auth_method, bool *is_new);
 /* The first start is complete: from now on the directory counts as initialised. */
 err_t files_finish_init(const char *directory);

@@ -52,8 +52,7 @@ void server_core_options(const struct placement *p, struct core_options *out)
         .core_count = p->core_count,
         .cpus = cpus,
         .numa_nodes = nodes,
-        .busy_poll_us =
-            p->is_oversubscribed ? 0 : (uint32_t)setting_int(NULL, SET_busy_poll_us),
+        .busy_poll_us = p->is_oversubscribed ? 0 : (uint32_t)setting_int(NULL, SET_busy_poll_us),
         .stall_log_us = (uint32_t)setting_int(NULL, SET_stall_log_us),
     };
 }

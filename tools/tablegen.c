@@ -7,11 +7,10 @@
  * per row, columns separated by tabs, \N for null, sorted by key. Columns are the catalog's own, in
  * order; type.tab and proc.tab end in columns of ours that name C symbols ('-' = not built):
  *
- *   type.tab functions   groups "group:prefix ..." of C functions: io = PREFIX_input, PREFIX_output;
- *                        wire = _receive, _send; order = _compare, _hash, _sort_key; typmod =
- *                        _typmod_in, _typmod_out, _apply_typmod; apply = _apply_typmod
- *   proc.tab symbol      sql_function, or struct aggregate (prokind a), or struct set_function
- *            suspends    t: the function may suspend
+ *   type.tab functions   groups "group:prefix ..." of C functions: io = PREFIX_input,
+ * PREFIX_output; wire = _receive, _send; order = _compare, _hash, _sort_key; typmod = _typmod_in,
+ * _typmod_out, _apply_typmod; apply = _apply_typmod proc.tab symbol      sql_function, or struct
+ * aggregate (prokind a), or struct set_function suspends    t: the function may suspend
  *
  * The build fails on a duplicate key, an unsorted row, a reference to a row that is not there, and
  * a commutator or negator that does not point back. A missing symbol fails at link time.
@@ -30,7 +29,7 @@ struct tab {
     size_t column_count;
     size_t row_count;
     char **columns;
-    char **cells; /* row major; NULL = null */
+    char **cells;       /* row major; NULL = null */
     size_t own_columns; /* trailing columns that are not the catalog's */
 };
 
@@ -94,34 +93,62 @@ static const struct {
     const char *column;
     int target;
 } references[] = {
-    {T_TYPE, "typelem", T_TYPE},          {T_TYPE, "typarray", T_TYPE},
-    {T_TYPE, "typbasetype", T_TYPE},      {T_TYPE, "typinput", T_PROC},
-    {T_TYPE, "typoutput", T_PROC},        {T_TYPE, "typreceive", T_PROC},
-    {T_TYPE, "typsend", T_PROC},          {T_TYPE, "typmodin", T_PROC},
-    {T_TYPE, "typmodout", T_PROC},        {T_TYPE, "typcollation", T_COLLATION},
-    {T_TYPE, "typrelid", T_CLASS},        {T_PROC, "prorettype", T_TYPE},
-    {T_PROC, "proargtypes", T_TYPE},      {T_PROC, "proallargtypes", T_TYPE},
-    {T_PROC, "provariadic", T_TYPE},      {T_PROC, "prolang", T_LANGUAGE},
-    {T_OPERATOR, "oprleft", T_TYPE},      {T_OPERATOR, "oprright", T_TYPE},
-    {T_OPERATOR, "oprresult", T_TYPE},    {T_OPERATOR, "oprcom", T_OPERATOR},
-    {T_OPERATOR, "oprnegate", T_OPERATOR}, {T_OPERATOR, "oprcode", T_PROC},
-    {T_OPERATOR, "oprrest", T_PROC},      {T_OPERATOR, "oprjoin", T_PROC},
-    {T_CAST, "castsource", T_TYPE},       {T_CAST, "casttarget", T_TYPE},
-    {T_CAST, "castfunc", T_PROC},         {T_AGGREGATE, "aggfnoid", T_PROC},
-    {T_AGGREGATE, "aggtransfn", T_PROC},  {T_AGGREGATE, "aggfinalfn", T_PROC},
-    {T_AGGREGATE, "aggsortop", T_OPERATOR}, {T_AGGREGATE, "aggtranstype", T_TYPE},
-    {T_AM, "amhandler", T_PROC},          {T_OPCLASS, "opcmethod", T_AM},
-    {T_OPCLASS, "opcfamily", T_OPFAMILY}, {T_OPCLASS, "opcintype", T_TYPE},
-    {T_OPCLASS, "opckeytype", T_TYPE},    {T_OPFAMILY, "opfmethod", T_AM},
-    {T_AMOP, "amopfamily", T_OPFAMILY},   {T_AMOP, "amoplefttype", T_TYPE},
-    {T_AMOP, "amoprighttype", T_TYPE},    {T_AMOP, "amopopr", T_OPERATOR},
-    {T_AMOP, "amopmethod", T_AM},         {T_AMPROC, "amprocfamily", T_OPFAMILY},
-    {T_AMPROC, "amproc", T_PROC},         {T_CLASS, "reltype", T_TYPE},
-    {T_CLASS, "relam", T_AM},             {T_ATTRIBUTE, "attrelid", T_CLASS},
-    {T_ATTRIBUTE, "atttypid", T_TYPE},    {T_ATTRIBUTE, "attcollation", T_COLLATION},
-    {T_INDEX, "indexrelid", T_CLASS},     {T_INDEX, "indrelid", T_CLASS},
-    {T_INDEX, "indclass", T_OPCLASS},     {T_CONSTRAINT, "conrelid", T_CLASS},
-    {T_CONSTRAINT, "conindid", T_CLASS},  {T_NAMESPACE, "nspowner", T_AUTHID},
+    {T_TYPE, "typelem", T_TYPE},
+    {T_TYPE, "typarray", T_TYPE},
+    {T_TYPE, "typbasetype", T_TYPE},
+    {T_TYPE, "typinput", T_PROC},
+    {T_TYPE, "typoutput", T_PROC},
+    {T_TYPE, "typreceive", T_PROC},
+    {T_TYPE, "typsend", T_PROC},
+    {T_TYPE, "typmodin", T_PROC},
+    {T_TYPE, "typmodout", T_PROC},
+    {T_TYPE, "typcollation", T_COLLATION},
+    {T_TYPE, "typrelid", T_CLASS},
+    {T_PROC, "prorettype", T_TYPE},
+    {T_PROC, "proargtypes", T_TYPE},
+    {T_PROC, "proallargtypes", T_TYPE},
+    {T_PROC, "provariadic", T_TYPE},
+    {T_PROC, "prolang", T_LANGUAGE},
+    {T_OPERATOR, "oprleft", T_TYPE},
+    {T_OPERATOR, "oprright", T_TYPE},
+    {T_OPERATOR, "oprresult", T_TYPE},
+    {T_OPERATOR, "oprcom", T_OPERATOR},
+    {T_OPERATOR, "oprnegate", T_OPERATOR},
+    {T_OPERATOR, "oprcode", T_PROC},
+    {T_OPERATOR, "oprrest", T_PROC},
+    {T_OPERATOR, "oprjoin", T_PROC},
+    {T_CAST, "castsource", T_TYPE},
+    {T_CAST, "casttarget", T_TYPE},
+    {T_CAST, "castfunc", T_PROC},
+    {T_AGGREGATE, "aggfnoid", T_PROC},
+    {T_AGGREGATE, "aggtransfn", T_PROC},
+    {T_AGGREGATE, "aggfinalfn", T_PROC},
+    {T_AGGREGATE, "aggsortop", T_OPERATOR},
+    {T_AGGREGATE, "aggtranstype", T_TYPE},
+    {T_AM, "amhandler", T_PROC},
+    {T_OPCLASS, "opcmethod", T_AM},
+    {T_OPCLASS, "opcfamily", T_OPFAMILY},
+    {T_OPCLASS, "opcintype", T_TYPE},
+    {T_OPCLASS, "opckeytype", T_TYPE},
+    {T_OPFAMILY, "opfmethod", T_AM},
+    {T_AMOP, "amopfamily", T_OPFAMILY},
+    {T_AMOP, "amoplefttype", T_TYPE},
+    {T_AMOP, "amoprighttype", T_TYPE},
+    {T_AMOP, "amopopr", T_OPERATOR},
+    {T_AMOP, "amopmethod", T_AM},
+    {T_AMPROC, "amprocfamily", T_OPFAMILY},
+    {T_AMPROC, "amproc", T_PROC},
+    {T_CLASS, "reltype", T_TYPE},
+    {T_CLASS, "relam", T_AM},
+    {T_ATTRIBUTE, "attrelid", T_CLASS},
+    {T_ATTRIBUTE, "atttypid", T_TYPE},
+    {T_ATTRIBUTE, "attcollation", T_COLLATION},
+    {T_INDEX, "indexrelid", T_CLASS},
+    {T_INDEX, "indrelid", T_CLASS},
+    {T_INDEX, "indclass", T_OPCLASS},
+    {T_CONSTRAINT, "conrelid", T_CLASS},
+    {T_CONSTRAINT, "conindid", T_CLASS},
+    {T_NAMESPACE, "nspowner", T_AUTHID},
 };
 
 static struct tab tabs[T_COUNT];
@@ -318,8 +345,8 @@ static void check_references(void)
                     fail("%s.tab row %zu: bad reference in %s", t->name, r + 2,
                          references[i].column);
                 if (v != 0 && find_row(references[i].target, v) < 0)
-                    fail("%s.tab row %zu: %s refers to %lu, which is not in %s.tab", t->name,
-                         r + 2, references[i].column, v, tabs[references[i].target].name);
+                    fail("%s.tab row %zu: %s refers to %lu, which is not in %s.tab", t->name, r + 2,
+                         references[i].column, v, tabs[references[i].target].name);
                 s = end;
             }
         }
@@ -570,8 +597,9 @@ static void write_types(void)
     close_out(h);
 
     FILE *f = open_out("type_rows.c");
-    fprintf(f, "#include \"sql/builtin_rows.h\"\n#include \"sql/type_functions.h\"\n\n"
-               "const uint32_t type_row_count = %zu;\nconst struct type_info type_rows[] = {\n",
+    fprintf(f,
+            "#include \"sql/builtin_rows.h\"\n#include \"sql/type_functions.h\"\n\n"
+            "const uint32_t type_row_count = %zu;\nconst struct type_info type_rows[] = {\n",
             t->row_count);
     for (size_t r = 0; r < t->row_count; r++) {
         bool by_value = truth(t, r, "typbyval") || number(t, r, "oid") == 27; /* tid is a word */
@@ -582,8 +610,8 @@ static void write_types(void)
         put_char(f, cell(t, r, "typtype"));
         fprintf(f, ", .category = ");
         put_char(f, cell(t, r, "typcategory"));
-        fprintf(f, ", .preferred = %s, .align = ",
-                truth(t, r, "typispreferred") ? "true" : "false");
+        fprintf(f,
+                ", .preferred = %s, .align = ", truth(t, r, "typispreferred") ? "true" : "false");
         put_char(f, cell(t, r, "typalign"));
         fprintf(f, ", .storage = ");
         put_char(f, cell(t, r, "typstorage"));
@@ -743,8 +771,7 @@ static void write_procs(void)
 
 static const char *function_name(unsigned long function)
 {
-    return function == 0 ? ""
-                         : cell(&tabs[T_PROC], (size_t)find_row(T_PROC, function), "proname");
+    return function == 0 ? "" : cell(&tabs[T_PROC], (size_t)find_row(T_PROC, function), "proname");
 }
 
 /* Is the family that of a default btree opclass? */
@@ -763,7 +790,8 @@ static int strategy_of(unsigned long op)
     const struct tab *t = &tabs[T_AMOP];
     for (size_t r = 0; r < t->row_count; r++)
         if (number(t, r, "amopopr") == op && number(t, r, "amopmethod") == 403 &&
-            *cell(t, r, "amoppurpose") == 's' && is_default_btree_family(number(t, r, "amopfamily")))
+            *cell(t, r, "amoppurpose") == 's' &&
+            is_default_btree_family(number(t, r, "amopfamily")))
             return (int)number(t, r, "amopstrategy");
     return 0;
 }
@@ -772,8 +800,9 @@ static void write_operators(void)
 {
     const struct tab *t = &tabs[T_OPERATOR];
     FILE *f = open_out("operator_rows.c");
-    fprintf(f, "#include \"sql/builtin_rows.h\"\n\nconst uint32_t operator_row_count = %zu;\n"
-               "const struct operator_info operator_rows[] = {\n",
+    fprintf(f,
+            "#include \"sql/builtin_rows.h\"\n\nconst uint32_t operator_row_count = %zu;\n"
+            "const struct operator_info operator_rows[] = {\n",
             t->row_count);
     for (size_t r = 0; r < t->row_count; r++) {
         fprintf(f, "{.oid = %s, .name = ", cell(t, r, "oid"));
@@ -801,18 +830,20 @@ static void write_operators(void)
         if (*cell(o, r, "amoppurpose") != 's')
             continue;
         fprintf(f, "{%s, %s, %s, %s, %s, %s},\n", cell(o, r, "amopfamily"),
-                cell(o, r, "amoplefttype"), cell(o, r, "amoprighttype"),
-                cell(o, r, "amopstrategy"), cell(o, r, "amopopr"), cell(o, r, "amopmethod"));
+                cell(o, r, "amoplefttype"), cell(o, r, "amoprighttype"), cell(o, r, "amopstrategy"),
+                cell(o, r, "amopopr"), cell(o, r, "amopmethod"));
         n++;
     }
     fprintf(f, "};\nconst uint32_t amop_row_count = %zu;\n\n", n);
     const struct tab *c = &tabs[T_OPCLASS];
-    fprintf(f, "const uint32_t opclass_row_count = %zu;\n"
-               "const struct opclass_info opclass_rows[] = {\n",
+    fprintf(f,
+            "const uint32_t opclass_row_count = %zu;\n"
+            "const struct opclass_info opclass_rows[] = {\n",
             c->row_count);
     for (size_t r = 0; r < c->row_count; r++)
-        fprintf(f, "{.oid = %s, .am = %s, .name = \"%s\", .family = %s, .type = %s, .is_default = "
-                   "%d, .key_type = %s},\n",
+        fprintf(f,
+                "{.oid = %s, .am = %s, .name = \"%s\", .family = %s, .type = %s, .is_default = "
+                "%d, .key_type = %s},\n",
                 cell(c, r, "oid"), cell(c, r, "opcmethod"), cell(c, r, "opcname"),
                 cell(c, r, "opcfamily"), cell(c, r, "opcintype"), truth(c, r, "opcdefault"),
                 cell(c, r, "opckeytype"));
@@ -824,22 +855,26 @@ static void write_casts_and_aggregates(void)
 {
     const struct tab *t = &tabs[T_CAST];
     FILE *f = open_out("cast_rows.c");
-    fprintf(f, "#include \"sql/builtin_rows.h\"\n\nconst uint32_t cast_row_count = %zu;\n"
-               "const struct cast_info cast_rows[] = {\n",
+    fprintf(f,
+            "#include \"sql/builtin_rows.h\"\n\nconst uint32_t cast_row_count = %zu;\n"
+            "const struct cast_info cast_rows[] = {\n",
             t->row_count);
     for (size_t r = 0; r < t->row_count; r++)
-        fprintf(f, "{.oid = %s, .source = %s, .target = %s, .function = %s, .context = '%s', "
-                   ".method = '%s'},\n",
+        fprintf(f,
+                "{.oid = %s, .source = %s, .target = %s, .function = %s, .context = '%s', "
+                ".method = '%s'},\n",
                 cell(t, r, "oid"), cell(t, r, "castsource"), cell(t, r, "casttarget"),
                 cell(t, r, "castfunc"), cell(t, r, "castcontext"), cell(t, r, "castmethod"));
     fprintf(f, "};\n\n");
     t = &tabs[T_AGGREGATE];
-    fprintf(f, "const uint32_t aggregate_row_count = %zu;\n"
-               "const struct aggregate_info aggregate_rows[] = {\n",
+    fprintf(f,
+            "const uint32_t aggregate_row_count = %zu;\n"
+            "const struct aggregate_info aggregate_rows[] = {\n",
             t->row_count);
     for (size_t r = 0; r < t->row_count; r++) {
-        fprintf(f, "{.function = %s, .kind = '%s', .direct_args = %s, .transition = %s, .final = "
-                   "%s, .sort_operator = %s, .state_type = %s, .initial = ",
+        fprintf(f,
+                "{.function = %s, .kind = '%s', .direct_args = %s, .transition = %s, .final = "
+                "%s, .sort_operator = %s, .state_type = %s, .initial = ",
                 cell(t, r, "aggfnoid"), cell(t, r, "aggkind"), cell(t, r, "aggnumdirectargs"),
                 cell(t, r, "aggtransfn"), cell(t, r, "aggfinalfn"), cell(t, r, "aggsortop"),
                 cell(t, r, "aggtranstype"));
@@ -929,11 +964,10 @@ static void write_catalog_tables(FILE *f)
             if (number(x, i, "indrelid") != table)
                 continue;
             long row = find_row(T_CLASS, number(x, i, "indexrelid"));
-            fprintf(f, "{%s, \"%s\", %d, %d, %s, keys_%s, classes_%s},\n",
-                    cell(x, i, "indexrelid"), cell(c, (size_t)row, "relname"),
-                    truth(x, i, "indisunique"), truth(x, i, "indisprimary"),
-                    cell(x, i, "indnkeyatts"), cell(x, i, "indexrelid"),
-                    cell(x, i, "indexrelid"));
+            fprintf(f, "{%s, \"%s\", %d, %d, %s, keys_%s, classes_%s},\n", cell(x, i, "indexrelid"),
+                    cell(c, (size_t)row, "relname"), truth(x, i, "indisunique"),
+                    truth(x, i, "indisprimary"), cell(x, i, "indnkeyatts"),
+                    cell(x, i, "indexrelid"), cell(x, i, "indexrelid"));
         }
         fprintf(f, "{0, \"\", 0, 0, 0, NULL, NULL}};\n");
     }
@@ -958,15 +992,18 @@ static const char catalog_rows_header[] =
     " * The system catalogs as data: structure of every catalog table and view, and the genuine\n"
     " * rows of the static ones as text, for bootstrap and for reading without storage.\n"
     " *\n"
-    " * catalog_tables: every table ('r') and view ('v') of pg_catalog, sorted by OID, with columns\n"
+    " * catalog_tables: every table ('r') and view ('v') of pg_catalog, sorted by OID, with "
+    "columns\n"
     " * (attnum 1..n in order) and indexes (sorted by OID).\n"
     " *\n"
     " * catalog_static: per catalog that has rows at birth (pg_type, pg_proc, pg_operator, pg_am,\n"
     " * pg_opclass, pg_opfamily, pg_amop, pg_amproc, pg_cast, pg_collation, pg_language,\n"
     " * pg_aggregate, pg_namespace, pg_authid, pg_database, pg_tablespace, pg_range, pg_class,\n"
-    " * pg_attribute, pg_index, pg_constraint) all rows, a text or NULL per column in column order,\n"
+    " * pg_attribute, pg_index, pg_constraint) all rows, a text or NULL per column in column "
+    "order,\n"
     " * each valid input of the column's type. Columns of reg* types hold the OID in digits.\n"
-    " * pg_class, pg_attribute, pg_index and pg_constraint hold the rows about the system catalogs\n"
+    " * pg_class, pg_attribute, pg_index and pg_constraint hold the rows about the system "
+    "catalogs\n"
     " * (tables, indexes, views; attribute rows with the system columns). pg_proc.proargdefaults\n"
     " * holds SQL text. pg_authid's bootstrap superuser is OID 10, named postgres.\n"
     " */\n"
@@ -1055,8 +1092,9 @@ static void write_catalog_rows(void)
         }
         fprintf(f, "};\n");
     }
-    fprintf(f, "const uint32_t catalog_static_count = %d;\n"
-               "const struct catalog_static catalog_static[] = {\n",
+    fprintf(f,
+            "const uint32_t catalog_static_count = %d;\n"
+            "const struct catalog_static catalog_static[] = {\n",
             T_COUNT);
     for (int i = 0; i < T_COUNT; i++)
         fprintf(f, "{\"pg_%s\", %lu, %zu, %zu, cells_%s},\n", tabs[i].name,

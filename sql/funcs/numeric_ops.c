@@ -26,10 +26,10 @@ static struct number arg_number(struct call *c, uint32_t i)
     return n;
 }
 
-#define NUMERIC_COMPARISON(name, operator)                                                         \
+#define NUMERIC_COMPARISON(name, relation)                                                         \
     FUNCTION(name)                                                                                 \
     {                                                                                              \
-        RETURN_BOOL(numeric_compare(c->args[0], c->args[1]) operator0);                            \
+        RETURN_BOOL(numeric_compare(c->args[0], c->args[1]) relation 0);                           \
     }
 NUMERIC_COMPARISON(fn_numeric_eq, ==)
 NUMERIC_COMPARISON(fn_numeric_ne, !=)

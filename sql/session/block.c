@@ -4,8 +4,9 @@
  *   NONE --statement--> IMPLICIT --end of string or Sync--> NONE
  *   NONE, IMPLICIT --BEGIN--> OPEN --error--> FAILED --ROLLBACK (TO)--> NONE (OPEN)
  *
- * An error in a block without savepoints rolls the transaction back at once, so that its locks are free
- * while the client makes up its mind; with savepoints only what came after the innermost one is undone.
+ * An error in a block without savepoints rolls the transaction back at once, so that its locks are
+ * free while the client makes up its mind; with savepoints only what came after the innermost one
+ * is undone.
  */
 #include "sql/session/session_priv.h"
 
@@ -14,7 +15,8 @@ static struct txn_options block_txn_options(struct session *s)
     return (struct txn_options){
         .isolation = (enum isolation)s->isolation,
         .read_only = s->read_only,
-        .synchronous_commit = strcmp(setting_string(s->settings, SET_synchronous_commit), "off") != 0,
+        .synchronous_commit =
+            strcmp(setting_string(s->settings, SET_synchronous_commit), "off") != 0,
         .session = s->pid,
     };
 }

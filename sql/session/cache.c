@@ -1,10 +1,11 @@
 /*
  * The plan cache of a core: analysed and planned statements shared by all its sessions.
  *
- * The key holds everything analysis depends on: text, given parameter types, database, role, search_path,
- * and the settings that literals are read by. An entry also remembers the catalog version; a stale one is
- * unlinked when met and lives on until its last reference goes. Bounded by count, least recently used goes
- * first. A transaction that has changed the catalog neither reads nor fills the cache.
+ * The key holds everything analysis depends on: text, given parameter types, database, role,
+ * search_path, and the settings that literals are read by. An entry also remembers the catalog
+ * version; a stale one is unlinked when met and lives on until its last reference goes. Bounded by
+ * count, least recently used goes first. A transaction that has changed the catalog neither reads
+ * nor fills the cache.
  */
 #include "sql/session/session_priv.h"
 
@@ -42,10 +43,10 @@ static err_t cache_key(struct session *s, const char *text, const oid *types, ui
                        struct strbuf *key)
 {
     uint32_t head[8] = {
-        s->catalog.database,           s->catalog.user,
-        s->catalog.temp_schema,        (uint32_t)s->env.date_order,
-        (uint32_t)s->env.date_style,   (uint32_t)s->env.interval_style,
-        s->catalog.search_path_count,  type_count,
+        s->catalog.database,          s->catalog.user,
+        s->catalog.temp_schema,       (uint32_t)s->env.date_order,
+        (uint32_t)s->env.date_style,  (uint32_t)s->env.interval_style,
+        s->catalog.search_path_count, type_count,
     };
     TRY(strbuf_put(key, head, sizeof(head)));
     for (uint32_t i = 0; i < s->catalog.search_path_count; i++) {
@@ -212,8 +213,8 @@ SUSPENDS err_t cached_get_wait(struct session *s, const char *text, const oid *t
         return e;
     }
     /* Another fiber may have put the same statement in while this one waited for the catalog. */
-    bool is_shared = keep && c->plan && !s->catalog.txn_changed_catalog &&
-                     !cache_lookup(cache, hash, &key);
+    bool is_shared =
+        keep && c->plan && !s->catalog.txn_changed_catalog && !cache_lookup(cache, hash, &key);
     if (c->plan) { /* plans are self-contained: the tree is not needed any more */
         parse_free(c->parsed);
         c->parsed = NULL;

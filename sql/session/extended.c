@@ -75,9 +75,9 @@ static SUSPENDS err_t extended_bind_wait(struct session *s, const char *portal,
                          value_count, statement, prep->param_count);
     if (s->block == BLOCK_FAILED) {
         const struct utility *u = prep->cached->statement ? prep->cached->statement->utility : NULL;
-        bool is_exit = prep->cached->is_empty ||
-                       (u && (u->kind == UTIL_COMMIT || u->kind == UTIL_ROLLBACK ||
-                              u->kind == UTIL_ROLLBACK_TO));
+        bool is_exit =
+            prep->cached->is_empty || (u && (u->kind == UTIL_COMMIT || u->kind == UTIL_ROLLBACK ||
+                                             u->kind == UTIL_ROLLBACK_TO));
         TRY(block_begin_statement_wait(s, "", is_exit));
     } else {
         TRY(block_ensure_txn_wait(s));
@@ -170,8 +170,7 @@ SUSPENDS err_t session_describe_statement_wait(struct session *s, const char *na
 static err_t execute_find(struct session *s, const char *name, struct portal **out)
 {
     *out = portal_find(s, name);
-    return *out ? ERR_OK
-                : err_raise(ERR_UNDEFINED_CURSOR, "portal \"%s\" does not exist", name);
+    return *out ? ERR_OK : err_raise(ERR_UNDEFINED_CURSOR, "portal \"%s\" does not exist", name);
 }
 
 SUSPENDS err_t session_describe_portal_wait(struct session *s, const char *name,
@@ -196,16 +195,15 @@ static SUSPENDS err_t extended_execute_wait(struct session *s, const char *name,
     if (p->cached->is_empty)
         return s->sink->empty(s->sink);
     const struct utility *u = p->cached->statement->utility;
-    bool is_exit = u && (u->kind == UTIL_COMMIT || u->kind == UTIL_ROLLBACK ||
-                         u->kind == UTIL_ROLLBACK_TO);
+    bool is_exit =
+        u && (u->kind == UTIL_COMMIT || u->kind == UTIL_ROLLBACK || u->kind == UTIL_ROLLBACK_TO);
     TRY(block_begin_statement_wait(s, p->cached->tag, is_exit));
     if (p->plan) {
         bool finished;
         TRY(run_portal_wait(s, p, max_rows, s->sink, &finished));
         if (!finished)
             return s->sink->suspended(s->sink);
-        return s->sink->complete(s->sink,
-                                 run_tag(s->statement, p->plan->command, p->rows_sent));
+        return s->sink->complete(s->sink, run_tag(s->statement, p->plan->command, p->rows_sent));
     }
     const char *tag = p->cached->tag;
     /* The utility may end the transaction and this portal with it. */

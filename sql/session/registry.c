@@ -1,11 +1,10 @@
 /*
- * Sessions of this core by pid, for cancel and pg_stat_activity. A pid is a stable session number; the
- * core that opened the session can be computed from it.
+ * Sessions of this core by pid, for cancel and pg_stat_activity. A pid is a stable session number;
+ * the core that opened the session can be computed from it.
  */
-#include "sql/session/session_priv.h"
-
-#include "core/shared.h"
 #include "sql/session/registry.h"
+
+#include "sql/session/session_priv.h"
 
 enum { REGISTRY_BUCKETS = 4096 };
 

@@ -34,8 +34,8 @@ void run_arm(struct session *s)
     s->fiber = fiber_self();
     int64_t timeout_ms = setting_int(s->settings, SET_statement_timeout);
     if (timeout_ms > 0) {
-        timer_start(&s->statement_timer, core_now_us() + (uint64_t)timeout_ms * 1000,
-                    run_timed_out, s);
+        timer_start(&s->statement_timer, core_now_us() + (uint64_t)timeout_ms * 1000, run_timed_out,
+                    s);
         s->cancel_is_armed = true;
     }
 }
@@ -140,8 +140,8 @@ SUSPENDS err_t run_query_wait(struct session *s, const struct plan *plan, const 
     return e;
 }
 
-/* Run and complete one statement of a simple query; the last one's implicit transaction commits before
- * its completion is told. */
+/* Run and complete one statement of a simple query; the last one's implicit transaction commits
+ * before its completion is told. */
 SUSPENDS err_t run_cached_wait(struct session *s, struct cached *c, const datum *params,
                                const bool *param_nulls, uint32_t param_count, bool is_last,
                                bool is_simple)

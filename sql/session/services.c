@@ -1,6 +1,6 @@
 /*
- * What SQL functions may call of a session: sequences, settings, cancel; names and definitions come from
- * the catalog (catalog_fill_services). Every service runs in the fiber of the statement.
+ * What SQL functions may call of a session: sequences, settings, cancel; names and definitions come
+ * from the catalog (catalog_fill_services). Every service runs in the fiber of the statement.
  */
 #include "sql/session/session_priv.h"
 
@@ -12,8 +12,8 @@ struct sequence_value {
     oid sequence;
     int64_t value;
     int64_t increment;
-    uint32_t left;      /* cached numbers still to be given out */
-    file_id file;       /* the cache dies with the file (TRUNCATE RESTART, setval) */
+    uint32_t left; /* cached numbers still to be given out */
+    file_id file;  /* the cache dies with the file (TRUNCATE RESTART, setval) */
     bool has_value;
 };
 
@@ -219,8 +219,8 @@ static SUSPENDS err_t services_cancel_backend(void *owner, uint32_t pid, bool te
     TRY(core_call_wait(registry_core_of(pid), services_cancel_call, &c));
     *done = c.done;
     if (!c.done)
-        return session_notice(s, "WARNING", ERR_WARNING, "PID %u is not a PostgreSQL server process",
-                              pid);
+        return session_notice(s, "WARNING", ERR_WARNING,
+                              "PID %u is not a PostgreSQL server process", pid);
     return ERR_OK;
 }
 

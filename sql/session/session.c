@@ -205,8 +205,8 @@ static SUSPENDS err_t session_set_options(struct session *s, const char *text)
             item += 2;
         char *equals = strchr(item, '=');
         if (!equals)
-            return err_raise(ERR_SYNTAX_ERROR, "invalid command-line argument for server process: %s",
-                             word.data);
+            return err_raise(ERR_SYNTAX_ERROR,
+                             "invalid command-line argument for server process: %s", word.data);
         *equals = '\0';
         for (char *c = item; *c; c++)
             *c = *c == '-' ? '_' : *c;

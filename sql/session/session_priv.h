@@ -49,11 +49,11 @@ struct prepared {
     const char *name;      /* "" = unnamed */
     const char *text;
     uint32_t param_count;
-    oid *param_types;      /* as inferred */
+    oid *param_types; /* as inferred */
     oid *given_types;
     uint32_t given_count;
     struct cached *cached;
-    bool from_sql;         /* PREPARE */
+    bool from_sql; /* PREPARE */
     int64_t prepared_at;
     struct arena *mem;
 };
@@ -78,7 +78,7 @@ struct portal {
     bool is_cursor;
     bool scroll;
     bool hold;
-    int64_t position; /* rows before the cursor */
+    int64_t position;  /* rows before the cursor */
     struct slot *kept; /* SCROLL: rows fetched so far */
     uint64_t kept_count;
     uint64_t kept_room;
@@ -129,7 +129,7 @@ struct session {
     struct timer statement_timer;
     bool cancel_is_armed;
     bool terminate;
-    const char *query;   /* for pg_stat_activity */
+    const char *query; /* for pg_stat_activity */
     const char *state;
     int64_t query_started_at;
     int64_t state_changed_at;
@@ -159,8 +159,8 @@ SUSPENDS err_t block_commit_wait(struct session *s);
 SUSPENDS void block_abort_wait(struct session *s);
 SUSPENDS void block_error_wait(struct session *s);
 SUSPENDS err_t block_utility_wait(struct session *s, const struct utility *u, const char **tag);
-err_t block_require(struct session *s, const char *statement);   /* 25P01 outside a block */
-err_t block_forbid(struct session *s, const char *statement);    /* 25001 inside a block */
+err_t block_require(struct session *s, const char *statement); /* 25P01 outside a block */
+err_t block_forbid(struct session *s, const char *statement);  /* 25001 inside a block */
 
 /* cache.c */
 SUSPENDS err_t cached_get_wait(struct session *s, const char *text, const oid *types,

@@ -1,5 +1,5 @@
-/* Utility statements that concern the session: settings, prepared statements, cursors, and dispatch of
- * DDL, EXPLAIN and COPY. */
+/* Utility statements that concern the session: settings, prepared statements, cursors, and dispatch
+ * of DDL, EXPLAIN and COPY. */
 #include "sql/session/session_priv.h"
 
 #include <stdlib.h>
@@ -9,8 +9,7 @@
 static const struct result_column *utility_text_column(struct arena *mem, const char *name)
 {
     struct result_column *c = ARENA_NEW(mem, struct result_column);
-    *c = (struct result_column){
-        .name = name, .type = TYPE_TEXT, .type_length = -1, .typmod = -1};
+    *c = (struct result_column){.name = name, .type = TYPE_TEXT, .type_length = -1, .typmod = -1};
     return c;
 }
 
@@ -54,8 +53,8 @@ SUSPENDS err_t utility_columns_wait(struct session *s, const struct statement *s
     case UTIL_EXECUTE: {
         struct prepared *p = prepared_find(s, u->name);
         if (!p)
-            return err_raise(ERR_UNDEFINED_PSTATEMENT,
-                             "prepared statement \"%s\" does not exist", u->name);
+            return err_raise(ERR_UNDEFINED_PSTATEMENT, "prepared statement \"%s\" does not exist",
+                             u->name);
         TRY(prepared_current_wait(s, p));
         *columns = cached_columns(mem, p->cached, count);
         return ERR_OK;
@@ -105,8 +104,7 @@ static err_t utility_show(struct session *s, const struct utility *u, bool is_si
     } else {
         TRY(setting_show(s->settings, u->name, s->statement, &text));
     }
-    const struct result_column *c =
-        utility_text_column(s->statement, utility_show_name(u->name));
+    const struct result_column *c = utility_text_column(s->statement, utility_show_name(u->name));
     TRY(utility_describe(s, c, 1, is_simple));
     return utility_send_text(s, c, 1, &text);
 }
@@ -168,7 +166,8 @@ static SUSPENDS err_t utility_discard_wait(struct session *s, const struct utili
     }
 }
 
-/* EXECUTE's arguments, each brought to the parameter's type through its text form where they differ. */
+/* EXECUTE's arguments, each brought to the parameter's type through its text form where they
+ * differ. */
 static SUSPENDS err_t utility_execute_args_wait(struct session *s, const struct utility *u,
                                                 const struct prepared *p, const datum *params,
                                                 const bool *param_nulls, uint32_t param_count,
@@ -303,8 +302,8 @@ static SUSPENDS err_t utility_lock_wait(struct session *s, const struct utility 
     return ERR_OK;
 }
 
-static SUSPENDS err_t utility_ddl_wait(struct session *s, struct cached *c,
-                                       const struct utility *u, const char **tag)
+static SUSPENDS err_t utility_ddl_wait(struct session *s, struct cached *c, const struct utility *u,
+                                       const char **tag)
 {
     if (s->read_only)
         return err_raise(ERR_READ_ONLY_SQL_TRANSACTION,
