@@ -135,6 +135,5 @@ struct auth_role {
     int64_t valid_until_us;
 };
 SUSPENDS err_t sql_find_role_wait(const char *name, struct arena *mem, struct auth_role *out);
-SUSPENDS err_t sql_find_database_wait(const char *name, bool *found);
 
 #endif

@@ -220,6 +220,9 @@ void prepared_drop(struct session *s, struct prepared *p);
 void prepared_drop_all(struct session *s);
 SUSPENDS err_t prepared_current_wait(struct session *s, struct prepared *p);
 
+/* views.c: pg_settings, pg_stat_activity, pg_prepared_statements, pg_cursors */
+void session_views_register(void);
+
 /* registry.c */
 void registry_add(struct session *s); /* assigns the pid */
 void registry_remove(struct session *s);

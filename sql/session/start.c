@@ -1,0 +1,26 @@
+/* The sql layer as a whole: bootstrap, start, and what authentication asks. */
+#include "sql/catalog/virtual.h"
+#include "sql/session/session_priv.h"
+
+SUSPENDS err_t sql_start_wait(const struct sql_options *o)
+{
+    session_views_register();
+    if (o->bootstrap)
+        TRY(catalog_bootstrap_wait(o->superuser, o->password_verifier));
+    return catalog_start_wait();
+}
+
+SUSPENDS err_t sql_find_role_wait(const char *name, struct arena *mem, struct auth_role *out)
+{
+    struct role_info role;
+    *out = (struct auth_role){0};
+    TRY(role_by_name_wait(name, mem, &role, &out->found));
+    if (!out->found)
+        return ERR_OK;
+    out->can_login = role.can_login;
+    out->superuser = role.superuser;
+    out->connection_limit = role.connection_limit;
+    out->verifier = role.password;
+    out->valid_until_us = role.valid_until;
+    return ERR_OK;
+}

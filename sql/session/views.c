@@ -1,0 +1,345 @@
+/*
+ * Virtual relations over sessions and settings: pg_settings, pg_stat_activity, pg_prepared_statements,
+ * pg_cursors. Rows are gathered when the scan begins; what lives on other cores is copied there and
+ * fetched by one call per core.
+ */
+#include "sql/catalog/virtual.h"
+#include "sql/session/registry.h"
+#include "sql/session/session_priv.h"
+
+#include <stdio.h>
+
+#define EPOCH_SHIFT_US INT64_C(946684800000000) /* 1970 to 2000 */
+
+/* Rows made in advance: values and nulls row after row. */
+struct view_rows {
+    struct arena *mem;
+    uint32_t columns;
+    uint64_t count;
+    uint64_t room;
+    uint64_t next;
+    datum *values;
+    bool *nulls;
+};
+
+static struct view_rows *view_new(struct arena *mem, uint32_t columns)
+{
+    struct view_rows *v = ARENA_NEW(mem, struct view_rows);
+    v->mem = mem;
+    v->columns = columns;
+    return v;
+}
+
+/* Room for one more row, all null; *nulls and the result are to be filled. */
+static datum *view_add(struct view_rows *v, bool **nulls)
+{
+    if (v->count == v->room) {
+        uint64_t room = v->room ? v->room * 2 : 32;
+        datum *values = ARENA_ARRAY(v->mem, datum, room * v->columns);
+        bool *flags = ARENA_ARRAY(v->mem, bool, room * v->columns);
+        if (v->count) {
+            memcpy(values, v->values, sizeof(*values) * v->count * v->columns);
+            memcpy(flags, v->nulls, v->count * v->columns);
+        }
+        v->values = values;
+        v->nulls = flags;
+        v->room = room;
+    }
+    datum *row = v->values + v->count * v->columns;
+    *nulls = v->nulls + v->count * v->columns;
+    memset(*nulls, 1, v->columns);
+    v->count++;
+    return row;
+}
+
+static void view_text(struct view_rows *v, datum *row, bool *nulls, uint32_t column,
+                      const char *text)
+{
+    if (!text)
+        return;
+    row[column] = datum_of_text(v->mem, text);
+    nulls[column] = false;
+}
+
+static void view_set(datum *row, bool *nulls, uint32_t column, datum value)
+{
+    row[column] = value;
+    nulls[column] = false;
+}
+
+static void view_time(datum *row, bool *nulls, uint32_t column, int64_t unix_us)
+{
+    if (unix_us)
+        view_set(row, nulls, column, datum_of_i64(unix_us - EPOCH_SHIFT_US));
+}
+
+static err_t view_next(void *state, datum *values, bool *nulls, bool *end)
+{
+    struct view_rows *v = state;
+    *end = v->next == v->count;
+    if (*end)
+        return ERR_OK;
+    memcpy(values, v->values + v->next * v->columns, sizeof(*values) * v->columns);
+    memcpy(nulls, v->nulls + v->next * v->columns, v->columns);
+    v->next++;
+    return ERR_OK;
+}
+
+/* ---- pg_settings ---- */
+
+static const char *settings_number(struct arena *mem, const struct setting_info *i, double v)
+{
+    if (i->type == SETTING_INT)
+        return arena_printf(mem, "%lld", (long long)v);
+    return i->type == SETTING_REAL ? arena_printf(mem, "%g", v) : NULL;
+}
+
+static err_t settings_enum_values(struct arena *mem, const struct setting_info *i, datum *out)
+{
+    uint32_t count = 0;
+    while (i->enum_values[count])
+        count++;
+    datum *values = ARENA_ARRAY(mem, datum, count + 1);
+    for (uint32_t k = 0; k < count; k++)
+        values[k] = datum_of_text(mem, i->enum_values[k]);
+    struct array_view view = {
+        .element = TYPE_TEXT,
+        .ndim = 1,
+        .dims = {(int32_t)count},
+        .lower = {1},
+        .count = count,
+        .values = values,
+        .nulls = ARENA_ARRAY(mem, bool, count + 1),
+    };
+    return array_make(mem, &view, out);
+}
+
+static err_t settings_begin(const struct session_env *env, struct arena *mem, void **state)
+{
+    static const char *const types[] = {"bool", "integer", "real", "string", "enum"};
+    static const char *const contexts[] = {"internal", "postmaster", "sighup", "superuser", "user"};
+    static const char *const sources[] = {"default", "configuration file", "command line",
+                                          "database", "user", "client", "session"};
+    struct view_rows *v = view_new(mem, 17);
+    for (int i = 0; i < (int)SETTING_COUNT; i++) {
+        const struct setting_info *info = setting_info((enum setting_id)i);
+        const char *value;
+        const char *reset;
+        enum setting_source source;
+        const char *file;
+        int line;
+        setting_describe(env->settings, (enum setting_id)i, mem, &value, &reset, &source, &file,
+                         &line);
+        bool *nulls;
+        datum *row = view_add(v, &nulls);
+        view_text(v, row, nulls, 0, info->name);
+        view_text(v, row, nulls, 1, value);
+        view_text(v, row, nulls, 2, info->unit && info->unit[0] ? info->unit : NULL);
+        view_text(v, row, nulls, 3, info->group);
+        view_text(v, row, nulls, 4, info->description);
+        view_text(v, row, nulls, 6, contexts[info->context]);
+        view_text(v, row, nulls, 7, types[info->type]);
+        view_text(v, row, nulls, 8, sources[source]);
+        view_text(v, row, nulls, 9, settings_number(mem, info, info->min));
+        view_text(v, row, nulls, 10, settings_number(mem, info, info->max));
+        if (info->type == SETTING_ENUM && info->enum_values) {
+            TRY(settings_enum_values(mem, info, &row[11]));
+            nulls[11] = false;
+        }
+        view_text(v, row, nulls, 12, info->boot);
+        view_text(v, row, nulls, 13, reset);
+        view_text(v, row, nulls, 14, file);
+        if (file)
+            view_set(row, nulls, 15, datum_of_i32(line));
+        view_set(row, nulls, 16, datum_of_bool(false));
+    }
+    *state = v;
+    return ERR_OK;
+}
+
+static const struct virtual_rows settings_rows = {.begin = settings_begin, .next = view_next};
+
+/* ---- pg_stat_activity ---- */
+
+struct activity {
+    oid database;
+    oid role;
+    uint32_t pid;
+    int32_t client_port;
+    int64_t started_at;
+    int64_t txn_started_at;
+    int64_t query_started_at;
+    int64_t state_changed_at;
+    uint64_t txn;
+    const char *database_name;
+    const char *user;
+    const char *application;
+    const char *state;
+    const char *query;
+};
+
+struct activity_call { /* rows of one core, in an arena of that core */
+    struct arena *mem;
+    struct activity *rows;
+    uint64_t count;
+    uint64_t room;
+};
+
+static void activity_add(void *ctx, struct session *s)
+{
+    struct activity_call *c = ctx;
+    if (c->count == c->room) {
+        uint64_t room = c->room ? c->room * 2 : 64;
+        struct activity *rows = ARENA_ARRAY(c->mem, struct activity, room);
+        if (c->count)
+            memcpy(rows, c->rows, sizeof(*rows) * c->count);
+        c->rows = rows;
+        c->room = room;
+    }
+    c->rows[c->count++] = (struct activity){
+        .database = s->catalog.database,
+        .role = s->login_role,
+        .pid = s->pid,
+        .client_port = s->client_port,
+        .started_at = s->started_at,
+        .txn_started_at = s->txn ? s->txn_started_at : 0,
+        .query_started_at = s->query_started_at,
+        .state_changed_at = s->state_changed_at,
+        .txn = s->txn ? txn_id(s->txn) : 0,
+        .database_name = arena_strdup(c->mem, s->database),
+        .user = arena_strdup(c->mem, s->user),
+        .application = arena_strdup(c->mem, setting_string(s->settings, SET_application_name)),
+        .state = s->state,
+        .query = arena_strdup(c->mem, s->query ? s->query : ""),
+    };
+}
+
+static err_t activity_collect(void *arg)
+{
+    struct activity_call *c = arg;
+    c->mem = arena_new();
+    session_each_local(activity_add, c);
+    return ERR_OK;
+}
+
+static err_t activity_release(void *arg)
+{
+    struct activity_call *c = arg;
+    arena_free(c->mem);
+    return ERR_OK;
+}
+
+static void activity_row(struct view_rows *v, const struct activity *a)
+{
+    bool *nulls;
+    datum *row = view_add(v, &nulls);
+    view_set(row, nulls, 0, datum_of_oid(a->database));
+    view_text(v, row, nulls, 1, a->database_name);
+    view_set(row, nulls, 2, datum_of_i32((int32_t)a->pid));
+    view_set(row, nulls, 4, datum_of_oid(a->role));
+    view_text(v, row, nulls, 5, a->user);
+    view_text(v, row, nulls, 6, a->application);
+    view_set(row, nulls, 9, datum_of_i32(a->client_port));
+    view_time(row, nulls, 10, a->started_at);
+    view_time(row, nulls, 11, a->txn_started_at);
+    view_time(row, nulls, 12, a->query_started_at);
+    view_time(row, nulls, 13, a->state_changed_at);
+    if (strcmp(a->state, "active") != 0) {
+        view_text(v, row, nulls, 14, "Client");
+        view_text(v, row, nulls, 15, "ClientRead");
+    }
+    view_text(v, row, nulls, 16, a->state);
+    if (a->txn)
+        view_set(row, nulls, 17, datum_of_oid((oid)a->txn));
+    view_text(v, row, nulls, 20, a->query);
+    view_text(v, row, nulls, 21, "client backend");
+}
+
+static SUSPENDS err_t activity_begin(const struct session_env *env, struct arena *mem, void **state)
+{
+    (void)env;
+    struct view_rows *v = view_new(mem, 22);
+    for (uint32_t core = 0; core < core_count(); core++) {
+        struct activity_call c = {0};
+        TRY(core_call_wait(core, activity_collect, &c));
+        for (uint64_t i = 0; i < c.count; i++)
+            activity_row(v, &c.rows[i]);
+        TRY(core_call_wait(core, activity_release, &c));
+    }
+    *state = v;
+    return ERR_OK;
+}
+
+static const struct virtual_rows activity_rows = {.begin = activity_begin, .next = view_next};
+
+/* ---- pg_prepared_statements, pg_cursors: of the session that asks ---- */
+
+static err_t prepared_begin(const struct session_env *env, struct arena *mem, void **state)
+{
+    struct session *s = session_find_local(env->pid);
+    struct view_rows *v = view_new(mem, 7);
+    for (uint32_t b = 0; s && b < NAME_BUCKETS; b++) {
+        for (struct prepared *p = s->prepared[b]; p; p = p->next) {
+            if (p->name[0] == '\0')
+                continue;
+            bool *nulls;
+            datum *row = view_add(v, &nulls);
+            view_text(v, row, nulls, 0, p->name);
+            view_text(v, row, nulls, 1, p->text);
+            view_time(row, nulls, 2, p->prepared_at);
+            datum *types = ARENA_ARRAY(mem, datum, p->param_count + 1);
+            for (uint32_t i = 0; i < p->param_count; i++)
+                types[i] = datum_of_oid(p->param_types[i]);
+            struct array_view view = {
+                .element = TYPE_REGTYPE,
+                .ndim = p->param_count ? 1 : 0,
+                .dims = {(int32_t)p->param_count},
+                .lower = {1},
+                .count = p->param_count,
+                .values = types,
+                .nulls = ARENA_ARRAY(mem, bool, p->param_count + 1),
+            };
+            TRY(array_make(mem, &view, &row[3]));
+            nulls[3] = false;
+            view_set(row, nulls, 4, datum_of_bool(p->from_sql));
+            view_set(row, nulls, 5, datum_of_i64((int64_t)p->cached->uses));
+            view_set(row, nulls, 6, datum_of_i64(0));
+        }
+    }
+    *state = v;
+    return ERR_OK;
+}
+
+static const struct virtual_rows prepared_rows = {.begin = prepared_begin, .next = view_next};
+
+static err_t cursors_begin(const struct session_env *env, struct arena *mem, void **state)
+{
+    struct session *s = session_find_local(env->pid);
+    struct view_rows *v = view_new(mem, 6);
+    for (uint32_t b = 0; s && b < NAME_BUCKETS; b++) {
+        for (struct portal *p = s->portals[b]; p; p = p->next) {
+            if (!p->is_cursor)
+                continue;
+            bool *nulls;
+            datum *row = view_add(v, &nulls);
+            view_text(v, row, nulls, 0, p->name);
+            view_text(v, row, nulls, 1, p->text);
+            view_set(row, nulls, 2, datum_of_bool(p->hold));
+            view_set(row, nulls, 3, datum_of_bool(false));
+            view_set(row, nulls, 4, datum_of_bool(p->scroll));
+            view_time(row, nulls, 5, p->created_at);
+        }
+    }
+    *state = v;
+    return ERR_OK;
+}
+
+static const struct virtual_rows cursors_rows = {.begin = cursors_begin, .next = view_next};
+
+void session_views_register(void)
+{
+    virtual_register("pg_settings", &settings_rows);
+    virtual_register("pg_stat_activity", &activity_rows);
+    virtual_register("pg_prepared_statements", &prepared_rows);
+    virtual_register("pg_cursors", &cursors_rows);
+}
