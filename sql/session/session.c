@@ -250,10 +250,8 @@ static SUSPENDS err_t session_identify_wait(struct session *s, const struct sess
 static SUSPENDS err_t session_setup_wait(struct session *s, const struct session_options *o)
 {
     TRY(session_identify_wait(s, o));
-    TRY(setting_set(s->settings, "is_superuser", s->catalog.is_superuser ? "on" : "off", false,
-                    true, SETTING_SOURCE_DATABASE));
-    TRY(setting_set(s->settings, "session_authorization", s->user, false, true,
-                    SETTING_SOURCE_DATABASE));
+    TRY(setting_force(s->settings, SET_is_superuser, s->catalog.is_superuser ? "on" : "off"));
+    TRY(setting_force(s->settings, SET_session_authorization, s->user));
     for (const char *const *p = o->settings; p && p[0]; p += 2) {
         if (strcmp(p[0], "options") == 0)
             TRY(session_set_options(s, p[1]));
