@@ -194,8 +194,10 @@ err_t checkpoint_state_read(struct shard *s, const uint8_t *state, size_t bytes)
         return ERR_OK; /* a new store */
     struct byte_reader r = {.at = state, .end = state + bytes};
     bool ok = read_u32(&r) == STATE_MAGIC;
-    s->txn_id_max = MAX(s->txn_id_max, read_u64(&r));
-    s->ts_max = MAX(s->ts_max, read_u64(&r));
+    txn_id_t id_max = read_u64(&r);
+    ts_t ts_max = read_u64(&r);
+    s->txn_id_max = MAX(s->txn_id_max, id_max);
+    s->ts_max = MAX(s->ts_max, ts_max);
     uint32_t parts = read_u32(&r);
     for (uint32_t i = 0; i < parts && ok && !r.is_bad; i++)
         ok = read_part(s, &r);

@@ -186,11 +186,7 @@ SUSPENDS static err_t chunk_put_wait(struct shard *s, struct txn_view *v, file_i
         }
         uint32_t slot = hp_pick_slot(page->data);
         if (!hp_fits_new(page->data, slot, len + 8)) {
-            space_note(hs, page_number(page), hp_free_bytes(page->data));
-            if (hs->insert_page == page_number(page))
-                hs->insert_page = PAGE_NONE;
-            if (hp_free_bytes(page->data) > len)
-                hs->classes[page_number(page)] = 0;
+            space_note_misfit(hs, page_number(page), hp_free_bytes(page->data), len + 8);
             page_unpin(page);
             continue;
         }
@@ -344,11 +340,7 @@ SUSPENDS static err_t insert_image_wait(struct shard *s, struct txn_view *v, fil
         }
         uint32_t slot = hp_pick_slot(page->data);
         if (!hp_fits_new(page->data, slot, image->len)) {
-            space_note(hs, page_number(page), hp_free_bytes(page->data));
-            if (hp_free_bytes(page->data) > image->len)
-                hs->classes[page_number(page)] = 0;
-            if (hs->insert_page == page_number(page))
-                hs->insert_page = PAGE_NONE;
+            space_note_misfit(hs, page_number(page), hp_free_bytes(page->data), image->len);
             page_unpin(page);
             continue;
         }

@@ -147,9 +147,8 @@ SUSPENDS static err_t place_step_wait(struct shard *s, file_id heap, row_id row,
             *done = true;
             return ERR_OK;
         }
-        space_note(hs, page_number(p->fresh), hp_free_bytes(p->fresh->data));
-        if (hs->classes[page_number(p->fresh)] * 32u >= payload_len)
-            hs->classes[page_number(p->fresh)] = 0; /* its slots do not allow it */
+        space_note_misfit(hs, page_number(p->fresh), hp_free_bytes(p->fresh->data),
+                          payload_len + 8);
         unpin(&p->fresh);
     }
     uint32_t old_page = old_at == ROW_ID_NONE ? PAGE_NONE : row_page(old_at);

@@ -108,14 +108,30 @@ static uint32_t space_find(struct heap_space *hs, uint32_t class, uint32_t avoid
     return PAGE_NONE;
 }
 
-err_t space_pick_wait(struct shard *s, struct heap_space *hs, uint32_t payload_len,
-                      uint32_t avoid_a, uint32_t avoid_b, struct page **out)
+static uint32_t class_needed(uint32_t payload_len)
 {
     uint32_t need =
         MAX(payload_len, (uint32_t)CELL_PAYLOAD_MIN) + CELL_HEADER_BYTES + HEAP_SLOT_BYTES;
-    uint32_t class = (need + CLASS_BYTES - 1) / CLASS_BYTES;
     /* The largest cells take a whole page, whatever its class says. */
-    class = MIN(class, (uint32_t)(PAGE_BYTES - HEAP_SLOTS_AT) / CLASS_BYTES);
+    return MIN((need + CLASS_BYTES - 1) / CLASS_BYTES,
+               (uint32_t)(PAGE_BYTES - HEAP_SLOTS_AT) / CLASS_BYTES);
+}
+
+void space_note_misfit(struct heap_space *hs, uint32_t page_no, uint32_t free_bytes,
+                       uint32_t payload_len)
+{
+    space_note(hs, page_no, free_bytes);
+    uint32_t class = class_needed(payload_len);
+    if (hs->classes[page_no] >= class)
+        hs->classes[page_no] = (uint8_t)(class - 1);
+    if (hs->insert_page == page_no)
+        hs->insert_page = PAGE_NONE;
+}
+
+err_t space_pick_wait(struct shard *s, struct heap_space *hs, uint32_t payload_len,
+                      uint32_t avoid_a, uint32_t avoid_b, struct page **out)
+{
+    uint32_t class = class_needed(payload_len);
     uint32_t page_no = hs->insert_page;
     if (page_no == PAGE_NONE || hs->classes[page_no] < class || page_no == avoid_a ||
         page_no == avoid_b)

@@ -28,11 +28,19 @@ struct outcome_group {
     uint32_t origin;
     uint32_t count;
     uint32_t remaining;
+    uint32_t life; /* of the origin's shards: after a reopening nobody counts it any more */
     struct outcome items[];
 };
 
 /* Access: each entry by its core. */
 static uint32_t in_flight[CORE_COUNT_MAX];
+static uint32_t lives[CORE_COUNT_MAX];
+
+void outcomes_reset(void)
+{
+    in_flight[core_id()] = 0;
+    lives[core_id()]++;
+}
 
 uint32_t outcomes_in_flight(void)
 {
@@ -84,7 +92,8 @@ static void outcome_forgotten(void *arg)
     struct outcome_group *g = o->group;
     g->remaining--;
     if (g->remaining == 0) {
-        in_flight[g->origin]--;
+        if (g->life == lives[g->origin])
+            in_flight[g->origin]--;
         core_free(g);
     }
 }
@@ -106,6 +115,7 @@ void outcome_send(txn_id_t id, ts_t ts, const uint32_t *participants, uint32_t c
     struct outcome_group *g = core_zalloc(sizeof(*g) + count * sizeof(struct outcome));
     g->origin = core_id();
     g->count = g->remaining = count;
+    g->life = lives[g->origin];
     in_flight[g->origin]++;
     for (uint32_t i = 0; i < count; i++) {
         g->items[i] = (struct outcome){.group = g, .shard_no = participants[i], .id = id, .ts = ts};

@@ -218,6 +218,7 @@ SUSPENDS static err_t open_on_core(void *arg)
 {
     const struct core_open *c = arg;
     snapshots_reset();
+    outcomes_reset();
     char *path = core_malloc(PATH_BYTES_MAX);
     err_t e = ERR_OK;
     for (uint32_t i = core_id(); i < shard_count() && e == ERR_OK; i += core_count()) {

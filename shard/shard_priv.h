@@ -287,6 +287,9 @@ struct heap_space *space_of(struct shard *s, file_id heap);
 void space_forget(struct shard *s, file_id heap);
 void space_destroy(struct shard *s);
 void space_note(struct heap_space *hs, uint32_t page_no, uint32_t free_bytes);
+/* As above, and a cell of payload_len did not fit after all: not to be picked for such again. */
+void space_note_misfit(struct heap_space *hs, uint32_t page_no, uint32_t free_bytes,
+                       uint32_t payload_len);
 /* A page pinned that likely has room for a new cell of payload_len (a new one at the end if
  * need be). The caller checks and tries again. avoid_*: not these pages. */
 SUSPENDS err_t space_pick_wait(struct shard *s, struct heap_space *hs, uint32_t payload_len,
@@ -637,6 +640,7 @@ void snapshots_reset(void);             /* this core's word: none */
 void outcome_send(txn_id_t id, ts_t ts, const uint32_t *participants, uint32_t count);
 /* Stamps what was decided, reports what is durable, forgets. With block, waits for durability. */
 SUSPENDS err_t settle_some_wait(struct shard *s, bool block);
+void outcomes_reset(void); /* this core: shards are opened anew */
 uint32_t outcomes_in_flight(void); /* sent from this core and not yet forgotten everywhere */
 
 #endif
