@@ -1,7 +1,5 @@
-/* COPY TO: rows to bytes, gathered in chunks of some tens of KiB. */
+/* COPY TO: rows to bytes. One write per row, as clients that count on a message per row expect. */
 #include "sql/exec/copy.h"
-
-enum { CHUNK_BYTES = 32 << 10 };
 
 struct writer {
     const struct copy_to *c;
@@ -125,6 +123,7 @@ static err_t put_head(struct writer *w)
 static SUSPENDS err_t writer_rows_wait(struct writer *w, uint64_t *rows)
 {
     TRY(put_head(w));
+    TRY(writer_flush_wait(w));
     for (;;) {
         const struct slot *row;
         TRY(exec_next_wait(w->c->exec, &row));
@@ -133,8 +132,7 @@ static SUSPENDS err_t writer_rows_wait(struct writer *w, uint64_t *rows)
         arena_reset(w->row_mem);
         TRY(put_row(w, row));
         ++*rows;
-        if (w->out.len >= CHUNK_BYTES)
-            TRY(writer_flush_wait(w));
+        TRY(writer_flush_wait(w));
         TRY(fiber_rest_wait());
     }
     if (w->c->options->format == COPY_BINARY)
