@@ -266,7 +266,7 @@ static err_t block_find_savepoint(struct session *s, const char *name, struct sa
 static SUSPENDS err_t block_rollback_to_wait(struct session *s, const struct utility *u)
 {
     TRY(block_require(s, "ROLLBACK TO SAVEPOINT"));
-    struct savepoint *sp;
+    struct savepoint *sp = NULL;
     TRY(block_find_savepoint(s, u->name, &sp));
     if (!s->txn)
         return err_raise(ERR_IN_FAILED_SQL_TRANSACTION, "the transaction has been rolled back");
@@ -285,7 +285,7 @@ static SUSPENDS err_t block_rollback_to_wait(struct session *s, const struct uti
 
 SUSPENDS err_t block_utility_wait(struct session *s, const struct utility *u, const char **tag)
 {
-    struct savepoint *sp;
+    struct savepoint *sp = NULL;
     switch (u->kind) {
     case UTIL_BEGIN:
         return block_begin_wait(s, u);
