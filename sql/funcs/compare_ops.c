@@ -110,35 +110,6 @@ COMPARE_SIX(fn_uuid_eq, fn_uuid_ne, fn_uuid_lt, fn_uuid_le, fn_uuid_gt, fn_uuid_
 COMPARE_SIX(fn_oidvectoreq, fn_oidvectorne, fn_oidvectorlt, fn_oidvectorle, fn_oidvectorgt,
             fn_oidvectorge, oidvector_compare)
 
-/* Arrays and records compare by their elements' types, which must have an order. */
-static err_t check_array_order(struct call *c, bool equality)
-{
-    for (uint32_t i = 0; i < 2; i++) {
-        const struct type_info *t = type_find(load_u32(ARG_VARLEN(i)->data + 8));
-        if (t == NULL || t->compare == NULL) {
-            oid element = t == NULL ? OID_NONE : t->oid;
-            return err_raise(ERR_UNDEFINED_FUNCTION,
-                             equality ? "could not identify an equality operator for type %s"
-                                      : "could not identify a comparison function for type %s",
-                             type_display(c->mem, element));
-        }
-    }
-    if (load_u32(ARG_VARLEN(0)->data + 8) != load_u32(ARG_VARLEN(1)->data + 8))
-        return err_raise(ERR_DATATYPE_MISMATCH, "cannot compare arrays of different element types");
-    return ERR_OK;
-}
-#define ARRAY_PREDICATE(name, test, equality)                                                      \
-    FUNCTION(name)                                                                                 \
-    {                                                                                              \
-        TRY(check_array_order(c, equality));                                                       \
-        RETURN_BOOL(array_compare(c->args[0], c->args[1]) test 0);                                 \
-    }
-ARRAY_PREDICATE(fn_array_eq, ==, true)
-ARRAY_PREDICATE(fn_array_ne, !=, true)
-ARRAY_PREDICATE(fn_array_lt, <, false)
-ARRAY_PREDICATE(fn_array_le, <=, false)
-ARRAY_PREDICATE(fn_array_gt, >, false)
-ARRAY_PREDICATE(fn_array_ge, >=, false)
 COMPARE_SIX(fn_record_eq, fn_record_ne, fn_record_lt, fn_record_le, fn_record_gt, fn_record_ge,
             record_compare)
 
@@ -164,7 +135,6 @@ ORDER(fn_btbpchar_pattern_cmp, bpchar_compare)
 ORDER(fn_byteacmp, bytea_compare)
 ORDER(fn_uuid_cmp, uuid_compare)
 ORDER(fn_btoidvectorcmp, oidvector_compare)
-ORDER(fn_btarraycmp, array_compare)
 ORDER(fn_btrecordcmp, record_compare)
 ORDER(fn_btfloat4cmp, float4_compare)
 ORDER(fn_btfloat8cmp, float8_compare)
@@ -188,7 +158,6 @@ LARGER_SMALLER(fn_float4larger, fn_float4smaller, float4_compare)
 LARGER_SMALLER(fn_float8larger, fn_float8smaller, float8_compare)
 LARGER_SMALLER(fn_text_larger, fn_text_smaller, text_compare)
 LARGER_SMALLER(fn_bpchar_larger, fn_bpchar_smaller, bpchar_compare)
-LARGER_SMALLER(fn_array_larger, fn_array_smaller, array_compare)
 LARGER_SMALLER(fn_xid8_larger, fn_xid8_smaller, xid8_compare)
 LARGER_SMALLER(fn_tidlarger, fn_tidsmaller, xid8_compare)
 
