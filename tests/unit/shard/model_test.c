@@ -1,8 +1,9 @@
 /*
  * Random transactions over several shards against a reference map: inserts with unique conflicts,
- * updates that grow, shrink, move and leave the page, deletes, savepoints, rollbacks, old snapshots,
- * checkpoints in the middle of transactions, and crashes (shards abandoned and opened again).
- * After each crash and at the end: rows, both indexes in both directions, structure, and no garbage.
+ * updates that grow, shrink, move and leave the page, deletes, savepoints, rollbacks, old
+ * snapshots, checkpoints in the middle of transactions, and crashes (shards abandoned and opened
+ * again). After each crash and at the end: rows, both indexes in both directions, structure, and no
+ * garbage.
  */
 #include "shard_test.h"
 
@@ -14,9 +15,9 @@ struct model {
 
 static struct {
     struct model committed;
-    struct model now;       /* of the running transaction */
+    struct model now; /* of the running transaction */
     struct model savepoint;
-    struct model old;       /* of the old snapshot */
+    struct model old; /* of the old snapshot */
     struct txn *old_txn;
     uint64_t seed;
     uint32_t steps;

@@ -108,10 +108,9 @@ static err_t on_shard_run(void *arg)
     return c->fn(shard_local(c->shard_no), &c->view, c->arg);
 }
 /* Runs fn as a fragment of t; for short reads with a borrow when the core sleeps. */
-SUSPENDS static inline err_t on_shard_wait(struct txn *t, uint32_t shard_no, bool may_write,
-                                           err_t (*fn)(struct shard *s, struct txn_view *v,
-                                                       void *arg),
-                                           void *arg)
+SUSPENDS static inline err_t
+on_shard_wait(struct txn *t, uint32_t shard_no, bool may_write,
+              err_t (*fn)(struct shard *s, struct txn_view *v, void *arg), void *arg)
 {
     struct on_shard c = {
         .shard_no = shard_no, .fn = fn, .view = txn_view_make(t, may_write), .arg = arg};
@@ -125,8 +124,7 @@ SUSPENDS static inline err_t on_shard_wait(struct txn *t, uint32_t shard_no, boo
 
 static inline struct txn *test_begin(enum isolation isolation, uint32_t session)
 {
-    struct txn_options o = {
-        .isolation = isolation, .synchronous_commit = true, .session = session};
+    struct txn_options o = {.isolation = isolation, .synchronous_commit = true, .session = session};
     struct txn *t = txn_begin(&o);
     txn_statement_begin(t);
     return t;
@@ -162,6 +160,7 @@ static inline void row_fill(const struct test_row *r, uint8_t *out)
 }
 static inline bool row_parse(const uint8_t *row, uint32_t len, struct test_row *out)
 {
+    *out = (struct test_row){0};
     if (len < 20)
         return false;
     *out = (struct test_row){.key = load_u64(row),
@@ -185,7 +184,8 @@ static inline void tag_bytes(uint32_t tag, uint8_t out[4])
     store_be32(out, tag);
 }
 
-SUSPENDS static err_t table_create(struct shard *s, struct txn_view *v, void *arg)
+SUSPENDS __attribute__((unused)) static err_t table_create(struct shard *s, struct txn_view *v,
+                                                           void *arg)
 {
     (void)arg;
     TRY(shard_file_create_wait(s, v, TABLE_HEAP, FILE_HEAP));
@@ -194,7 +194,8 @@ SUSPENDS static err_t table_create(struct shard *s, struct txn_view *v, void *ar
 }
 
 /* conflict set: nothing inserted in the index; the caller undoes the statement. */
-SUSPENDS static err_t table_insert(struct shard *s, struct txn_view *v, void *arg)
+SUSPENDS __attribute__((unused)) static err_t table_insert(struct shard *s, struct txn_view *v,
+                                                           void *arg)
 {
     struct test_row *r = arg;
     uint8_t *bytes = malloc(row_bytes(r));
@@ -212,8 +213,9 @@ SUSPENDS static err_t table_insert(struct shard *s, struct txn_view *v, void *ar
     return index_insert_wait(s, v, TABLE_TAG, TABLE_HEAP, k, 4, id, false, NULL);
 }
 
-SUSPENDS static err_t table_find(struct shard *s, struct txn_view *v, uint64_t key,
-                                 struct arena *mem, row_id *id, struct row_buf *row)
+SUSPENDS __attribute__((unused)) static err_t table_find(struct shard *s, struct txn_view *v,
+                                                         uint64_t key, struct arena *mem,
+                                                         row_id *id, struct row_buf *row)
 {
     uint8_t k[8];
     key_bytes(key, k);
@@ -226,7 +228,8 @@ SUSPENDS static err_t table_find(struct shard *s, struct txn_view *v, uint64_t k
     return e;
 }
 
-SUSPENDS static err_t table_get(struct shard *s, struct txn_view *v, void *arg)
+SUSPENDS __attribute__((unused)) static err_t table_get(struct shard *s, struct txn_view *v,
+                                                        void *arg)
 {
     struct test_row *r = arg;
     struct arena *mem = arena_new();
@@ -247,8 +250,9 @@ SUSPENDS static err_t table_get(struct shard *s, struct txn_view *v, void *arg)
 }
 
 /* Lock by key; *old is the newest version. found: there is one. */
-SUSPENDS static err_t table_lock(struct shard *s, struct txn_view *v, uint64_t key, row_id *id,
-                                 struct test_row *old, bool *found)
+SUSPENDS __attribute__((unused)) static err_t table_lock(struct shard *s, struct txn_view *v,
+                                                         uint64_t key, row_id *id,
+                                                         struct test_row *old, bool *found)
 {
     struct arena *mem = arena_new();
     struct row_buf row = {.arena = mem};
@@ -267,7 +271,8 @@ SUSPENDS static err_t table_lock(struct shard *s, struct txn_view *v, uint64_t k
 }
 
 /* Update by key: new tag, len, seed. */
-SUSPENDS static err_t table_update(struct shard *s, struct txn_view *v, void *arg)
+SUSPENDS __attribute__((unused)) static err_t table_update(struct shard *s, struct txn_view *v,
+                                                           void *arg)
 {
     struct test_row *r = arg;
     row_id id;
@@ -290,7 +295,8 @@ SUSPENDS static err_t table_update(struct shard *s, struct txn_view *v, void *ar
     return ERR_OK;
 }
 
-SUSPENDS static err_t table_delete(struct shard *s, struct txn_view *v, void *arg)
+SUSPENDS __attribute__((unused)) static err_t table_delete(struct shard *s, struct txn_view *v,
+                                                           void *arg)
 {
     struct test_row *r = arg;
     row_id id;
@@ -332,6 +338,9 @@ SUSPENDS static inline void test_create_tables_wait(void)
         CU_cleanup_registry();                                                                     \
         return failed != 0;                                                                        \
     }
-#define TEST(fn) {#fn, fn}
+#define TEST(fn)                                                                                   \
+    {                                                                                              \
+#fn, fn                                                                                    \
+    }
 
 #endif
