@@ -64,7 +64,8 @@ FUNCTION(fn_array_dims)
     struct strbuf b;
     strbuf_init(&b, c->mem);
     for (int32_t i = 0; i < s.ndim; i++)
-        strbuf_printf(&b, "[%d:%d]", shape_lower(&s, i), shape_lower(&s, i) + shape_length(&s, i) - 1);
+        strbuf_printf(&b, "[%d:%d]", shape_lower(&s, i),
+                      shape_lower(&s, i) + shape_length(&s, i) - 1);
     return result_strbuf(c, &b, out);
 }
 
@@ -151,7 +152,8 @@ static void values_with_room(struct call *c, struct array_view *view, uint32_t a
     view->count = count;
 }
 
-static err_t add_element(struct call *c, uint32_t array, uint32_t element, bool in_front, datum *out)
+static err_t add_element(struct call *c, uint32_t array, uint32_t element, bool in_front,
+                         datum *out)
 {
     struct array_view view;
     TRY(array_argument(c, array, &view));
@@ -334,8 +336,8 @@ FUNCTION(fn_trim_array)
     int32_t length = view.ndim > 0 ? view.dims[0] : 0;
     int32_t n = ARG_I32(1);
     if (n < 0 || n > length)
-        return err_raise(ERR_ARRAY_ELEMENT_ERROR, "number of elements to trim must be between 0 and %d",
-                         length);
+        return err_raise(ERR_ARRAY_ELEMENT_ERROR,
+                         "number of elements to trim must be between 0 and %d", length);
     if (n == length)
         return empty_array(c, view.element, out);
     view.count = view.count / (uint32_t)length * (uint32_t)(length - n);
@@ -390,8 +392,7 @@ FUNCTION(fn_array_position)
     }
     for (uint32_t i = 0; i < view.count; i++) {
         int64_t position = (int64_t)view.lower[0] + i;
-        if (position >= start &&
-            is_same(t, view.values[i], view.nulls[i], c->args[1], c->nulls[1]))
+        if (position >= start && is_same(t, view.values[i], view.nulls[i], c->args[1], c->nulls[1]))
             RETURN_I32((int32_t)position);
     }
     RETURN_NULL();
@@ -522,7 +523,7 @@ static err_t compare_arrays(struct call *c, const char *what, int *out)
     {                                                                                              \
         int order;                                                                                 \
         TRY(compare_arrays(c, what, &order));                                                      \
-        RETURN_BOOL(order operator 0);                                                             \
+        RETURN_BOOL(order operator0);                                                              \
     }
 ARRAY_COMPARISON(fn_array_eq, ==, "an equality operator")
 ARRAY_COMPARISON(fn_array_ne, !=, "an equality operator")
@@ -576,7 +577,8 @@ static void member_set_init(struct call *c, struct member_set *m, const struct a
         if (view->nulls[i])
             continue;
         uint32_t at = (uint32_t)t->hash(view->values[i]) & m->mask;
-        while (m->slots[at] != 0 && t->compare(view->values[m->slots[at] - 1], view->values[i]) != 0)
+        while (m->slots[at] != 0 &&
+               t->compare(view->values[m->slots[at] - 1], view->values[i]) != 0)
             at = (at + 1) & m->mask;
         m->slots[at] = i + 1;
     }
