@@ -152,8 +152,12 @@ struct scope {
     const char **window_names;
     uint32_t window_count;
     uint32_t window_capacity;
-    struct target *order_targets; /* while ORDER BY etc. are resolved: the target list */
-    struct scope_cte *recursive;  /* set operation of WITH RECURSIVE being analysed */
+    struct target *order_targets;    /* while ORDER BY etc. are resolved: the target list */
+    struct recursive_cte *recursive; /* WITH RECURSIVE: the query analysed next is this CTE's */
+};
+struct recursive_cte {
+    struct scope_cte *cte;
+    const CommonTableExpr *node;
 };
 
 struct scope *scope_new(struct analysis *a, struct scope *parent, enum command command);
@@ -323,6 +327,8 @@ err_t sort_item_make(struct scope *s, struct expr *e, int direction, int nulls, 
                      int32_t location, struct sort_item *out);
 err_t sort_item_check(struct scope *s, struct sort_item *item, int32_t location);
 SUSPENDS err_t clause_locking_wait(struct scope *s, const LockingClause *lc, bool pushed_down);
+err_t cte_set_columns(struct scope *s, struct scope_cte *cte, const struct query *q,
+                      const CommonTableExpr *n);
 SUSPENDS err_t clause_with_wait(struct scope *s, const WithClause *with);
 struct scope_cte *scope_find_cte(struct scope *s, const char *name, uint32_t *levels_up);
 SUSPENDS err_t window_find_wait(struct scope *s, const WindowDef *def, struct window_spec **out);
