@@ -528,7 +528,7 @@ SUSPENDS err_t copy_from_wait(const struct copy_from *c, uint64_t *rows)
         if (e == ERR_OK)
             e = table_writer_close_wait(r->writer, rows);
         else
-            table_writer_abandon(r->writer);
+            table_writer_abandon_wait(r->writer);
     }
     arena_free(r->row_mem);
     arena_free(mem);

@@ -518,12 +518,12 @@ static err_t compare_arrays(struct call *c, const char *what, int *out)
     return ERR_OK;
 }
 
-#define ARRAY_COMPARISON(name, operator, what)                                                     \
+#define ARRAY_COMPARISON(name, relation, what)                                                     \
     FUNCTION(name)                                                                                 \
     {                                                                                              \
         int order;                                                                                 \
         TRY(compare_arrays(c, what, &order));                                                      \
-        RETURN_BOOL(order operator0);                                                              \
+        RETURN_BOOL(order relation 0);                                                              \
     }
 ARRAY_COMPARISON(fn_array_eq, ==, "an equality operator")
 ARRAY_COMPARISON(fn_array_ne, !=, "an equality operator")
