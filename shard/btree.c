@@ -336,6 +336,7 @@ err_t btree_append_leaf_wait(struct shard *s, struct btree *bt, const uint8_t *b
     uint8_t *leaf = core_malloc(PAGE_BYTES);
     memset(leaf, 0, PAGE_HEADER_BYTES);
     memcpy(leaf + PAGE_HEADER_BYTES, body, PAGE_BYTES - PAGE_HEADER_BYTES);
+    const uint8_t *content = leaf + PAGE_HEADER_BYTES; /* body may not outlive a wait */
     struct bp_separator *first = core_malloc(sizeof(*first));
     struct bt_path path;
     err_t e = bp_check(leaf, 0);
@@ -373,10 +374,10 @@ err_t btree_append_leaf_wait(struct shard *s, struct btree *bt, const uint8_t *b
     nosuspend_begin();
     struct log_writer w = {.len = 0};
     log_put_u64(&w, bt->file);
-    lsn_t lsn = shard_log(s, LOG_INDEX_FILL, &w, body, PAGE_BYTES - PAGE_HEADER_BYTES);
+    lsn_t lsn = shard_log(s, LOG_INDEX_FILL, &w, content, PAGE_BYTES - PAGE_HEADER_BYTES);
     bt->changes++;
     if (count == 0) {
-        memcpy(page_modify(path.level[path.depth - 1].page) + PAGE_HEADER_BYTES, body,
+        memcpy(page_modify(path.level[path.depth - 1].page) + PAGE_HEADER_BYTES, content,
                PAGE_BYTES - PAGE_HEADER_BYTES);
         page_set_lsn(path.level[path.depth - 1].page, lsn);
     } else {
@@ -391,7 +392,7 @@ err_t btree_append_leaf_wait(struct shard *s, struct btree *bt, const uint8_t *b
             first->rid = 0;
         }
         struct page *page = page_new_reserved(s->pages, bt->file);
-        memcpy(page_modify(page) + PAGE_HEADER_BYTES, body, PAGE_BYTES - PAGE_HEADER_BYTES);
+        memcpy(page_modify(page) + PAGE_HEADER_BYTES, content, PAGE_BYTES - PAGE_HEADER_BYTES);
         page_set_lsn(page, lsn);
         uint32_t child = page_number(page);
         page_unpin(page);

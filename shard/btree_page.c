@@ -294,7 +294,7 @@ static void append_cell(uint8_t *d, uint32_t i, const uint8_t *a, uint32_t a_len
     store_u16(d + AT_LOW, u16_from(at));
 }
 
-/* Entries of a page with one more at pos. */
+/* Entries of a page, with one more at pos. */
 struct merged {
     const uint8_t *from;
     uint32_t pos;
@@ -302,6 +302,7 @@ struct merged {
     uint32_t len;
     row_id rid;
     uint32_t child;
+    bool has_new; /* else just the page's entries */
 };
 
 struct merged_entry {
@@ -316,14 +317,14 @@ struct merged_entry {
 static struct merged_entry merged_get(const struct merged *m, uint32_t i)
 {
     struct merged_entry e = {0};
-    if (m->key != NULL && i == m->pos) {
+    if (m->has_new && i == m->pos) {
         e.b = m->key;
         e.b_len = m->len;
         e.rid = m->rid;
         e.child = m->child;
         return e;
     }
-    if (m->key != NULL && i > m->pos)
+    if (m->has_new && i > m->pos)
         i--;
     bp_key(m->from, i, &e.a, &e.a_len, &e.b, &e.b_len);
     e.rid = bp_rid(m->from, i);
@@ -429,7 +430,7 @@ bool bp_insert(uint8_t *d, uint32_t pos, const uint8_t *key, uint32_t len, row_i
         return true;
     }
     copy_body(scratch, d);
-    struct merged m = {scratch, pos, key, len, rid, child};
+    struct merged m = {scratch, pos, key, len, rid, child, true};
     if (built_bytes(level, &m, 0, count + 1) > PAGE_BYTES)
         return false;
     build(d, level, &m, 0, count + 1);
@@ -475,7 +476,7 @@ void bp_split(uint8_t *d, uint8_t *right, uint32_t pos, const uint8_t *key, uint
     uint32_t level = bp_level(d);
     uint32_t count = bp_count(d) + 1;
     copy_body(scratch, d);
-    struct merged m = {scratch, pos, key, len, rid, child};
+    struct merged m = {scratch, pos, key, len, rid, child, true};
     ASSERT(count >= 2);
     uint32_t at;
     bool is_foreign = count > 2 && shared_with(scratch, key, len) < prefix_len_of(scratch);

@@ -7,7 +7,7 @@
  */
 #include "shard_test.h"
 
-enum { KEYS = 400, TAGS = 40 };
+enum { KEYS = 600, TAGS = 40 };
 
 struct model {
     struct test_row rows[KEYS]; /* found: there */

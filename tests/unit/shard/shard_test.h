@@ -175,9 +175,14 @@ static inline bool row_parse(const uint8_t *row, uint32_t len, struct test_row *
     free(want);
     return same;
 }
-static inline void key_bytes(uint64_t key, uint8_t out[8])
+/* Up to 808 bytes, so that small tables have trees of several levels. */
+enum { KEY_BYTES_MAX = 808 };
+static inline uint32_t key_bytes(uint64_t key, uint8_t out[KEY_BYTES_MAX])
 {
+    uint32_t filler = (uint32_t)(key % 5) * 200;
     store_be64(out, key);
+    memset(out + 8, 'k', filler);
+    return 8 + filler;
 }
 static inline void tag_bytes(uint32_t tag, uint8_t out[4])
 {
@@ -204,9 +209,9 @@ SUSPENDS __attribute__((unused)) static err_t table_insert(struct shard *s, stru
     err_t e = row_insert_wait(s, v, TABLE_HEAP, bytes, row_bytes(r), &id);
     free(bytes);
     TRY(e);
-    uint8_t k[8];
-    key_bytes(r->key, k);
-    TRY(index_insert_wait(s, v, TABLE_KEY, TABLE_HEAP, k, 8, id, true, &r->conflict));
+    uint8_t k[KEY_BYTES_MAX];
+    uint32_t k_len = key_bytes(r->key, k);
+    TRY(index_insert_wait(s, v, TABLE_KEY, TABLE_HEAP, k, k_len, id, true, &r->conflict));
     if (r->conflict != ROW_ID_NONE)
         return ERR_OK;
     tag_bytes(r->tag, k);
@@ -217,10 +222,10 @@ SUSPENDS __attribute__((unused)) static err_t table_find(struct shard *s, struct
                                                          uint64_t key, struct arena *mem,
                                                          row_id *id, struct row_buf *row)
 {
-    uint8_t k[8];
-    key_bytes(key, k);
+    uint8_t k[KEY_BYTES_MAX];
+    uint32_t k_len = key_bytes(key, k);
     struct index_range range = {
-        .low = k, .low_len = 8, .high = k, .high_len = 8, .high_inclusive = true};
+        .low = k, .low_len = k_len, .high = k, .high_len = k_len, .high_inclusive = true};
     struct index_scan *scan;
     TRY(index_scan_begin_wait(s, v, TABLE_KEY, TABLE_HEAP, &range, mem, &scan));
     err_t e = index_scan_next_row_wait(scan, id, row);
@@ -305,9 +310,9 @@ SUSPENDS __attribute__((unused)) static err_t table_delete(struct shard *s, stru
     if (!r->found)
         return ERR_OK;
     TRY(row_delete_wait(s, v, TABLE_HEAP, id));
-    uint8_t k[8];
-    key_bytes(r->key, k);
-    TRY(index_remove_wait(s, v, TABLE_KEY, TABLE_HEAP, k, 8, id));
+    uint8_t k[KEY_BYTES_MAX];
+    uint32_t k_len = key_bytes(r->key, k);
+    TRY(index_remove_wait(s, v, TABLE_KEY, TABLE_HEAP, k, k_len, id));
     tag_bytes(old.tag, k);
     return index_remove_wait(s, v, TABLE_TAG, TABLE_HEAP, k, 4, id);
 }
