@@ -1,153 +1,197 @@
-/* COPY TO: rows to bytes. One write per row, as clients that count on a message per row expect. */
+/* COPY TO: rows of an execution as text, csv or binary bytes. */
+#include "core/core.h"
 #include "sql/exec/copy.h"
 
-struct writer {
-    const struct copy_to *c;
-    struct arena *mem;
-    struct arena *row_mem;
-    struct strbuf out;
-};
-
-static NO_SUSPEND_ANALYSIS err_t writer_flush_wait(struct writer *w)
+static void put_escaped(struct strbuf *out, const char *text, size_t len, char delimiter)
 {
-    if (w->out.len == 0)
-        return ERR_OK;
-    err_t e = w->c->write(w->c->owner, (const uint8_t *)w->out.data, w->out.len);
-    strbuf_reset(&w->out);
-    return e;
-}
-
-static void put_text(struct writer *w, const char *bytes, size_t len)
-{
-    const struct copy_options *o = w->c->options;
-    const char *from = bytes;
-    const char *end = bytes + len;
-    for (const char *p = bytes; p < end; p++) {
-        static const char plain[] = "\b\f\n\r\t\v";
-        static const char letters[] = "bfnrtv";
-        const char *special = *p && *p < ' ' ? strchr(plain, *p) : NULL;
-        if (!special && *p != '\\' && *p != o->delimiter)
-            continue;
-        ERR_IGNORE(strbuf_put(&w->out, from, (size_t)(p - from)));
-        strbuf_putc(&w->out, '\\');
-        strbuf_putc(&w->out, special ? letters[special - plain] : *p);
-        from = p + 1;
+    size_t start = 0;
+    for (size_t i = 0; i < len; i++) {
+        char c = text[i];
+        char letter;
+        switch (c) {
+        case '\b':
+            letter = 'b';
+            break;
+        case '\f':
+            letter = 'f';
+            break;
+        case '\n':
+            letter = 'n';
+            break;
+        case '\r':
+            letter = 'r';
+            break;
+        case '\t':
+            letter = 't';
+            break;
+        case '\v':
+            letter = 'v';
+            break;
+        case '\\':
+            letter = '\\';
+            break;
+        default:
+            if (c != delimiter)
+                continue;
+            letter = c;
+            break;
+        }
+        if (c == delimiter)
+            letter = c;
+        ERR_IGNORE(strbuf_put(out, text + start, i - start));
+        strbuf_putc(out, '\\');
+        strbuf_putc(out, letter);
+        start = i + 1;
     }
-    ERR_IGNORE(strbuf_put(&w->out, from, (size_t)(end - from)));
+    ERR_IGNORE(strbuf_put(out, text + start, len - start));
 }
 
-static void put_csv(struct writer *w, const char *bytes, size_t len, bool force)
+static bool needs_quotes(const struct copy_options *o, const char *text, size_t len, bool is_single)
 {
-    const struct copy_options *o = w->c->options;
-    bool quote = force || (len == strlen(o->null_text) && memcmp(bytes, o->null_text, len) == 0);
-    if (w->c->column_count == 1 && len == 2 && memcmp(bytes, "\\.", 2) == 0)
-        quote = true;
-    for (size_t i = 0; i < len && !quote; i++)
-        quote = bytes[i] == o->delimiter || bytes[i] == o->quote || bytes[i] == '\n' ||
-                bytes[i] == '\r';
-    if (!quote) {
-        ERR_IGNORE(strbuf_put(&w->out, bytes, len));
+    if (len == strlen(o->null_text) && memcmp(text, o->null_text, len) == 0)
+        return true;
+    if (is_single && len == 2 && memcmp(text, "\\.", 2) == 0)
+        return true;
+    for (size_t i = 0; i < len; i++)
+        if (text[i] == o->delimiter || text[i] == o->quote || text[i] == '\n' || text[i] == '\r')
+            return true;
+    return false;
+}
+
+static void put_csv(const struct copy_options *o, struct strbuf *out, const char *text, size_t len,
+                    bool force, bool is_single)
+{
+    if (!force && !needs_quotes(o, text, len, is_single)) {
+        ERR_IGNORE(strbuf_put(out, text, len));
         return;
     }
-    strbuf_putc(&w->out, o->quote);
+    strbuf_putc(out, o->quote);
     for (size_t i = 0; i < len; i++) {
-        if (bytes[i] == o->quote || bytes[i] == o->escape)
-            strbuf_putc(&w->out, o->escape);
-        strbuf_putc(&w->out, bytes[i]);
+        if (text[i] == o->quote || text[i] == o->escape)
+            strbuf_putc(out, o->escape);
+        strbuf_putc(out, text[i]);
     }
-    strbuf_putc(&w->out, o->quote);
+    strbuf_putc(out, o->quote);
 }
 
-static err_t put_field(struct writer *w, uint32_t i, const struct slot *row)
+static void put_be16(struct strbuf *out, uint16_t v)
 {
-    const struct copy_to *c = w->c;
+    uint8_t b[2];
+    store_be16(b, v);
+    ERR_IGNORE(strbuf_put(out, b, sizeof(b)));
+}
+
+static void put_be32(struct strbuf *out, uint32_t v)
+{
+    uint8_t b[4];
+    store_be32(b, v);
+    ERR_IGNORE(strbuf_put(out, b, sizeof(b)));
+}
+
+static err_t binary_row(const struct copy_to *c, struct arena *mem, const struct slot *row,
+                        struct strbuf *out)
+{
+    put_be16(out, u16_from(c->column_count));
+    for (uint32_t i = 0; i < c->column_count; i++) {
+        if (row->nulls[i]) {
+            put_be32(out, UINT32_MAX);
+            continue;
+        }
+        size_t start = out->len;
+        put_be32(out, 0);
+        TRY(value_send(c->env, mem, c->types[i], row->values[i], out));
+        store_be32(out->data + start, u32_from(out->len - start - 4));
+    }
+    return ERR_OK;
+}
+
+static err_t text_row(const struct copy_to *c, struct arena *mem, const struct slot *row,
+                      struct strbuf *out)
+{
     const struct copy_options *o = c->options;
-    struct strbuf text;
-    strbuf_init(&text, w->row_mem);
-    if (o->format == COPY_BINARY) {
-        uint8_t head[4];
-        if (!row->nulls[i])
-            TRY(value_send(c->env, w->row_mem, c->types[i], row->values[i], &text));
-        store_be32(head, row->nulls[i] ? UINT32_MAX : u32_from(text.len));
-        TRY(strbuf_put(&w->out, head, 4));
-        return strbuf_put(&w->out, text.data, text.len);
-    }
-    if (i > 0)
-        strbuf_putc(&w->out, o->delimiter);
-    if (row->nulls[i]) {
-        strbuf_puts(&w->out, o->null_text);
-        return ERR_OK;
-    }
-    TRY(value_output(c->env, w->row_mem, c->types[i], row->values[i], &text));
-    const char *bytes = text.data ? text.data : "";
-    if (o->format == COPY_CSV)
-        put_csv(w, bytes, text.len, o->force_quote_all || (o->force_quote && o->force_quote[i]));
-    else
-        put_text(w, bytes, text.len);
-    return ERR_OK;
-}
-
-static err_t put_row(struct writer *w, const struct slot *row)
-{
-    if (w->c->options->format == COPY_BINARY) {
-        uint8_t head[2];
-        store_be16(head, u16_from(w->c->column_count));
-        TRY(strbuf_put(&w->out, head, 2));
-    }
-    for (uint32_t i = 0; i < w->c->column_count; i++)
-        TRY(put_field(w, i, row));
-    if (w->c->options->format != COPY_BINARY)
-        strbuf_putc(&w->out, '\n');
-    return ERR_OK;
-}
-
-static err_t put_head(struct writer *w)
-{
-    const struct copy_options *o = w->c->options;
-    if (o->format == COPY_BINARY)
-        return strbuf_put(&w->out, "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0", 19);
-    if (o->header == COPY_HEADER_NONE)
-        return ERR_OK;
-    for (uint32_t i = 0; i < w->c->column_count; i++) {
+    struct strbuf value;
+    strbuf_init(&value, mem);
+    for (uint32_t i = 0; i < c->column_count; i++) {
         if (i > 0)
-            strbuf_putc(&w->out, o->delimiter);
+            strbuf_putc(out, o->delimiter);
+        if (row->nulls[i]) {
+            strbuf_puts(out, o->null_text);
+            continue;
+        }
+        value.len = 0;
+        TRY(value_output(c->env, mem, c->types[i], row->values[i], &value));
+        const char *text = value.data != NULL ? value.data : "";
         if (o->format == COPY_CSV)
-            put_csv(w, w->c->names[i], strlen(w->c->names[i]), false);
+            put_csv(o, out, text, value.len, o->force_quote[i], c->column_count == 1);
         else
-            put_text(w, w->c->names[i], strlen(w->c->names[i]));
+            put_escaped(out, text, value.len, o->delimiter);
     }
-    strbuf_putc(&w->out, '\n');
+    strbuf_putc(out, '\n');
     return ERR_OK;
 }
 
-static SUSPENDS err_t writer_rows_wait(struct writer *w, uint64_t *rows)
+static void put_header(const struct copy_to *c, struct strbuf *out)
 {
-    TRY(put_head(w));
-    TRY(writer_flush_wait(w));
+    const struct copy_options *o = c->options;
+    if (o->format == COPY_BINARY) {
+        static const uint8_t head[] = "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0";
+        ERR_IGNORE(strbuf_put(out, head, 19));
+        return;
+    }
+    if (o->header == COPY_HEADER_NONE)
+        return;
+    for (uint32_t i = 0; i < c->column_count; i++) {
+        if (i > 0)
+            strbuf_putc(out, o->delimiter);
+        if (o->format == COPY_CSV)
+            put_csv(o, out, c->names[i], strlen(c->names[i]), false, c->column_count == 1);
+        else
+            put_escaped(out, c->names[i], strlen(c->names[i]), o->delimiter);
+    }
+    strbuf_putc(out, '\n');
+}
+
+static SUSPENDS err_t write_wait(const struct copy_to *c, const struct strbuf *b)
+{
+    return b->len > 0 ? c->write(c->owner, (const uint8_t *)b->data, b->len) : ERR_OK;
+}
+
+static SUSPENDS err_t copy_rows_wait(const struct copy_to *c, struct arena *mem, uint64_t *rows)
+{
+    struct strbuf out;
+    struct arena_mark mark = arena_mark(mem);
+    strbuf_init(&out, mem);
+    put_header(c, &out);
+    TRY(write_wait(c, &out));
     for (;;) {
-        const struct slot *row;
-        TRY(exec_next_wait(w->c->exec, &row));
-        if (!row)
+        const struct slot *row = NULL;
+        TRY(exec_next_wait(c->exec, &row));
+        if (row == NULL)
             break;
-        arena_reset(w->row_mem);
-        TRY(put_row(w, row));
+        if (row->count < c->column_count)
+            return err_raise(ERR_INTERNAL_ERROR, "row with %u columns in COPY TO", row->count);
+        arena_rewind(mem, mark);
+        strbuf_init(&out, mem);
+        if (c->options->format == COPY_BINARY)
+            TRY(binary_row(c, mem, row, &out));
+        else
+            TRY(text_row(c, mem, row, &out));
+        TRY(write_wait(c, &out));
         ++*rows;
-        TRY(writer_flush_wait(w));
         TRY(fiber_rest_wait());
     }
-    if (w->c->options->format == COPY_BINARY)
-        TRY(strbuf_put(&w->out, "\377\377", 2));
-    return writer_flush_wait(w);
+    if (c->options->format == COPY_BINARY) {
+        static const uint8_t trailer[2] = {0xff, 0xff};
+        return c->write(c->owner, trailer, sizeof(trailer));
+    }
+    return ERR_OK;
 }
 
 SUSPENDS err_t copy_to_wait(const struct copy_to *c, uint64_t *rows)
 {
     struct arena *mem = arena_new();
-    struct writer w = {.c = c, .mem = mem, .row_mem = arena_new()};
-    strbuf_init(&w.out, mem);
     *rows = 0;
-    err_t e = writer_rows_wait(&w, rows);
-    arena_free(w.row_mem);
+    err_t e = copy_rows_wait(c, mem, rows);
     arena_free(mem);
     return e;
 }

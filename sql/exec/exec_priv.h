@@ -385,11 +385,15 @@ struct fragment {
     struct core_call call;
     bool is_filling;
     bool is_open;
-    bool is_ended; /* the last batch is here, nothing is left on the target */
+    bool is_ended;       /* the last batch is here */
+    bool is_target_open; /* something is left on the target */
+    bool prefetches;
     uint32_t reading;
+    _Atomic bool is_filled; /* the call under way has done its work */
 };
 SUSPENDS err_t fragment_open_wait(struct run *run, struct fragment *f);
 void fragment_fill_start(struct fragment *f);
+SUSPENDS err_t fragment_fill_short_wait(struct run *run, struct fragment *f);
 SUSPENDS err_t fragment_fill_join_wait(struct run *run, struct fragment *f);
 /* Next row's bytes; *row NULL at the end. */
 SUSPENDS err_t fragment_next_wait(struct run *run, struct fragment *f, const uint8_t **row);
@@ -452,9 +456,56 @@ struct modify { /* one PLAN_MODIFY on one shard or in the session */
 };
 enum modify_result { MODIFY_SKIPPED, MODIFY_DONE };
 err_t modify_init(struct modify *m, struct run *run, const struct plan_node *plan);
+void modify_end(struct modify *m);
 /* One child row on the shard shard_no of this core. For MODIFY_DONE with RETURNING m->returned is
  * the row, valid until the next call. */
 SUSPENDS err_t modify_apply_wait(struct modify *m, struct txn_view *v, uint32_t shard_no,
                                  const struct slot *child, enum modify_result *result);
+
+/* A modification on one shard, fed from the session's core with batches of child rows. The worker
+ * belongs to the requester; what hangs on `run` to the shard's core. */
+enum { WORKER_ROWS_MAX = 1000, WORKER_BYTES_MAX = 64 * 1024 };
+struct worker {
+    const struct run *origin;
+    const struct plan_node *plan;
+    const struct row_layout *child_layout;
+    uint32_t child_columns;
+    uint32_t shard_no;
+    uint32_t core;
+    bool is_checked;
+    struct txn_view view;
+    struct extra_view *extras;
+    struct strbuf batches[2]; /* rows: u32 length, u32 number, u64 tag, bytes padded to 8 */
+    uint32_t counts[2];
+    uint32_t collecting; /* the batch that is being put together */
+    uint32_t sent;
+    struct core_call call;
+    bool is_running;
+    /* results, valid until the next start */
+    uint64_t rows_modified;
+    const uint8_t *results; /* rows: u32 length, u32 number, bytes padded to 8 */
+    size_t results_len;
+    size_t results_at;
+    uint64_t failed_tag;
+    /* the target's */
+    struct run *run;
+    struct modify *modify;
+    struct strbuf out;
+    struct slot child;
+};
+void worker_init(struct worker *w, struct run *run, const struct plan_node *plan,
+                 const struct row_layout *child_layout, uint32_t shard_no);
+err_t worker_add(struct worker *w, const datum *values, const bool *nulls, uint32_t number,
+                 uint64_t tag);
+static inline bool worker_is_full(const struct worker *w)
+{
+    return w->counts[w->collecting] >= WORKER_ROWS_MAX ||
+           w->batches[w->collecting].len >= WORKER_BYTES_MAX;
+}
+/* Sends the collected batch (or works on it here, when the shard is this core's: then it is done
+ * when this returns). The last one must have been joined. */
+SUSPENDS err_t worker_start_wait(struct run *run, struct worker *w);
+SUSPENDS err_t worker_join_wait(struct run *run, struct worker *w);
+SUSPENDS void worker_close_wait(struct run *run, struct worker *w);
 
 #endif

@@ -34,6 +34,7 @@ struct loop_node {
     const struct slot *outer_row;
     struct slot *inner_null;
     bool is_matched;
+    bool inner_runs; /* was not read to its end */
 };
 
 static SUSPENDS err_t loop_open_wait(struct node *n)
@@ -51,9 +52,14 @@ static SUSPENDS err_t loop_open_wait(struct node *n)
 static SUSPENDS err_t loop_outer_wait(struct loop_node *l)
 {
     struct node *n = &l->node;
+    /* Fragments that still run for the last outer row read its values: they end first. */
+    if (l->inner_runs && n->plan->join.nest_param_count > 0)
+        TRY(node_rescan_wait(n->inner));
+    l->inner_runs = false;
     TRY(node_next_wait(n->outer, &l->outer_row));
     if (l->outer_row == NULL)
         return ERR_OK;
+    l->inner_runs = true;
     l->is_matched = false;
     for (uint32_t i = 0; i < n->plan->join.nest_param_count; i++) {
         const struct plan_nest_param *p = &n->plan->join.nest_params[i];
@@ -85,6 +91,7 @@ static SUSPENDS err_t loop_next_wait(struct node *n, const struct slot **row)
         if (inner == NULL) {
             emit = !l->is_matched && (type == JOIN_LEFT || type == JOIN_ANTI);
             l->outer_row = NULL;
+            l->inner_runs = false;
         } else {
             bool match = false;
             TRY(condition_wait(n, type == JOIN_ANTI && n->plan->join.null_aware, &match));
@@ -105,7 +112,11 @@ static SUSPENDS err_t loop_next_wait(struct node *n, const struct slot **row)
 
 static SUSPENDS err_t loop_rescan_wait(struct node *n)
 {
-    ((struct loop_node *)n)->outer_row = NULL;
+    struct loop_node *l = (struct loop_node *)n;
+    if (l->inner_runs)
+        TRY(node_rescan_wait(n->inner));
+    l->inner_runs = false;
+    l->outer_row = NULL;
     return node_rescan_wait(n->outer);
 }
 

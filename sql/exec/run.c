@@ -83,8 +83,13 @@ static SUSPENDS void close_node_wait(struct node *n)
 
 SUSPENDS void run_end_wait(struct run *run)
 {
+    /* Fragments on other cores read memory of this run: they end first. */
     for (struct node *n = run->nodes; n != NULL; n = n->all_next)
-        close_node_wait(n);
+        if (n->ops == &node_gather_ops)
+            close_node_wait(n);
+    for (struct node *n = run->nodes; n != NULL; n = n->all_next)
+        if (n->ops != &node_gather_ops)
+            close_node_wait(n);
     for (struct node *n = run->nodes; n != NULL; n = n->all_next) {
         arena_free(n->row_mem);
         n->row_mem = NULL;

@@ -419,7 +419,9 @@ static SUSPENDS err_t correlated_wait(struct run *run, uint32_t index, struct ev
     else
         TRY(node_rescan_wait(s->root));
     struct rows r = {.plan = p, .node = s->root};
-    return rows_to_value_wait(run, &r, e, out, is_null);
+    TRY(rows_to_value_wait(run, &r, e, out, is_null));
+    /* Ends fragments that still read the arguments, which live no longer than this call. */
+    return p->code->has_gather ? node_rescan_wait(s->root) : ERR_OK;
 }
 
 err_t subplan_eval(void *owner, uint32_t index, struct eval *e, datum *out,

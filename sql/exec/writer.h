@@ -19,6 +19,11 @@ SUSPENDS err_t table_writer_add_wait(struct table_writer *w, const datum *values
                                      const bool *nulls);
 SUSPENDS err_t table_writer_flush_wait(struct table_writer *w);
 SUSPENDS err_t table_writer_close_wait(struct table_writer *w, uint64_t *rows); /* flushes */
-void table_writer_abandon(struct table_writer *w);
+/* Instead of close, after an error: waits for batches under way and drops the rest. */
+SUSPENDS void table_writer_abandon_wait(struct table_writer *w);
+/* A number that goes with the following rows (COPY: the line), and that of the row an error was
+ * about. */
+void table_writer_tag(struct table_writer *w, uint64_t tag);
+uint64_t table_writer_failed_tag(const struct table_writer *w);
 
 #endif

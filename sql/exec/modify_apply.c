@@ -1,0 +1,402 @@
+/*
+ * One row of INSERT, UPDATE or DELETE on the shard that has it (or gets it): locking, the read
+ * committed re-check, ON CONFLICT, RETURNING. Runs as the shard's owner, called by the local form
+ * of PLAN_MODIFY inside of a fragment and by the workers of the routed form.
+ */
+#include "sql/exec/exec_priv.h"
+
+err_t modify_init(struct modify *m, struct run *run, const struct plan_node *plan)
+{
+    const struct plan_table *t = plan->modify.table;
+    *m = (struct modify){.plan = plan, .code = plan->code, .run = run};
+    table_write_init(&m->write, run, t);
+    m->row_mem = arena_new();
+    m->row_mark = arena_mark(m->row_mem);
+    m->write.eval.mem = m->row_mem;
+    run_eval_init(run, &m->eval);
+    m->eval.mem = m->row_mem;
+    m->returns = plan->modify.returning_count > 0;
+    slot_init(&m->returned, run->mem, plan->modify.returning_count);
+    m->changed = ARENA_ARRAY(run->mem, bool, t->column_count + 1);
+    uint32_t sets = plan->modify.set_count;
+    for (uint32_t i = 0; i < sets; i++)
+        m->changed[plan->modify.set_attnos[i] - 1] = true;
+    if (plan->modify.on_conflict != NULL) {
+        sets = MAX(sets, plan->modify.on_conflict->set_count);
+        slot_init(&m->excluded, run->mem, t->column_count + 3);
+        for (uint32_t i = 0; i < plan->modify.on_conflict->set_count; i++)
+            m->changed[plan->modify.on_conflict->set_attnos[i] - 1] = true;
+    }
+    slot_init(&m->set, run->mem, sets);
+    return ERR_OK;
+}
+
+void modify_end(struct modify *m)
+{
+    arena_free(m->row_mem);
+    m->row_mem = NULL;
+}
+
+static void set_system_columns(const struct plan_table *t, struct slot *row, row_id id,
+                               uint32_t shard_no)
+{
+    datum *system = row->values + t->column_count;
+    system[0] = datum_of_i64((int64_t)id);
+    system[1] = datum_of_oid(t->oid);
+    system[2] = datum_of_i32((int32_t)shard_no);
+}
+
+static SUSPENDS err_t return_row_wait(struct modify *m, const struct slot *row,
+                                      const struct slot *child, enum modify_result *result)
+{
+    *result = MODIFY_DONE;
+    if (!m->returns)
+        return ERR_OK;
+    m->eval.inputs[0] = row;
+    m->eval.inputs[1] = child;
+    return expr_eval_list_wait(m->code->returning, &m->eval, m->returned.values, m->returned.nulls);
+}
+
+/* A key column of a unique index may change: the strong lock. */
+static enum row_lock_mode update_lock_mode(const struct modify *m)
+{
+    const struct plan_table *t = m->plan->modify.table;
+    for (uint32_t i = 0; i < t->column_count; i++)
+        if (m->changed[i] && t->code->in_unique[i])
+            return LOCK_UPDATE;
+    return LOCK_NO_KEY_UPDATE;
+}
+
+/* ---- moving a row to another shard ---- */
+
+struct move_call {
+    const struct run *from;
+    const struct plan_table *table;
+    uint32_t shard_no;
+    struct txn_view view;
+    const struct slot *row;
+    struct extra_view *extras;
+    row_id id;
+};
+
+static SUSPENDS err_t move_run_wait(void *arg)
+{
+    struct move_call *c = arg;
+    struct arena *mem = arena_new();
+    struct run run = {.mem = mem,
+                      .env = c->from->env,
+                      .on_shard = true,
+                      .shard_no = c->shard_no,
+                      .view = c->view,
+                      .extras = c->extras};
+    struct table_write *w = ARENA_NEW(mem, struct table_write);
+    table_write_init(w, &run, c->table);
+    memcpy(w->row.values, c->row->values, sizeof(datum) * c->row->count);
+    memcpy(w->row.nulls, c->row->nulls, sizeof(bool) * c->row->count);
+    bool inserted = false;
+    row_id conflict = ROW_ID_NONE;
+    err_t e =
+        table_insert_wait(w, &run.view, c->shard_no, false, NULL, 0, &inserted, &c->id, &conflict);
+    c->view = run.view;
+    arena_free(mem);
+    return e;
+}
+
+static SUSPENDS err_t insert_elsewhere_wait(struct modify *m, uint32_t shard_no, row_id *id)
+{
+    struct run *run = m->run;
+    struct move_call c = {
+        .from = run, .table = m->plan->modify.table, .shard_no = shard_no, .row = &m->write.row};
+    /* Map rows that the insertion writes on further shards. */
+    c.extras = ARENA_ARRAY(m->row_mem, struct extra_view, shard_count());
+    run_view_begin(run, shard_no, true, &c.view);
+    err_t e = core_call_wait(shard_core(shard_no), move_run_wait, &c);
+    run_view_end(run, shard_no, &c.view);
+    for (uint32_t i = 0; i < shard_count(); i++)
+        if (c.extras[i].used)
+            run_view_end(run, i, &c.extras[i].view);
+    *id = c.id;
+    return e;
+}
+
+/* ---- UPDATE and DELETE ---- */
+
+/* Locks the row and reads its newest version into write.old. */
+static SUSPENDS err_t lock_row_wait(struct modify *m, struct txn_view *v, uint32_t shard_no,
+                                    row_id id, enum row_lock_mode mode,
+                                    enum row_lock_result *result)
+{
+    struct table_write *w = &m->write;
+    const struct plan_table *t = w->table;
+    TRY(row_lock_wait(shard_local(shard_no), v, t->file, id, mode, LOCK_WAIT, result, &w->newest));
+    if (*result == ROW_LOCKED || *result == ROW_LOCKED_CHANGED) {
+        table_decode(t, w->newest.data, t->column_count, w->old.values, w->old.nulls);
+        set_system_columns(t, &w->old, id, shard_no);
+    }
+    return ERR_OK;
+}
+
+/* The row changed while we waited: does it still qualify? */
+static SUSPENDS err_t recheck_wait(struct modify *m, const struct slot *child, bool *pass)
+{
+    *pass = true;
+    m->eval.inputs[0] = &m->write.old;
+    m->eval.inputs[1] = child;
+    if (m->code->recheck == NULL)
+        return ERR_OK;
+    return expr_eval_bool_wait(m->code->recheck, &m->eval, pass);
+}
+
+static SUSPENDS err_t update_row_wait(struct modify *m, struct txn_view *v, uint32_t shard_no,
+                                      row_id *id)
+{
+    struct table_write *w = &m->write;
+    TRY(table_check_wait(w));
+    uint32_t to = shard_no;
+    if (w->table->distribution == DISTRIBUTED_HASH &&
+        (m->plan->modify.changes_shard_key || m->plan->modify.on_conflict != NULL))
+        to = table_row_shard(w->table, w->row.values, w->row.nulls);
+    if (to == shard_no)
+        return table_update_wait(w, v, shard_no, *id, m->changed);
+    TRY(table_delete_wait(w, v, shard_no, *id));
+    TRY(insert_elsewhere_wait(m, to, id));
+    set_system_columns(w->table, &w->row, *id, to);
+    return ERR_OK;
+}
+
+static void copy_old_row(struct table_write *w)
+{
+    memcpy(w->row.values, w->old.values, sizeof(datum) * w->row.count);
+    memcpy(w->row.nulls, w->old.nulls, sizeof(bool) * w->row.count);
+}
+
+static SUSPENDS err_t update_wait(struct modify *m, struct txn_view *v, uint32_t shard_no,
+                                  const struct slot *child, enum modify_result *result)
+{
+    const struct plan_node *p = m->plan;
+    struct table_write *w = &m->write;
+    row_id id = (row_id)child->values[p->modify.row_id_column];
+    enum row_lock_result locked;
+    TRY(lock_row_wait(m, v, shard_no, id, update_lock_mode(m), &locked));
+    if (locked != ROW_LOCKED && locked != ROW_LOCKED_CHANGED)
+        return ERR_OK;
+    const datum *values = child->values + p->modify.first_set;
+    const bool *nulls = child->nulls + p->modify.first_set;
+    if (locked == ROW_LOCKED_CHANGED) {
+        bool pass = false;
+        TRY(recheck_wait(m, child, &pass));
+        if (!pass)
+            return ERR_OK;
+        if (m->code->recheck_set != NULL) {
+            TRY(expr_eval_list_wait(m->code->recheck_set, &m->eval, m->set.values, m->set.nulls));
+            values = m->set.values;
+            nulls = m->set.nulls;
+        }
+    }
+    copy_old_row(w);
+    for (uint32_t i = 0; i < p->modify.set_count; i++) {
+        uint32_t column = (uint32_t)p->modify.set_attnos[i] - 1;
+        w->row.values[column] = values[i];
+        w->row.nulls[column] = nulls[i];
+    }
+    TRY(update_row_wait(m, v, shard_no, &id));
+    return return_row_wait(m, &w->row, child, result);
+}
+
+static SUSPENDS err_t delete_wait(struct modify *m, struct txn_view *v, uint32_t shard_no,
+                                  const struct slot *child, enum modify_result *result)
+{
+    struct table_write *w = &m->write;
+    row_id id = (row_id)child->values[m->plan->modify.row_id_column];
+    enum row_lock_result locked;
+    TRY(lock_row_wait(m, v, shard_no, id, LOCK_UPDATE, &locked));
+    if (locked != ROW_LOCKED && locked != ROW_LOCKED_CHANGED)
+        return ERR_OK;
+    if (locked == ROW_LOCKED_CHANGED) {
+        bool pass = false;
+        TRY(recheck_wait(m, child, &pass));
+        if (!pass)
+            return ERR_OK;
+    }
+    TRY(table_delete_wait(w, v, shard_no, id));
+    return return_row_wait(m, &w->old, child, result);
+}
+
+/* ---- INSERT ---- */
+
+/* A live row with the key of w->row in an arbiter index, committed or our own: looked for first, so
+ * that the common conflict writes nothing. */
+static SUSPENDS err_t find_conflict_wait(struct modify *m, struct txn_view *v, uint32_t shard_no,
+                                         uint32_t i, row_id *out)
+{
+    struct table_write *w = &m->write;
+    const struct plan_index *index = &w->table->indexes[i];
+    const struct index_code *code = &w->table->code->indexes[i];
+    *out = ROW_ID_NONE;
+    w->eval.inputs[0] = &w->row;
+    bool has_entry = true;
+    if (code->predicate != NULL)
+        TRY(expr_eval_bool_wait(code->predicate, &w->eval, &has_entry));
+    if (!has_entry)
+        return ERR_OK;
+    if (code->expressions != NULL)
+        TRY(expr_eval_list_wait(code->expressions, &w->eval, w->key_values, w->key_nulls));
+    w->key.len = 0;
+    for (uint32_t k = 0; k < index->key_count; k++) {
+        if (index->attnos[k] > 0) {
+            w->key_values[k] = w->row.values[index->attnos[k] - 1];
+            w->key_nulls[k] = w->row.nulls[index->attnos[k] - 1];
+        }
+        if (w->key_nulls[k] && !index->nulls_not_distinct)
+            return ERR_OK;
+        key_append(&index->key_columns[k], w->key_values[k], w->key_nulls[k], &w->key);
+    }
+    struct txn_view latest = *v;
+    latest.snapshot = UINT64_MAX - 1;
+    latest.seq++;
+    struct index_range range = {.low = w->key.data,
+                                .low_len = u32_from(w->key.len),
+                                .high = w->key.data,
+                                .high_len = u32_from(w->key.len),
+                                .high_inclusive = true};
+    struct index_scan *scan = NULL;
+    TRY(index_scan_begin_wait(shard_local(shard_no), &latest, index->file, w->table->file, &range,
+                              m->row_mem, &scan));
+    const uint8_t *key = NULL;
+    uint32_t key_len = 0;
+    err_t e = index_scan_next_wait(scan, out, &key, &key_len);
+    index_scan_end(scan);
+    v->observed = MAX(v->observed, latest.observed);
+    return e;
+}
+
+static SUSPENDS err_t arbiters_wait(struct modify *m, struct txn_view *v, uint32_t shard_no,
+                                    row_id *conflict)
+{
+    const struct plan_on_conflict *oc = m->plan->modify.on_conflict;
+    const struct plan_table *t = m->plan->modify.table;
+    uint32_t count = oc->arbiter_count > 0 ? oc->arbiter_count : t->index_count;
+    *conflict = ROW_ID_NONE;
+    for (uint32_t k = 0; k < count && *conflict == ROW_ID_NONE; k++) {
+        uint32_t i = oc->arbiter_count > 0 ? oc->arbiters[k] : k;
+        if (!t->indexes[i].is_unique)
+            continue;
+        if (t->indexes[i].map_table != NULL)
+            return err_not_built("ON CONFLICT with a unique constraint that does not contain the "
+                                 "shard key is not supported yet");
+        TRY(find_conflict_wait(m, v, shard_no, i, conflict));
+    }
+    return ERR_OK;
+}
+
+/* ON CONFLICT DO UPDATE of the row that is there. *retry: it went away. */
+static SUSPENDS err_t conflict_update_wait(struct modify *m, struct txn_view *v, uint32_t shard_no,
+                                           const struct slot *child, row_id id, bool *retry,
+                                           enum modify_result *result)
+{
+    const struct plan_on_conflict *oc = m->plan->modify.on_conflict;
+    struct table_write *w = &m->write;
+    enum row_lock_result locked;
+    TRY(lock_row_wait(m, v, shard_no, id, update_lock_mode(m), &locked));
+    *retry = locked == ROW_GONE;
+    if (*retry)
+        return ERR_OK;
+    if (locked == ROW_SELF_CHANGED) {
+        err_t e = err_raise(ERR_CARDINALITY_VIOLATION,
+                            "ON CONFLICT DO UPDATE command cannot affect row a second time");
+        err_hint("Ensure that no rows proposed for insertion within the same command have "
+                 "duplicate constrained values.");
+        return e;
+    }
+    memcpy(m->excluded.values, w->row.values, sizeof(datum) * w->row.count);
+    memcpy(m->excluded.nulls, w->row.nulls, sizeof(bool) * w->row.count);
+    m->eval.inputs[0] = &w->old;
+    m->eval.inputs[1] = child;
+    m->eval.inputs[2] = &m->excluded;
+    bool pass = true;
+    if (m->code->condition != NULL)
+        TRY(expr_eval_bool_wait(m->code->condition, &m->eval, &pass));
+    if (!pass)
+        return ERR_OK;
+    TRY(expr_eval_list_wait(m->code->outer_keys, &m->eval, m->set.values, m->set.nulls));
+    copy_old_row(w);
+    for (uint32_t i = 0; i < oc->set_count; i++) {
+        uint32_t column = (uint32_t)oc->set_attnos[i] - 1;
+        w->row.values[column] = m->set.values[i];
+        w->row.nulls[column] = m->set.nulls[i];
+    }
+    TRY(update_row_wait(m, v, shard_no, &id));
+    return return_row_wait(m, &w->row, child, result);
+}
+
+/* DO NOTHING because of a row that a repeatable read transaction cannot see is an error there. */
+static SUSPENDS err_t conflict_visible_wait(struct modify *m, struct txn_view *v, uint32_t shard_no,
+                                            row_id id)
+{
+    if (v->isolation == READ_COMMITTED)
+        return ERR_OK;
+    struct txn_view own = *v;
+    own.seq++;
+    bool found = false;
+    struct row_buf row = {.arena = m->row_mem};
+    TRY(row_fetch_wait(shard_local(shard_no), &own, m->plan->modify.table->file, id, &found, &row));
+    v->observed = MAX(v->observed, own.observed);
+    if (!found)
+        return err_raise(ERR_T_R_SERIALIZATION_FAILURE,
+                         "could not serialize access due to concurrent update");
+    return ERR_OK;
+}
+
+static SUSPENDS err_t insert_wait(struct modify *m, struct txn_view *v, uint32_t shard_no,
+                                  const struct slot *child, enum modify_result *result)
+{
+    struct table_write *w = &m->write;
+    const struct plan_table *t = w->table;
+    const struct plan_on_conflict *oc = m->plan->modify.on_conflict;
+    if (child->count < t->column_count)
+        return err_raise(ERR_INTERNAL_ERROR, "row for \"%s\" has too few columns", t->name);
+    for (;;) {
+        memcpy(w->row.values, child->values, sizeof(datum) * t->column_count);
+        memcpy(w->row.nulls, child->nulls, sizeof(bool) * t->column_count);
+        if (!w->is_checked)
+            TRY(table_check_wait(w));
+        row_id conflict = ROW_ID_NONE;
+        row_id id = ROW_ID_NONE;
+        bool inserted = false;
+        if (oc != NULL)
+            TRY(arbiters_wait(m, v, shard_no, &conflict));
+        if (conflict == ROW_ID_NONE)
+            TRY(table_insert_wait(w, v, shard_no, oc != NULL, oc != NULL ? oc->arbiters : NULL,
+                                  oc != NULL ? oc->arbiter_count : 0, &inserted, &id, &conflict));
+        if (inserted) {
+            set_system_columns(t, &w->row, id, shard_no);
+            return return_row_wait(m, &w->row, child, result);
+        }
+        if (!oc->do_update)
+            return conflict_visible_wait(m, v, shard_no, conflict);
+        bool retry = false;
+        TRY(conflict_update_wait(m, v, shard_no, child, conflict, &retry, result));
+        if (!retry)
+            return ERR_OK;
+        TRY(run_rest_wait(m->run));
+    }
+}
+
+SUSPENDS err_t modify_apply_wait(struct modify *m, struct txn_view *v, uint32_t shard_no,
+                                 const struct slot *child, enum modify_result *result)
+{
+    *result = MODIFY_SKIPPED;
+    arena_rewind(m->row_mem, m->row_mark);
+    switch (m->plan->modify.command) {
+    case CMD_INSERT:
+        return insert_wait(m, v, shard_no, child, result);
+    case CMD_UPDATE:
+        return update_wait(m, v, shard_no, child, result);
+    case CMD_DELETE:
+        return delete_wait(m, v, shard_no, child, result);
+    case CMD_SELECT:
+    case CMD_UTILITY:
+        break;
+    }
+    return err_raise(ERR_INTERNAL_ERROR, "modification of kind %d", (int)m->plan->modify.command);
+}
