@@ -170,7 +170,7 @@ err_t timestamp_of_date(int32_t date, int64_t *out)
 }
 err_t timestamptz_of_date(const struct time_zone *zone, int32_t date, int64_t *out)
 {
-    int64_t local;
+    int64_t local = 0;
     TRY(timestamp_of_date(date, &local));
     *out = local;
     if (!timestamp_is_finite(local))
@@ -287,8 +287,8 @@ static const struct unit_word unit_words[] = {
     {"yrs", UNIT_YEAR},
 };
 static const struct unit_word extract_words[] = {
-    {"dow", UNIT_DOW},         {"doy", UNIT_DOY}, {"epoch", UNIT_EPOCH}, {"isodow", UNIT_ISODOW},
-    {"isoyear", UNIT_ISOYEAR}, {"j", UNIT_JULIAN}, {"jd", UNIT_JULIAN},  {"julian", UNIT_JULIAN},
+    {"dow", UNIT_DOW},         {"doy", UNIT_DOY},  {"epoch", UNIT_EPOCH}, {"isodow", UNIT_ISODOW},
+    {"isoyear", UNIT_ISOYEAR}, {"j", UNIT_JULIAN}, {"jd", UNIT_JULIAN},   {"julian", UNIT_JULIAN},
 };
 
 static enum datetime_unit find_unit(const struct unit_word *table, size_t count, const char *word,
@@ -447,8 +447,8 @@ static bool put_infinity(struct strbuf *out, bool is_negative, bool is_positive)
 
 /* ---- typmods ---- */
 
-err_t precision_typmod_in(const char *type, const char *suffix, const int32_t *args,
-                          uint32_t count, int32_t *out)
+err_t precision_typmod_in(const char *type, const char *suffix, const int32_t *args, uint32_t count,
+                          int32_t *out)
 {
     if (count != 1)
         return err_raise(ERR_INVALID_PARAMETER_VALUE, "invalid type modifier");

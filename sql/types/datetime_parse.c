@@ -1,7 +1,7 @@
 /*
  * Decoding of dates and times from text, as liberal as PostgreSQL: the string is split into fields
- * by their looks, then every field is given a meaning by what has been seen before it. `seen` is the
- * set of parts known so far; a part given twice is a syntax error.
+ * by their looks, then every field is given a meaning by what has been seen before it. `seen` is
+ * the set of parts known so far; a part given twice is a syntax error.
  */
 #include "sql/types/datetime_priv.h"
 #include "sql/types/types_priv.h"
@@ -289,8 +289,7 @@ enum decode fields_split(const char *text, size_t len, struct fields *out)
             if (is_digit(peek(&s))) {
                 kind = FIELD_ZONE;
                 take(&s);
-                while (is_digit(peek(&s)) || peek(&s) == ':' || peek(&s) == '.' ||
-                       peek(&s) == '-')
+                while (is_digit(peek(&s)) || peek(&s) == ':' || peek(&s) == '.' || peek(&s) == '-')
                     take(&s);
             } else if (is_alpha(peek(&s))) {
                 kind = FIELD_SPECIAL;
@@ -442,15 +441,15 @@ bool zone_displacement_parse(const char *text, size_t len, int32_t *out)
 
 struct decoder {
     const struct type_io *io;
-    int order;         /* DateStyle: 0 MDY, 1 DMY, 2 YMD */
+    int order; /* DateStyle: 0 MDY, 1 DMY, 2 YMD */
     bool time_only;
     uint32_t seen;
     struct civil *c;
     bool text_month;
-    bool short_year;   /* one or two digits */
+    bool short_year; /* one or two digits */
     bool is_bc;
     bool is_julian;
-    int half;          /* 1 AM, 2 PM */
+    int half; /* 1 AM, 2 PM */
     struct zone_choice zone;
     bool has_zone;
     bool dst_added;
@@ -819,11 +818,11 @@ static enum decode decode_field(struct decoder *d, struct fields *all, uint32_t 
             *pending = WORD_NONE;
             return e;
         }
-        bool date_known = d->time_only
-                              ? !(i == 0 && all->count >= 2 &&
-                                  (all->at[all->count - 1].kind == FIELD_DATE ||
-                                   all->at[1].kind == FIELD_TIME))
-                              : (d->seen & (HAS_MONTH | HAS_DAY)) == (HAS_MONTH | HAS_DAY);
+        bool date_known =
+            d->time_only
+                ? !(i == 0 && all->count >= 2 &&
+                    (all->at[all->count - 1].kind == FIELD_DATE || all->at[1].kind == FIELD_TIME))
+                : (d->seen & (HAS_MONTH | HAS_DAY)) == (HAS_MONTH | HAS_DAY);
         if (*pending != WORD_NONE || date_known) {
             if (is_digit(text[0]) || *pending != WORD_NONE) {
                 if (*pending != WORD_NONE && *pending != WORD_TIME)
@@ -886,8 +885,7 @@ static enum decode decode_field(struct decoder *d, struct fields *all, uint32_t 
             return decode_date(d, text, d->seen, part);
         if (dot != NULL && before > 2)
             return decode_run(d, text, d->seen, part);
-        if (dot == NULL && f->len >= 6 &&
-            ((d->seen & HAS_DATE) == 0 || (d->seen & HAS_TIME) == 0))
+        if (dot == NULL && f->len >= 6 && ((d->seen & HAS_DATE) == 0 || (d->seen & HAS_TIME) == 0))
             return decode_run(d, text, d->seen, part);
         return decode_number(d, text, d->seen, part);
     }
@@ -1028,8 +1026,8 @@ err_t raise_decode(enum decode e, const char *type, const char *text, size_t len
         return err_raise(ERR_INVALID_TIME_ZONE_DISPLACEMENT_VALUE,
                          "time zone displacement out of range: \"%.*s\"", n, text);
     case DECODE_INTERVAL_RANGE:
-        return err_raise(ERR_INTERVAL_FIELD_OVERFLOW,
-                         "interval field value out of range: \"%.*s\"", n, text);
+        return err_raise(ERR_INTERVAL_FIELD_OVERFLOW, "interval field value out of range: \"%.*s\"",
+                         n, text);
     case DECODE_OK:
     case DECODE_SYNTAX:
         break;

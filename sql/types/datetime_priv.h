@@ -44,7 +44,7 @@ struct moment {
     enum moment_kind kind;
     struct civil civil;
     bool has_zone;
-    int32_t offset; /* seconds east: given, or the session zone's */
+    int32_t offset;    /* seconds east: given, or the session zone's */
     bool offset_known; /* false: a time of day in a zone that needs a date */
 };
 enum decode moment_decode(const struct type_io *io, const char *text, size_t len, bool time_only,
@@ -60,7 +60,7 @@ enum decode integer_decode(const char *text, const char **end, int64_t *out);
 void put_fraction(struct strbuf *out, int32_t usec); /* ".5", nothing when 0 */
 void put_offset(struct strbuf *out, int32_t east);   /* +02, -03:30 */
 
-err_t precision_typmod_in(const char *type, const char *suffix, const int32_t *args,
-                          uint32_t count, int32_t *out);
+err_t precision_typmod_in(const char *type, const char *suffix, const int32_t *args, uint32_t count,
+                          int32_t *out);
 
 #endif

@@ -84,8 +84,7 @@ static bool add_years(struct interval *i, int64_t v, double fraction, int64_t sc
     int64_t months = 0;
     if (ckd_mul_i64(&months, v, scale * 12))
         return false;
-    return add_months(i, months) &&
-           add_months(i, (int64_t)rint(fraction * (double)scale * 12));
+    return add_months(i, months) && add_months(i, (int64_t)rint(fraction * (double)scale * 12));
 }
 
 static bool add_unit(struct interval *i, enum datetime_unit unit, int64_t v, double f)
@@ -180,14 +179,15 @@ static uint32_t unit_bit(enum datetime_unit unit)
 #define TIME_BITS (1u << UNIT_HOUR | 1u << UNIT_MINUTE | 1u << UNIT_SECOND)
 #define SECOND_BITS (1u << UNIT_SECOND | 1u << UNIT_MILLISECOND | 1u << UNIT_MICROSECOND)
 
-static enum decode decode_clock(const char *text, int32_t range, bool negative, struct interval *out)
+static enum decode decode_clock(const char *text, int32_t range, bool negative,
+                                struct interval *out)
 {
     int64_t hour;
     int32_t minute;
     int32_t second;
     int32_t usec;
-    enum decode e = time_decode(text, range == (RANGE_MINUTE | RANGE_SECOND), &hour, &minute,
-                                &second, &usec);
+    enum decode e =
+        time_decode(text, range == (RANGE_MINUTE | RANGE_SECOND), &hour, &minute, &second, &usec);
     if (e != DECODE_OK)
         return e;
     int64_t sign = negative ? -1 : 1;
@@ -258,8 +258,7 @@ static enum decode decode_fields(const struct fields *all, int32_t range, bool s
         const struct field *f = &all->at[i];
         uint32_t part = 0;
         enum decode e = DECODE_OK;
-        if (f->kind == FIELD_TIME ||
-            (f->kind == FIELD_ZONE && strchr(f->text, ':') != NULL)) {
+        if (f->kind == FIELD_TIME || (f->kind == FIELD_ZONE && strchr(f->text, ':') != NULL)) {
             bool is_signed = f->kind == FIELD_ZONE;
             bool negative = force_negative || (is_signed && f->text[0] == '-');
             e = decode_clock(f->text + is_signed, range, negative, out);
@@ -470,16 +469,18 @@ static void put_postgres(struct strbuf *out, const struct parts *p)
     for (int k = 0; k < 3; k++) {
         if (p->v[k] == 0)
             continue;
-        strbuf_printf(out, "%s%s%lld %s%s", is_zero ? "" : " ",
-                      is_before && p->v[k] > 0 ? "+" : "", (long long)p->v[k], names[k],
-                      p->v[k] != 1 ? "s" : "");
+        strbuf_printf(out, "%s%s%lld %s%s", is_zero ? "" : " ", is_before && p->v[k] > 0 ? "+" : "",
+                      (long long)p->v[k], names[k], p->v[k] != 1 ? "s" : "");
         is_before = p->v[k] < 0;
         is_zero = false;
     }
     if (!is_zero && p->v[3] == 0 && p->v[4] == 0 && p->second == 0 && p->usec == 0)
         return;
     bool minus = p->v[3] < 0 || p->v[4] < 0 || p->second < 0 || p->usec < 0;
-    strbuf_printf(out, "%s%s%02lld:%02lld:", is_zero ? "" : " ", minus ? "-" : is_before ? "+" : "",
+    strbuf_printf(out, "%s%s%02lld:%02lld:", is_zero ? "" : " ",
+                  minus       ? "-"
+                  : is_before ? "+"
+                              : "",
                   (long long)magnitude(p->v[3]), (long long)magnitude(p->v[4]));
     put_seconds(out, p, true);
 }
@@ -548,10 +549,10 @@ static void put_sql_standard(struct strbuf *out, struct parts p)
     }
     if (!standard) {
         bool time_minus = p.v[3] < 0 || p.v[4] < 0 || p.second < 0 || p.usec < 0;
-        strbuf_printf(out, "%c%lld-%lld %c%lld %c%lld:%02lld:",
-                      p.v[0] < 0 || p.v[1] < 0 ? '-' : '+', (long long)magnitude(p.v[0]),
-                      (long long)magnitude(p.v[1]), p.v[2] < 0 ? '-' : '+',
-                      (long long)magnitude(p.v[2]), time_minus ? '-' : '+',
+        strbuf_printf(out,
+                      "%c%lld-%lld %c%lld %c%lld:%02lld:", p.v[0] < 0 || p.v[1] < 0 ? '-' : '+',
+                      (long long)magnitude(p.v[0]), (long long)magnitude(p.v[1]),
+                      p.v[2] < 0 ? '-' : '+', (long long)magnitude(p.v[2]), time_minus ? '-' : '+',
                       (long long)magnitude(p.v[3]), (long long)magnitude(p.v[4]));
         put_seconds(out, &p, true);
         return;
@@ -681,8 +682,8 @@ err_t interval_typmod_in(const int32_t *args, uint32_t count, int32_t *out)
         return ERR_OK;
     }
     if (args[1] < 0)
-        return err_raise(ERR_INVALID_PARAMETER_VALUE,
-                         "INTERVAL(%d) precision must not be negative", args[1]);
+        return err_raise(ERR_INVALID_PARAMETER_VALUE, "INTERVAL(%d) precision must not be negative",
+                         args[1]);
     *out = (args[0] << 16) | MIN(args[1], TIME_PRECISION_MAX);
     return ERR_OK;
 }
@@ -810,8 +811,8 @@ static err_t interval_scaled(double month, double day, double usec, struct inter
         return raise_interval_range();
     struct interval r = {.month = (int32_t)month, .day = (int32_t)day};
     double month_days_left = to_microseconds((month - r.month) * 30);
-    double seconds_left = to_microseconds(
-        (day - r.day + month_days_left - (double)(int32_t)month_days_left) * 86400);
+    double seconds_left =
+        to_microseconds((day - r.day + month_days_left - (double)(int32_t)month_days_left) * 86400);
     if (fabs(seconds_left) >= 86400) {
         if (ckd_add_i32(&r.day, r.day, (int32_t)(seconds_left / 86400)))
             return raise_interval_range();

@@ -2,9 +2,10 @@
  * Time zones: TZif files (RFC 8536, version 2 and later) and POSIX TZ strings.
  *
  * A zone is a sorted list of transitions plus the POSIX rule of the footer for all time after the
- * last one. Zones are read at first use and never dropped. They are shared by all cores: an entry is
- * complete and immutable before it is published in its bucket by compare-and-swap, and readers load
- * the bucket with acquire. Two cores may read the same file at once; the loser's copy stays unused.
+ * last one. Zones are read at first use and never dropped. They are shared by all cores: an entry
+ * is complete and immutable before it is published in its bucket by compare-and-swap, and readers
+ * load the bucket with acquire. Two cores may read the same file at once; the loser's copy stays
+ * unused.
  */
 #include "sql/types/timezone.h"
 
@@ -79,8 +80,7 @@ static const char *posix_name(const char *p, char *out)
     if (quoted)
         p++;
     while (*p != 0 && n + 1 < ABBREVIATION_BYTES_MAX) {
-        if (quoted ? *p == '>'
-                   : (*p >= '0' && *p <= '9') || *p == ',' || *p == '-' || *p == '+')
+        if (quoted ? *p == '>' : (*p >= '0' && *p <= '9') || *p == ',' || *p == '-' || *p == '+')
             break;
         out[n++] = *p++;
     }
@@ -224,8 +224,8 @@ static bool tzif_header(const uint8_t *p, size_t len, struct tzif_counts *c)
 }
 static size_t tzif_bytes(const struct tzif_counts *c, size_t time_bytes)
 {
-    return c->time * time_bytes + c->time + c->type * 6 + c->chars +
-           c->leap * (time_bytes + 4) + c->standard + c->utc;
+    return c->time * time_bytes + c->time + c->type * 6 + c->chars + c->leap * (time_bytes + 4) +
+           c->standard + c->utc;
 }
 
 static bool tzif_parse(const uint8_t *p, size_t len, struct time_zone *z)
@@ -568,8 +568,7 @@ bool time_zone_abbreviation_at(const struct time_zone *z, const char *abbreviati
     for (uint32_t i = after; i > 0 && found == NULL; i--)
         if (strcmp(z->types[z->kinds[i - 1]].abbreviation, abbreviation) == 0)
             found = &z->types[z->kinds[i - 1]];
-    if (found == NULL && z->type_count > 0 &&
-        strcmp(z->types[0].abbreviation, abbreviation) == 0)
+    if (found == NULL && z->type_count > 0 && strcmp(z->types[0].abbreviation, abbreviation) == 0)
         found = &z->types[0];
     for (uint32_t i = after; i < z->transition_count && found == NULL; i++)
         if (strcmp(z->types[z->kinds[i]].abbreviation, abbreviation) == 0)
