@@ -17,7 +17,8 @@ enum expr_kind {
     EXPR_EXEC_PARAM, /* set by the executor: correlated values, results of once-run subplans */
     EXPR_COLUMN,     /* analyze: column of a range table entry */
     EXPR_INPUT,      /* plan: column of an input slot */
-    EXPR_CALL,       /* function, operator, cast function */
+    EXPR_CALL,       /* function, operator, cast function; op: 0 as called, 'i' implicit cast, 'e'
+                        cast as written, 's' special SQL syntax (EXTRACT, AT TIME ZONE ...) */
     EXPR_AND,        /* args: two or more */
     EXPR_OR,
     EXPR_NOT,
@@ -36,7 +37,7 @@ enum expr_kind {
     EXPR_ROW,       /* ROW(...) */
     EXPR_ROW_COMPARE, /* (a,b) < (c,d): args left then right; op strategy 1,2,4,5; funcs in whens'
                          place */
-    EXPR_RELABEL,     /* binary-compatible cast: value unchanged */
+    EXPR_RELABEL,     /* binary-compatible cast: value unchanged; op 'c': COLLATE */
     EXPR_IO_CAST,     /* cast through text output and input */
     EXPR_ARRAY_CAST,  /* element-wise cast: func = element cast function */
     EXPR_TYPMOD,      /* length coercion: apply_typmod(args[0]); negated = implicit */
@@ -231,5 +232,10 @@ SUSPENDS err_t expr_fold_wait(struct arena *mem, const struct session_env *env,
 err_t expr_deparse(struct arena *mem, const struct expr *e, bool pretty,
                    const char *(*column_name)(void *ctx, const struct expr *column), void *ctx,
                    struct strbuf *out);
+/* The same with a session's formats, and names instead of numbers in regclass constants. */
+err_t expr_deparse_env(struct arena *mem, const struct session_env *env, const struct expr *e,
+                       bool pretty,
+                       const char *(*column_name)(void *ctx, const struct expr *column), void *ctx,
+                       struct strbuf *out);
 
 #endif
