@@ -166,9 +166,11 @@ static err_t add_element(struct call *c, uint32_t array, uint32_t element, bool 
         view.lower[0] = 1;
     }
     int32_t bound;
-    if (in_front ? ckd_sub_i32(&bound, view.lower[0], 1)
-                 : ckd_add_i32(&bound, view.lower[0], view.dims[0]))
+    if (in_front && ckd_sub_i32(&bound, view.lower[0], 1))
         return raise_int_range("integer");
+    if (ckd_add_i32(&bound, view.lower[0], view.dims[0] + !in_front))
+        return err_raise(ERR_PROGRAM_LIMIT_EXCEEDED, "array lower bound is too large: %d",
+                         view.lower[0]);
     values_with_room(c, &view, in_front ? 1 : 0, c->args[element], c->nulls[element]);
     view.dims[0] = (int32_t)view.count;
     return array_make(c->mem, &view, out);
@@ -523,7 +525,7 @@ static err_t compare_arrays(struct call *c, const char *what, int *out)
     {                                                                                              \
         int order;                                                                                 \
         TRY(compare_arrays(c, what, &order));                                                      \
-        RETURN_BOOL(order relation 0);                                                              \
+        RETURN_BOOL(order relation 0);                                                             \
     }
 ARRAY_COMPARISON(fn_array_eq, ==, "an equality operator")
 ARRAY_COMPARISON(fn_array_ne, !=, "an equality operator")

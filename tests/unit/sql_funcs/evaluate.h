@@ -61,18 +61,22 @@ static bool evaluate_types(char *list, oid *types, uint32_t *count)
 }
 
 /* "concat(text,text)" against concat(VARIADIC "any") and the like. */
-static bool evaluate_matches(oid want, oid have)
+static bool evaluate_matches(oid want, oid have, bool strict)
 {
     const struct type_info *t = type_find(have);
     if (want == have)
         return true;
+    if (strict && t->category == 'A' &&
+        (want == TYPE_ANYELEMENT || want == TYPE_ANYCOMPATIBLE || want == TYPE_ANYNONARRAY))
+        return false;
     switch (want) {
     case TYPE_ANY:
     case TYPE_ANYELEMENT:
-    case TYPE_ANYNONARRAY:
     case TYPE_ANYCOMPATIBLE:
-    case TYPE_ANYCOMPATIBLENONARRAY:
         return true;
+    case TYPE_ANYNONARRAY:
+    case TYPE_ANYCOMPATIBLENONARRAY:
+        return t->category != 'A';
     case TYPE_ANYARRAY:
     case TYPE_ANYCOMPATIBLEARRAY:
         return t->category == 'A';
@@ -85,7 +89,7 @@ static const struct func *evaluate_find(const char *name, const oid *types, uint
 {
     uint32_t n = 0;
     const struct func *const *f = func_find_name(name, &n);
-    for (int exact = 1; exact >= 0; exact--) {
+    for (int exact = 2; exact >= 0; exact--) {
         for (uint32_t i = 0; i < n; i++) {
             uint32_t fixed = (uint32_t)f[i]->arg_count;
             bool variadic = f[i]->variadic == TYPE_ANY;
@@ -94,7 +98,7 @@ static const struct func *evaluate_find(const char *name, const oid *types, uint
             bool ok = true;
             for (uint32_t k = 0; k < count && ok; k++) {
                 oid want = f[i]->args[variadic && k >= fixed - 1 ? fixed - 1 : k];
-                ok = exact ? want == types[k] : evaluate_matches(want, types[k]);
+                ok = exact == 2 ? want == types[k] : evaluate_matches(want, types[k], exact);
             }
             if (ok)
                 return f[i];
@@ -224,7 +228,10 @@ static const char *evaluate_set(struct arena *mem, struct call *c, const struct 
             break;
         for (uint32_t k = 0; k < set->column_count; k++) {
             oid type = set->column_types == NULL ? c->result_type : set->column_types[k];
-            strbuf_printf(&out, "%s%s", k > 0 ? "|" : rows > 0 ? ";" : "",
+            strbuf_printf(&out, "%s%s",
+                          k > 0      ? "|"
+                          : rows > 0 ? ";"
+                                     : "",
                           evaluate_output(mem, type, values[k], nulls[k]));
         }
     }
@@ -251,13 +258,14 @@ __attribute__((unused)) static const char *evaluate(struct arena *mem, const cha
     if (strncmp(name, "op ", 3) == 0) {
         uint32_t n = 0;
         const struct operator_info *const *o = operator_find_name(name + 3, &n);
-        for (int exact = 1; exact >= 0 && f == NULL; exact--)
+        for (int exact = 2; exact >= 0 && f == NULL; exact--)
             for (uint32_t i = 0; i < n && f == NULL; i++)
-                if (exact ? (count == 2 && o[i]->left == types[0] && o[i]->right == types[1]) ||
-                                (count == 1 && o[i]->left == 0 && o[i]->right == types[0])
-                          : count == 2 && o[i]->left != 0 &&
-                                evaluate_matches(o[i]->left, types[0]) &&
-                                evaluate_matches(o[i]->right, types[1]))
+                if (exact == 2
+                        ? (count == 2 && o[i]->left == types[0] && o[i]->right == types[1]) ||
+                              (count == 1 && o[i]->left == 0 && o[i]->right == types[0])
+                        : count == 2 && o[i]->left != 0 &&
+                              evaluate_matches(o[i]->left, types[0], exact) &&
+                              evaluate_matches(o[i]->right, types[1], exact))
                     f = func_find(o[i]->function);
     } else {
         f = evaluate_find(name, types, count);
