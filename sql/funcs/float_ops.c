@@ -234,68 +234,93 @@ FUNCTION(fn_dpi)
     RETURN_F64(M_PI);
 }
 
-/* Degrees: exact at the multiples of 30 where the results are, as people expect. */
-static double reduce_degrees(double a, int *quadrant)
+/*
+ * Degrees. Results are scaled so that they are exact where people expect it (30, 45, 60, 90): each
+ * function is computed in radians on the part of the first quadrant where it is most precise, and
+ * divided by its own value at that part's end.
+ */
+#define RADIANS_PER_DEGREE 0.0174532925199432957692
+static double sin_to_30(double a)
 {
-    a = fmod(a, 360.0);
-    if (a < 0)
-        a += 360.0;
-    *quadrant = (int)(a / 90.0);
-    return a - *quadrant * 90.0;
+    return (sin(a * RADIANS_PER_DEGREE) / sin(30.0 * RADIANS_PER_DEGREE)) / 2.0;
 }
-static double sin_first(double a) /* 0..90 degrees */
+static double cos_to_60(double a)
 {
-    if (a == 0)
-        return 0;
-    if (a == 30)
-        return 0.5;
-    if (a == 90)
-        return 1;
-    return a <= 45 ? sin(a * (M_PI / 180.0)) : cos((90.0 - a) * (M_PI / 180.0));
+    return 1.0 -
+           ((1.0 - cos(a * RADIANS_PER_DEGREE)) / (1.0 - cos(60.0 * RADIANS_PER_DEGREE))) / 2.0;
+}
+static double sin_first(double a) /* 0..90 */
+{
+    return a <= 30.0 ? sin_to_30(a) : cos_to_60(90.0 - a);
+}
+static double cos_first(double a)
+{
+    return a <= 60.0 ? cos_to_60(a) : sin_to_30(90.0 - a);
+}
+/* Into the first quadrant; signs of sine and cosine are changed along. */
+static double first_quadrant(double a, double *sin_sign, double *cos_sign)
+{
+    *sin_sign = *cos_sign = 1.0;
+    a = fmod(a, 360.0);
+    if (a < 0.0) {
+        a = -a;
+        *sin_sign = -1.0;
+    }
+    if (a > 180.0) {
+        a = 360.0 - a;
+        *sin_sign = -*sin_sign;
+    }
+    if (a > 90.0) {
+        a = 180.0 - a;
+        *cos_sign = -1.0;
+    }
+    return a;
 }
 static double sin_degrees(double a)
 {
-    int quadrant = 0;
-    double r = reduce_degrees(a, &quadrant);
-    double v = quadrant % 2 == 0 ? sin_first(r) : sin_first(90.0 - r);
-    return quadrant >= 2 ? -v : v;
+    double s = 1.0;
+    double t = 1.0;
+    double r = first_quadrant(a, &s, &t);
+    return s * sin_first(r);
 }
 static double cos_degrees(double a)
 {
-    int quadrant = 0;
-    double r = reduce_degrees(a, &quadrant);
-    double v = quadrant % 2 == 0 ? sin_first(90.0 - r) : sin_first(r);
-    return quadrant == 1 || quadrant == 2 ? -v : v;
+    double s = 1.0;
+    double t = 1.0;
+    double r = first_quadrant(a, &s, &t);
+    return t * cos_first(r);
 }
 static double tan_degrees(double a)
 {
-    int quadrant = 0;
-    double r = reduce_degrees(a, &quadrant);
-    if (r == 45)
-        return quadrant % 2 == 0 ? 1 : -1;
-    if (r == 0)
-        return quadrant % 2 == 0 ? 0 : INFINITY;
-    return sin_degrees(a) / cos_degrees(a);
+    double s = 1.0;
+    double t = 1.0;
+    double r = first_quadrant(a, &s, &t);
+    double v = s * t * ((sin_first(r) / cos_first(r)) / (sin_first(45.0) / cos_first(45.0)));
+    return v == 0.0 ? 0.0 : v;
 }
 static double cot_degrees(double a)
 {
-    int quadrant = 0;
-    double r = reduce_degrees(a, &quadrant);
-    if (r == 45)
-        return quadrant % 2 == 0 ? 1 : -1;
-    if (r == 0)
-        return quadrant % 2 == 0 ? INFINITY : 0;
-    return cos_degrees(a) / sin_degrees(a);
+    double s = 1.0;
+    double t = 1.0;
+    double r = first_quadrant(a, &s, &t);
+    double v = s * t * ((cos_first(r) / sin_first(r)) / (cos_first(45.0) / sin_first(45.0)));
+    return v == 0.0 ? 0.0 : v;
+}
+static double asin_part(double a) /* 0..1 */
+{
+    return a <= 0.5 ? (asin(a) / asin(0.5)) * 30.0 : 90.0 - (acos(a) / acos(0.5)) * 60.0;
+}
+static double acos_part(double a)
+{
+    return a <= 0.5 ? 90.0 - (asin(a) / asin(0.5)) * 30.0 : (acos(a) / acos(0.5)) * 60.0;
 }
 static double asin_degrees(double a)
 {
-    double m = fabs(a);
-    double v = m == 0.5 ? 30 : m == 1 ? 90 : asin(m) * (180.0 / M_PI);
-    return a < 0 ? -v : v;
+    return a >= 0 ? asin_part(a) : isnan(a) ? a : -asin_part(-a);
 }
 static double acos_degrees(double a)
 {
-    return a == 0.5 ? 60 : a == -0.5 ? 120 : a == 0 ? 90 : acos(a) * (180.0 / M_PI);
+    return a >= 0 ? acos_part(a) : isnan(a) ? a : 90.0 + asin_part(-a);
 }
 PERIODIC(fn_dsind, sin_degrees)
 PERIODIC(fn_dcosd, cos_degrees)
@@ -305,12 +330,11 @@ BOUNDED(fn_dasind, asin_degrees, -1.0, 1.0)
 BOUNDED(fn_dacosd, acos_degrees, -1.0, 1.0)
 FUNCTION(fn_datand)
 {
-    double a = ARG_F64(0);
-    RETURN_F64(fabs(a) == 1 ? copysign(45, a) : atan(a) * (180.0 / M_PI));
+    RETURN_F64((atan(ARG_F64(0)) / atan(1.0)) * 45.0);
 }
 FUNCTION(fn_datan2d)
 {
-    RETURN_F64(atan2(ARG_F64(0), ARG_F64(1)) * (180.0 / M_PI));
+    RETURN_F64((atan2(ARG_F64(0), ARG_F64(1)) / atan(1.0)) * 45.0);
 }
 
 /* ---- random ---- */

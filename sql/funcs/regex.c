@@ -263,6 +263,20 @@ static err_t translate_bracket(struct source *s, uint32_t flags, struct strbuf *
     return raise_regex("brackets [] not balanced");
 }
 
+/* {m}, {m,}, {m,n}: what PCRE2 would take for literal text else. */
+static err_t check_bound(const uint8_t *p, const uint8_t *end)
+{
+    while (p < end && *p >= '0' && *p <= '9')
+        p++;
+    if (p < end && *p == ',')
+        p++;
+    while (p < end && *p >= '0' && *p <= '9')
+        p++;
+    if (p == end)
+        return raise_regex("braces {} not balanced");
+    return *p == '}' ? ERR_OK : raise_regex("invalid repetition count(s)");
+}
+
 static err_t translate_pattern(struct source *s, uint32_t flags, struct strbuf *b)
 {
     while (s->p < s->end) {
@@ -293,6 +307,8 @@ static err_t translate_pattern(struct source *s, uint32_t flags, struct strbuf *
             s->p += next == '<' ? 4 : 3;
             continue;
         }
+        if (ch == '{' && s->end - s->p >= 2 && s->p[1] >= '0' && s->p[1] <= '9')
+            TRY(check_bound(s->p + 1, s->end));
         strbuf_putc(b, (char)ch);
         s->p++;
     }

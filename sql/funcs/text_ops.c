@@ -454,7 +454,7 @@ FUNCTION(fn_chr)
     int32_t code = ARG_I32(0);
     uint8_t bytes[4];
     if (code < 0)
-        return err_raise(ERR_PROGRAM_LIMIT_EXCEEDED, "character number must be positive");
+        return err_raise(ERR_INVALID_PARAMETER_VALUE, "character number must be positive");
     if (code == 0)
         return err_raise(ERR_PROGRAM_LIMIT_EXCEEDED, "null character not permitted");
     if (code > 0x10ffff)

@@ -40,8 +40,8 @@ err_t array_make(struct arena *mem, const struct array_view *view, datum *out)
         if (by_value)
             bytes += 8;
         else if (!is_null)
-            bytes += (sizeof(struct varlen) + (uint64_t)datum_varlen(view->values[i])->len + 3) &
-                     ~3ull;
+            bytes +=
+                (sizeof(struct varlen) + (uint64_t)datum_varlen(view->values[i])->len + 3) & ~3ull;
     }
     uint32_t bitmap = has_null ? ((view->count + 7) / 8 + 3) & ~3u : 0;
     bytes += bitmap;
@@ -322,6 +322,8 @@ static err_t read_level(struct reader *r, int32_t depth)
         if (r->p == r->end)
             return raise_malformed(r, "Unexpected end of input.");
         if (*r->p == r->element->delimiter) {
+            if (r->ndim < 0) /* after an empty sub-array */
+                return raise_malformed(r, "Unexpected array element.");
             r->p++;
             continue;
         }
@@ -530,8 +532,8 @@ err_t array_receive(struct type_io *io, const uint8_t *bytes, size_t len, datum 
                          a.ndim);
     if (a.ndim > DIMENSIONS_MAX)
         return err_raise(ERR_PROGRAM_LIMIT_EXCEEDED,
-                         "number of array dimensions (%d) exceeds the maximum allowed (%d)",
-                         a.ndim, DIMENSIONS_MAX);
+                         "number of array dimensions (%d) exceeds the maximum allowed (%d)", a.ndim,
+                         DIMENSIONS_MAX);
     if (flags > 1)
         return err_raise(ERR_INVALID_BINARY_REPRESENTATION, "invalid array flags");
     if (io->element != OID_NONE && a.element != io->element)
@@ -833,7 +835,7 @@ int oidvector_compare(datum a, datum b)
     cursor_open(&y, b);
     if (x.count != y.count) /* shorter first, as the catalogs' own order has it */
         return x.count > y.count ? 1 : -1;
-    return array_compare(a, b);
+    return x.count == 0 ? 0 : array_compare(a, b); /* empty ones may lack their dimension */
 }
 uint64_t oidvector_hash(datum d)
 {

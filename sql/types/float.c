@@ -4,8 +4,8 @@
  * else d.ddde+xx; extra_float_digits below 1 asks for fewer digits by rounding.
  *
  * Shortest digits: any decimal of up to 15 (6) digits survives the trip through the type, so the
- * correctly rounded 15-digit form without trailing zeros is the shortest when it reads back; else 16
- * and 17 digits are tried. Subnormals have less precision, so there all lengths are tried.
+ * correctly rounded 15-digit form without trailing zeros is the shortest when it reads back; else
+ * 16 and 17 digits are tried. Subnormals have less precision, so there all lengths are tried.
  *
  * Order: -Infinity < numbers < Infinity < NaN; NaN equals NaN, -0 equals 0.
  */

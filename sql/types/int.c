@@ -197,8 +197,8 @@ err_t bool_input(struct type_io *io, const char *text, size_t len, datum *out)
         const char *word;
         size_t least; /* unique prefix */
         bool value;
-    } words[] = {{"true", 1, true},   {"false", 1, false}, {"yes", 1, true}, {"no", 1, false},
-                 {"on", 2, true},     {"off", 2, false},   {"1", 1, true},   {"0", 1, false}};
+    } words[] = {{"true", 1, true}, {"false", 1, false}, {"yes", 1, true}, {"no", 1, false},
+                 {"on", 2, true},   {"off", 2, false},   {"1", 1, true},   {"0", 1, false}};
     const char *p = text;
     size_t n = len;
     trim_spaces(&p, &n);

@@ -1,8 +1,8 @@
 /*
  * text, varchar, char(n) (bpchar), name, "char", cstring, unknown and the text-like catalog types
- * (pg_node_tree, aclitem). All text is valid UTF-8 without zero bytes, checked on input. Collation is
- * C.UTF-8: order of bytes. char(n) values are kept padded; trailing blanks count neither in order
- * nor in hash nor in keys. A typmod is the length + 4.
+ * (pg_node_tree, aclitem). All text is valid UTF-8 without zero bytes, checked on input. Collation
+ * is C.UTF-8: order of bytes. char(n) values are kept padded; trailing blanks count neither in
+ * order nor in hash nor in keys. A typmod is the length + 4.
  */
 #include "sql/types/types.h"
 
@@ -165,8 +165,8 @@ err_t bpchar_apply_typmod(struct type_io *io, datum in, bool is_explicit, datum 
     }
     size_t keep = utf8_clip(v->data, v->len, limit);
     if (!is_explicit && !only_blanks(v->data + keep, v->len - keep))
-        return err_raise(ERR_STRING_DATA_RIGHT_TRUNCATION,
-                         "value too long for type character(%zu)", limit);
+        return err_raise(ERR_STRING_DATA_RIGHT_TRUNCATION, "value too long for type character(%zu)",
+                         limit);
     *out = datum_of_varlen(varlen_new(io->mem, v->data, (uint32_t)keep));
     return ERR_OK;
 }

@@ -104,17 +104,11 @@ static const struct {
     oid type;
     const char *name;
 } sql_names[] = {
-    {TYPE_BOOL, "boolean"},
-    {TYPE_INT2, "smallint"},
-    {TYPE_INT4, "integer"},
-    {TYPE_INT8, "bigint"},
-    {TYPE_FLOAT4, "real"},
-    {TYPE_FLOAT8, "double precision"},
-    {TYPE_CHAR, "\"char\""},
-    {TYPE_BPCHAR, "character"},
-    {TYPE_VARCHAR, "character varying"},
-    {TYPE_BIT, "bit"},
-    {TYPE_VARBIT, "bit varying"},
+    {TYPE_BOOL, "boolean"},  {TYPE_INT2, "smallint"},      {TYPE_INT4, "integer"},
+    {TYPE_INT8, "bigint"},   {TYPE_FLOAT4, "real"},        {TYPE_FLOAT8, "double precision"},
+    {TYPE_CHAR, "\"char\""}, /* names that are key words too */
+    {TYPE_ANY, "\"any\""},   {TYPE_BPCHAR, "character"},   {TYPE_VARCHAR, "character varying"},
+    {TYPE_BIT, "bit"},       {TYPE_VARBIT, "bit varying"},
 };
 
 static bool is_true_array(const struct type_info *t)
@@ -176,8 +170,7 @@ static const char *format_any(struct arena *mem, oid type, int32_t typmod, bool 
     if (!is_true_array(t))
         return format_one(mem, t, typmod, typmod_given);
     const struct type_info *e = type_find(t->element);
-    return arena_printf(mem, "%s[]",
-                        e == NULL ? "???" : format_one(mem, e, typmod, typmod_given));
+    return arena_printf(mem, "%s[]", e == NULL ? "???" : format_one(mem, e, typmod, typmod_given));
 }
 
 const char *type_format(struct arena *mem, oid type, int32_t typmod)

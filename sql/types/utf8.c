@@ -15,7 +15,10 @@ static uint32_t valid_sequence(const uint8_t *p, size_t left)
     uint8_t c = p[0];
     if (c < 0x80)
         return c == 0 ? 0 : 1;
-    uint32_t n = c >= 0xc2 && c <= 0xdf ? 2 : (c & 0xf0) == 0xe0 ? 3 : c >= 0xf0 && c <= 0xf4 ? 4 : 0;
+    uint32_t n = c >= 0xc2 && c <= 0xdf   ? 2
+                 : (c & 0xf0) == 0xe0     ? 3
+                 : c >= 0xf0 && c <= 0xf4 ? 4
+                                          : 0;
     if (n == 0 || n > left)
         return 0;
     for (uint32_t i = 1; i < n; i++)
