@@ -114,7 +114,7 @@ static err_t entry_put(struct index_scan *scan, const uint8_t *d, uint32_t i)
     uint32_t suffix_len;
     bp_key(d, i, &prefix, &prefix_len, &suffix, &suffix_len);
     uint32_t len = prefix_len + suffix_len;
-    if (scan->keys_len + len > scan->keys_capacity) {
+    if (scan->keys_len + len >= scan->keys_capacity) { /* never NULL, even for empty keys */
         uint32_t capacity = MAX(scan->keys_capacity * 2, scan->keys_len + len + 128);
         void *bytes;
         TRY(arena_alloc_try(scan->mem, capacity, &bytes));

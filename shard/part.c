@@ -297,13 +297,14 @@ err_t part_commit_wait(struct shard *s, txn_id_t id, bool wait_flush, ts_t *ts)
 
 err_t part_prepare_wait(struct shard *s, txn_id_t id, const uint32_t *participants, uint32_t count)
 {
-    struct part *p = part_find(s, id);
-    ASSERT(p != NULL);
     ASSERT(count <= SHARD_COUNT_MAX);
-    ASSERT(p->state == PART_ACTIVE);
     uint32_t bytes = count * (uint32_t)sizeof(uint32_t);
     TRY(shard_reserve_wait(s, RESERVE_CRITICAL | 1, LOG_FIXED_BYTES_MAX + bytes));
+    struct part *p = part_find(s, id);
+    if (p == NULL) /* named as a participant, and did nothing: it counts all the same */
+        p = part_make(s, id, 0);
     nosuspend_begin();
+    ASSERT(p->state == PART_ACTIVE);
     p->floor = shared_commit_read();
     p->participants = core_malloc(bytes);
     memcpy(p->participants, participants, bytes);

@@ -28,7 +28,8 @@ struct outcome_group {
     uint32_t origin;
     uint32_t count;
     uint32_t remaining;
-    uint32_t life; /* of the origin's shards: after a reopening nobody counts it any more */
+    bool is_dropped; /* a participant's shard was closed: nothing to forget */
+    uint32_t life;   /* of the origin's shards: after a reopening nobody counts it any more */
     struct outcome items[];
 };
 
@@ -66,24 +67,13 @@ static struct outcome *list_take(struct outcome_list *l)
     return o;
 }
 
-static void outcome_arrived(void *arg)
-{
-    struct outcome *o = arg;
-    struct shard *s = placement_shard(o->shard_no);
-    if (s == NULL)
-        return; /* closed: its prepared list decides at the next start */
-    list_put(&s->decided, o);
-    wait_queue_wake_all(&s->settle_wanted);
-}
+/* ---- back on the origin's core ---- */
 
-static void outcome_forget(void *arg)
+static void group_free(struct outcome_group *g)
 {
-    struct outcome *o = arg;
-    struct shard *s = placement_shard(o->shard_no);
-    if (s == NULL)
-        return;
-    list_put(&s->forgets, o);
-    wait_queue_wake_all(&s->settle_wanted);
+    if (g->life == lives[g->origin])
+        in_flight[g->origin]--;
+    core_free(g);
 }
 
 static void outcome_forgotten(void *arg)
@@ -91,12 +81,11 @@ static void outcome_forgotten(void *arg)
     struct outcome *o = arg;
     struct outcome_group *g = o->group;
     g->remaining--;
-    if (g->remaining == 0) {
-        if (g->life == lives[g->origin])
-            in_flight[g->origin]--;
-        core_free(g);
-    }
+    if (g->remaining == 0)
+        group_free(g);
 }
+
+static void outcome_forget(void *arg);
 
 static void outcome_durable(void *arg)
 {
@@ -105,9 +94,64 @@ static void outcome_durable(void *arg)
     g->remaining--;
     if (g->remaining != 0)
         return;
+    if (g->is_dropped) {
+        group_free(g);
+        return;
+    }
     g->remaining = g->count;
     for (uint32_t i = 0; i < g->count; i++)
         core_post(shard_core(g->items[i].shard_no), outcome_forget, &g->items[i]);
+}
+
+/* The shard is closed: its prepared list decides at the next start, and the others need not forget.
+ */
+static void outcome_dropped(void *arg)
+{
+    struct outcome *o = arg;
+    o->group->is_dropped = true;
+    outcome_durable(o);
+}
+
+/* ---- on the participant's core ---- */
+
+static void outcome_arrived(void *arg)
+{
+    struct outcome *o = arg;
+    struct shard *s = placement_shard(o->shard_no);
+    if (s == NULL) {
+        core_post(o->group->origin, outcome_dropped, o);
+        return;
+    }
+    list_put(&s->decided, o);
+    wait_queue_wake_all(&s->settle_wanted);
+}
+
+static void outcome_forget(void *arg)
+{
+    struct outcome *o = arg;
+    struct shard *s = placement_shard(o->shard_no);
+    if (s == NULL) {
+        core_post(o->group->origin, outcome_forgotten, o);
+        return;
+    }
+    list_put(&s->forgets, o);
+    wait_queue_wake_all(&s->settle_wanted);
+}
+
+void outcomes_drop(struct shard *s)
+{
+    while (s->decided.first != NULL) {
+        struct outcome *o = list_take(&s->decided);
+        core_post(o->group->origin, outcome_dropped, o);
+    }
+    while (s->undurable.first != NULL) {
+        struct outcome *o = list_take(&s->undurable);
+        core_post(o->group->origin, outcome_dropped, o);
+    }
+    while (s->forgets.first != NULL) {
+        struct outcome *o = list_take(&s->forgets);
+        core_post(o->group->origin, outcome_forgotten, o);
+    }
 }
 
 void outcome_send(txn_id_t id, ts_t ts, const uint32_t *participants, uint32_t count)

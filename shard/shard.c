@@ -351,6 +351,7 @@ SUSPENDS static err_t free_on_core(void *arg)
         if (s == NULL)
             continue;
         placement_put_shard(i, NULL);
+        outcomes_drop(s);
         shard_free_wait(s);
     }
     return ERR_OK;

@@ -625,6 +625,9 @@ SUSPENDS err_t part_rollback_wait(struct shard *s, txn_id_t id);
 SUSPENDS err_t part_undo_to_wait(struct shard *s, txn_id_t id, uint32_t seq);
 void part_release(struct shard *s, txn_id_t id); /* held locks only */
 
+/* txn.c: frees a transaction whose shards were abandoned under it (tests of crashes) */
+void txn_discard(struct txn *t);
+
 /* snapshot.c */
 struct snapshot {
     ts_t ts;
@@ -640,7 +643,8 @@ void snapshots_reset(void);             /* this core's word: none */
 void outcome_send(txn_id_t id, ts_t ts, const uint32_t *participants, uint32_t count);
 /* Stamps what was decided, reports what is durable, forgets. With block, waits for durability. */
 SUSPENDS err_t settle_some_wait(struct shard *s, bool block);
-void outcomes_reset(void); /* this core: shards are opened anew */
-uint32_t outcomes_in_flight(void); /* sent from this core and not yet forgotten everywhere */
+void outcomes_drop(struct shard *s); /* the shard closes: what it still has goes back */
+void outcomes_reset(void);           /* this core: shards are opened anew */
+uint32_t outcomes_in_flight(void);   /* sent from this core and not yet forgotten everywhere */
 
 #endif

@@ -16,6 +16,7 @@ struct txn_shard {
     uint32_t number;
     bool wrote;
     bool logged;
+    bool is_out; /* enlisted, and the view has not come back: it may have logged */
     lsn_t observed;
 };
 
@@ -72,6 +73,12 @@ static void txn_free(struct txn *t)
     if (t->shards != t->shards_inline)
         core_free(t->shards);
     core_free(t);
+}
+
+void txn_discard(struct txn *t)
+{
+    table_lock_release_local(&t->table_locks, 0);
+    txn_free(t);
 }
 
 void txn_statement_begin(struct txn *t)
@@ -175,15 +182,17 @@ static struct txn_shard *txn_shard(struct txn *t, uint32_t number)
 
 void txn_enlist(struct txn *t, uint32_t shard_no)
 {
-    /* Until the fragment's view comes back, assume the most. */
-    txn_shard(t, shard_no)->wrote = true;
+    struct txn_shard *ts = txn_shard(t, shard_no);
+    ts->wrote = true;
+    ts->is_out = true;
 }
 
 void txn_merge(struct txn *t, uint32_t shard_no, const struct txn_view *v)
 {
-    if (!v->wrote && !v->logged && v->observed == 0)
+    if (!v->wrote && !v->logged && v->observed == 0 && v->id == 0)
         return;
     struct txn_shard *ts = txn_shard(t, shard_no);
+    ts->is_out = false;
     ts->wrote |= v->wrote;
     ts->logged |= v->logged;
     ts->observed = MAX(ts->observed, v->observed);
@@ -464,6 +473,7 @@ SUSPENDS static err_t commit_wait(struct txn *t)
     uint32_t writers = 0;
     struct txn_shard *writer = NULL;
     for (uint32_t i = 0; i < t->shard_count; i++) {
+        t->shards[i].logged |= t->shards[i].is_out; /* a failed fragment's view: assume the most */
         if (t->shards[i].logged) {
             writers++;
             writer = &t->shards[i];

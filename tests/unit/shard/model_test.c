@@ -238,7 +238,8 @@ SUSPENDS static void random_read(struct txn *t)
         CHECK(r.seed == m->seed && r.tag == m->tag && r.len == m->len);
 }
 
-SUSPENDS static void random_transaction(bool leave_open)
+/* The transaction when left open, else NULL. */
+SUSPENDS static struct txn *random_transaction(bool leave_open)
 {
     struct txn *t = test_begin(test_below(&st.seed, 2) == 0 ? READ_COMMITTED : REPEATABLE_READ,
                                1 + test_below(&st.seed, 1000));
@@ -274,13 +275,14 @@ SUSPENDS static void random_transaction(bool leave_open)
         check_model(t, &st.now);
     }
     if (leave_open)
-        return; /* the crash takes it (its memory goes with the test's process) */
+        return t; /* the crash takes it */
     if (test_below(&st.seed, 4) == 0) {
         txn_rollback_wait(t);
-        return;
+        return NULL;
     }
     CHECK_OK(txn_commit_wait(t));
     st.committed = st.now;
+    return NULL;
 }
 
 SUSPENDS static void old_snapshot_step(void)
@@ -322,9 +324,10 @@ SUSPENDS static void crash_and_open(void)
         txn_rollback_wait(st.old_txn);
         st.old_txn = NULL;
     }
-    if (test_below(&st.seed, 2) == 0)
-        random_transaction(true);
+    struct txn *open = test_below(&st.seed, 2) == 0 ? random_transaction(true) : NULL;
     shards_abandon_wait();
+    if (open != NULL)
+        txn_discard(open);
     CHECK_OK(shards_open_wait(&test_options));
     check_all();
 }
@@ -343,7 +346,7 @@ SUSPENDS static void model_steps(void)
     test_create_tables_wait();
     for (uint32_t i = 0; i < st.steps && failures == 0; i++) {
         old_snapshot_step();
-        random_transaction(false);
+        (void)random_transaction(false);
         if (test_below(&st.seed, 200) == 0)
             crash_and_open();
         else if (test_below(&st.seed, 200) == 0)

@@ -404,7 +404,7 @@ SUSPENDS static void table_locker(void *arg)
     s->done = true;
 }
 
-static err_t remote_weak(void *arg)
+SUSPENDS static err_t remote_weak(void *arg)
 {
     bool *got = arg;
     struct txn *t = test_begin(READ_COMMITTED, 500);
@@ -713,6 +713,8 @@ SUSPENDS static void prepared_steps(void)
     }
     CHECK_OK(on_shard_wait(t[2], 1, true, decide, &a[2]));
     shards_abandon_wait();
+    for (uint32_t i = 0; i < 3; i++)
+        txn_discard(t[i]);
     CHECK_OK(shards_open_wait(&test_options));
     for (uint32_t k = 0; k < 9; k++)
         CHECK(get_new(k) == (k / 3 == 1 ? 1 : 2));
