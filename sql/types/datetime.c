@@ -110,16 +110,16 @@ void civil_of_timestamp(int64_t t, struct civil *out)
     civil_of_days(days, &out->year, &out->month, &out->day);
     civil_of_time(t - days * USECS_PER_DAY, out);
 }
-bool timestamp_of_civil(const struct civil *c, int64_t *out)
+bool timestamp_of_civil_unchecked(const struct civil *c, int64_t *out)
 {
     if (c->year < -4800 || c->year > 300000)
         return false;
     int64_t days = days_of_civil(c->year, c->month, c->day);
-    int64_t t;
-    if (ckd_mul_i64(&t, days, USECS_PER_DAY) || ckd_add_i64(&t, t, time_of_civil(c)))
-        return false;
-    *out = t;
-    return timestamp_is_valid(t);
+    return !ckd_mul_i64(out, days, USECS_PER_DAY) && !ckd_add_i64(out, *out, time_of_civil(c));
+}
+bool timestamp_of_civil(const struct civil *c, int64_t *out)
+{
+    return timestamp_of_civil_unchecked(c, out) && timestamp_is_valid(*out);
 }
 
 /* ---- conversions ---- */
@@ -771,14 +771,8 @@ static err_t timestamp_parse(struct type_io *io, const char *type, const char *t
             ok = timestamp_of_civil(&m.civil, &t);
         } else {
             /* A local time just outside may be an instant inside. */
-            struct civil c = m.civil;
-            ok = c.year >= -4800 && c.year <= 300000;
-            if (ok) {
-                int64_t days = days_of_civil(c.year, c.month, c.day);
-                ok = !ckd_mul_i64(&t, days, USECS_PER_DAY) &&
-                     !ckd_add_i64(&t, t, time_of_civil(&c)) &&
-                     !ckd_sub_i64(&t, t, m.offset * USECS_PER_SEC) && timestamp_is_valid(t);
-            }
+            ok = timestamp_of_civil_unchecked(&m.civil, &t) &&
+                 !ckd_sub_i64(&t, t, m.offset * USECS_PER_SEC) && timestamp_is_valid(t);
         }
         break;
     }

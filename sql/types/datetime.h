@@ -60,6 +60,8 @@ int32_t month_days(int64_t year, int32_t month); /* 28..31 */
 int32_t week_day(int64_t days);                  /* 0 = Sunday */
 void civil_of_timestamp(int64_t t, struct civil *out);
 bool timestamp_of_civil(const struct civil *c, int64_t *out); /* false: out of range */
+/* The same for a local time whose instant alone has to be in range. */
+bool timestamp_of_civil_unchecked(const struct civil *c, int64_t *out);
 int64_t time_of_civil(const struct civil *c);                 /* microseconds since midnight */
 void civil_of_time(int64_t usec, struct civil *out);          /* time fields only */
 
@@ -159,6 +161,8 @@ const struct zone_abbreviation *zone_abbreviation_find(const char *lower_name, s
 
 /* As time_zone_find, but digits alone are no offset ("+02" is then a POSIX string: west). */
 const struct time_zone *time_zone_find_name(const char *name);
+/* Whether the zone has had one offset at all times. */
+bool time_zone_is_fixed(const struct time_zone *z, int32_t *offset);
 /* What the abbreviation (upper case) means in the zone around an instant; false: not used there. */
 bool time_zone_abbreviation_at(const struct time_zone *z, const char *abbreviation, int64_t utc_us,
                                int32_t *offset, bool *is_dst);

@@ -616,7 +616,8 @@ static enum decode decode_date(struct decoder *d, char *text, uint32_t seen, uin
         seen |= one;
         *part |= one;
     }
-    return (seen & HAS_DATE) == HAS_DATE && (seen & HAS_TIME) == 0 ? DECODE_OK : DECODE_SYNTAX;
+    return (seen & ~(uint32_t)(HAS_DAY_OF_YEAR | HAS_ZONE)) == HAS_DATE ? DECODE_OK
+                                                                         : DECODE_SYNTAX;
 }
 
 static enum decode decode_zone_name(struct decoder *d, const char *name, bool must)
@@ -981,10 +982,8 @@ enum decode moment_decode(const struct type_io *io, const char *text, size_t len
     if (!has_date) {
         if (d.has_zone) {
             /* Without a date only a zone that never changes will do. */
-            bool dst;
-            int32_t one = time_zone_offset_at(d.zone.zone, 0, &dst, NULL);
-            int32_t two = time_zone_offset_at(d.zone.zone, 181 * USECS_PER_DAY, &dst, NULL);
-            if (d.zone.abbreviation != NULL || one != two)
+            int32_t offset;
+            if (d.zone.abbreviation != NULL || !time_zone_is_fixed(d.zone.zone, &offset))
                 return DECODE_SYNTAX;
         }
         int32_t ignored;
@@ -996,7 +995,7 @@ enum decode moment_decode(const struct type_io *io, const char *text, size_t len
     }
     int64_t local;
     out->offset_known = true;
-    if (!timestamp_of_civil(&at, &local)) {
+    if (!timestamp_of_civil_unchecked(&at, &local)) {
         out->offset = 0; /* the caller finds it out of range */
         return DECODE_OK;
     }

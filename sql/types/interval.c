@@ -48,7 +48,13 @@ err_t raise_interval_range(void)
 
 /* ---- accumulating fields; false on overflow ---- */
 
-static bool add_usec(struct interval *i, int64_t v, double fraction, int64_t scale)
+struct sums {
+    int64_t usec;
+    int32_t day;
+    int64_t month; /* years and months fit by themselves; their sum is checked at the end */
+};
+
+static bool add_usec(struct sums *i, int64_t v, double fraction, int64_t scale)
 {
     int64_t part;
     if (ckd_mul_i64(&part, v, scale) || ckd_add_i64(&i->usec, i->usec, part))
@@ -62,32 +68,33 @@ static bool add_usec(struct interval *i, int64_t v, double fraction, int64_t sca
         whole--;
     return !ckd_add_i64(&i->usec, i->usec, whole);
 }
-static bool add_days(struct interval *i, int64_t v, int64_t scale)
+static bool add_days(struct sums *i, int64_t v, int64_t scale)
 {
     if (v < INT32_MIN || v > INT32_MAX)
         return false;
     v *= scale;
     return v >= INT32_MIN && v <= INT32_MAX && !ckd_add_i32(&i->day, i->day, (int32_t)v);
 }
-static bool add_day_fraction(struct interval *i, double fraction, int scale)
+static bool add_day_fraction(struct sums *i, double fraction, int scale)
 {
     double f = fraction * scale;
     int32_t days = (int32_t)f;
     return !ckd_add_i32(&i->day, i->day, days) && add_usec(i, 0, f - days, USECS_PER_DAY);
 }
-static bool add_months(struct interval *i, int64_t v)
+static bool add_months(struct sums *i, int64_t v)
 {
-    return v >= INT32_MIN && v <= INT32_MAX && !ckd_add_i32(&i->month, i->month, (int32_t)v);
+    return v >= INT32_MIN && v <= INT32_MAX && !ckd_add_i64(&i->month, i->month, v);
 }
-static bool add_years(struct interval *i, int64_t v, double fraction, int64_t scale)
+static bool add_years(struct sums *i, int64_t v, double fraction, int64_t scale)
 {
-    int64_t months = 0;
-    if (ckd_mul_i64(&months, v, scale * 12))
+    int64_t years = 0;
+    if (ckd_mul_i64(&years, v, scale) || years < INT32_MIN || years > INT32_MAX)
         return false;
-    return add_months(i, months) && add_months(i, (int64_t)rint(fraction * (double)scale * 12));
+    i->month += years * 12;
+    return add_months(i, (int64_t)rint(fraction * (double)scale * 12));
 }
 
-static bool add_unit(struct interval *i, enum datetime_unit unit, int64_t v, double f)
+static bool add_unit(struct sums *i, enum datetime_unit unit, int64_t v, double f)
 {
     switch (unit) {
     case UNIT_MICROSECOND:
@@ -180,7 +187,7 @@ static uint32_t unit_bit(enum datetime_unit unit)
 #define SECOND_BITS (1u << UNIT_SECOND | 1u << UNIT_MILLISECOND | 1u << UNIT_MICROSECOND)
 
 static enum decode decode_clock(const char *text, int32_t range, bool negative,
-                                struct interval *out)
+                                struct sums *out)
 {
     int64_t hour;
     int32_t minute;
@@ -199,7 +206,7 @@ static enum decode decode_clock(const char *text, int32_t range, bool negative,
 }
 
 static enum decode decode_amount(const struct field *f, int32_t range, bool force_negative,
-                                 enum datetime_unit *unit, struct interval *out, uint32_t *part)
+                                 enum datetime_unit *unit, struct sums *out, uint32_t *part)
 {
     const char *end;
     int64_t v;
@@ -245,7 +252,7 @@ static enum decode decode_amount(const struct field *f, int32_t range, bool forc
 }
 
 static enum decode decode_fields(const struct fields *all, int32_t range, bool sql_standard,
-                                 struct interval *out)
+                                 struct sums *out)
 {
     bool force_negative = sql_standard && all->count > 0 && all->at[0].text[0] == '-';
     for (uint32_t i = 1; i < all->count; i++)
@@ -281,9 +288,9 @@ static enum decode decode_fields(const struct fields *all, int32_t range, bool s
     if (seen == 0)
         return DECODE_SYNTAX;
     if (ago) {
-        if (out->month == INT32_MIN || out->day == INT32_MIN || out->usec == INT64_MIN)
+        if (out->day == INT32_MIN || out->usec == INT64_MIN)
             return DECODE_RANGE;
-        *out = (struct interval){-out->usec, -out->day, -out->month};
+        *out = (struct sums){-out->usec, -out->day, -out->month};
     }
     return DECODE_OK;
 }
@@ -314,7 +321,7 @@ static bool iso_number(const char **p, int64_t *v, double *fraction, int *digits
 
 /* Y-M-D or H:M:S after the first number; in the date part it may end in T. */
 static enum decode iso_alternative(const char **p, bool is_date, int64_t v, double f,
-                                   struct interval *out)
+                                   struct sums *out)
 {
     static const enum datetime_unit date_units[] = {UNIT_YEAR, UNIT_MONTH, UNIT_DAY};
     static const enum datetime_unit time_units[] = {UNIT_HOUR, UNIT_MINUTE, UNIT_SECOND};
@@ -333,7 +340,7 @@ static enum decode iso_alternative(const char **p, bool is_date, int64_t v, doub
     }
 }
 
-static enum decode decode_iso(const char *text, size_t len, struct interval *out)
+static enum decode decode_iso(const char *text, size_t len, struct sums *out)
 {
     char copy[FIELD_BYTES_MAX];
     if (len < 2 || len >= sizeof(copy) || text[0] != 'P')
@@ -415,7 +422,7 @@ static enum decode decode_iso(const char *text, size_t len, struct interval *out
 err_t interval_input(struct type_io *io, const char *text, size_t len, datum *out)
 {
     struct fields all;
-    struct interval i = {0};
+    struct sums i = {0};
     int32_t range = io->typmod >= 0 ? (io->typmod >> 16) & RANGE_FULL : RANGE_FULL;
     enum decode e = fields_split(text, len, &all);
     if (e == DECODE_OK)
@@ -423,14 +430,16 @@ err_t interval_input(struct type_io *io, const char *text, size_t len, datum *ou
     if (e == DECODE_SYNTAX) {
         const char *p = text;
         size_t n = len;
-        i = (struct interval){0};
+        i = (struct sums){0};
         e = decode_iso(p, n, &i);
     }
     if (e == DECODE_RANGE)
         e = DECODE_INTERVAL_RANGE;
     if (e != DECODE_OK)
         return raise_decode(e, "interval", text, len);
-    *out = interval_make(io->mem, i);
+    if (i.month < INT32_MIN || i.month > INT32_MAX)
+        return raise_interval_range();
+    *out = interval_make(io->mem, (struct interval){i.usec, i.day, (int32_t)i.month});
     return ERR_OK;
 }
 

@@ -552,6 +552,16 @@ int32_t time_zone_offset_local(const struct time_zone *z, int64_t local_us)
     return before > after ? m.type->offset : m.next->offset;
 }
 
+bool time_zone_is_fixed(const struct time_zone *z, int32_t *offset)
+{
+    const struct zone_type *first = z->type_count > 0 ? &z->types[0] : &z->standard;
+    *offset = first->offset;
+    for (uint32_t i = 1; i < z->type_count; i++)
+        if (z->types[i].offset != first->offset)
+            return false;
+    return !z->has_rule || z->daylight.offset == z->standard.offset;
+}
+
 bool time_zone_abbreviation_at(const struct time_zone *z, const char *abbreviation, int64_t utc_us,
                                int32_t *offset, bool *is_dst)
 {
