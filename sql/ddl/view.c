@@ -1,0 +1,338 @@
+/*
+ * CREATE VIEW. The rule keeps the search path of the moment and the SELECT's text; the columns are
+ * those that the SELECT has now.
+ */
+#include "sql/ddl/ddl_priv.h"
+
+#include "sql/parse/parse.h"
+
+static SUSPENDS err_t analyze_wait(struct ddl_context *x, const char *text, struct query **out)
+{
+    struct analyze_options o = ddl_analyze_options(x);
+    struct parsed *p;
+    struct statement *s = NULL;
+    o.text = text;
+    o.params_fixed = true;
+    TRY(parse_text(text, x->mem, &p));
+    err_t e = ERR_OK;
+    if (p->count != 1)
+        e = err_not_built("this form of CREATE VIEW is not supported");
+    else
+        e = analyze_statement_wait(&o, &p->statements[0], x->mem, &s);
+    parse_free(p);
+    TRY(e);
+    if (!s->query || s->command != CMD_SELECT)
+        return err_raise(ERR_FEATURE_NOT_SUPPORTED,
+                         "views must not contain data-modifying statements");
+    *out = s->query;
+    return ERR_OK;
+}
+
+static err_t view_columns(struct ddl_context *x, const struct ddl *d, const struct query *q,
+                          struct table_request *r)
+{
+    r->columns = ARENA_ARRAY(x->mem, struct ddl_column, q->target_count + 1);
+    for (uint32_t i = 0; i < q->target_count; i++) {
+        const struct target *t = &q->targets[i];
+        if (t->junk)
+            continue;
+        struct ddl_column *c = &r->columns[r->column_count];
+        c->name =
+            r->column_count < d->column_name_count ? d->column_names[r->column_count] : t->name;
+        c->type = t->expr->type == TYPE_UNKNOWN ? TYPE_TEXT : t->expr->type;
+        c->typmod = t->expr->typmod;
+        c->collation = t->expr->collation;
+        if (!type_find(c->type))
+            return err_not_built("views with columns of composite types are not supported");
+        r->column_count++;
+    }
+    if (d->column_name_count > r->column_count)
+        return err_raise(ERR_INVALID_TABLE_DEFINITION,
+                         "CREATE VIEW specifies more column names than columns");
+    for (uint32_t i = 0; i < r->column_count; i++)
+        for (uint32_t k = 0; k < i; k++)
+            if (strcmp(r->columns[i].name, r->columns[k].name) == 0)
+                return err_raise(ERR_DUPLICATE_COLUMN, "column \"%s\" specified more than once",
+                                 r->columns[i].name);
+    return ERR_OK;
+}
+
+/* What the query reads: tables, views and the columns used, in subqueries too. */
+struct reads {
+    struct catalog_writer *w;
+    struct arena *mem;
+    oid rule;
+    const struct query *stack[64]; /* the queries around the present place */
+    uint32_t depth;
+    struct drop_object *seen;
+    uint32_t count;
+    uint32_t room;
+};
+
+static err_t reads_query(struct reads *r, const struct query *q);
+
+static err_t reads_object(struct reads *r, oid table, int32_t column)
+{
+    for (uint32_t i = 0; i < r->count; i++)
+        if (r->seen[i].object == table && r->seen[i].sub == column)
+            return ERR_OK;
+    if (r->count == r->room) {
+        uint32_t room = r->room ? r->room * 2 : 16;
+        struct drop_object *seen = ARENA_ARRAY(r->mem, struct drop_object, room);
+        if (r->count)
+            memcpy(seen, r->seen, sizeof(*seen) * r->count);
+        r->seen = seen;
+        r->room = room;
+    }
+    r->seen[r->count++] = (struct drop_object){REL_CLASS, table, column};
+    return rows_depend(r->w, r->mem, REL_REWRITE, r->rule, 0, REL_CLASS, table, column, 'n');
+}
+
+static err_t reads_expr(struct expr *e, void *ctx, bool *descend)
+{
+    struct reads *r = ctx;
+    *descend = true;
+    if (e->kind == EXPR_SUBQUERY)
+        return reads_query(r, e->subquery.query);
+    if (e->kind != EXPR_COLUMN || e->column.levels_up >= r->depth)
+        return ERR_OK;
+    const struct query *q = r->stack[r->depth - 1 - e->column.levels_up];
+    if (e->column.rte >= q->rte_count)
+        return ERR_OK;
+    const struct range_entry *entry = q->rtes[e->column.rte];
+    return entry->table ? reads_object(r, entry->table, MAX(e->column.attno, 0)) : ERR_OK;
+}
+
+static err_t reads_exprs(struct reads *r, struct expr *const *list, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (list && list[i])
+            TRY(expr_walk(list[i], reads_expr, r));
+    return ERR_OK;
+}
+
+static err_t reads_from(struct reads *r, const struct from_item *f)
+{
+    TRY(fiber_check_stack());
+    if (!f || f->kind != FROM_JOIN)
+        return ERR_OK;
+    TRY(reads_from(r, f->left));
+    TRY(reads_from(r, f->right));
+    return reads_exprs(r, &f->condition, 1);
+}
+
+static err_t reads_entry(struct reads *r, const struct range_entry *e)
+{
+    if (e->table) {
+        TRY(reads_object(r, e->table, 0));
+        return ERR_OK; /* a view's own query is that view's business */
+    }
+    if (e->subquery)
+        TRY(reads_query(r, e->subquery));
+    TRY(reads_exprs(r, e->functions, e->function_count));
+    TRY(reads_exprs(r, e->join_columns, e->join_columns ? e->column_count : 0));
+    for (uint32_t i = 0; i < e->value_row_count; i++)
+        TRY(reads_exprs(r, e->values[i], e->column_count));
+    return ERR_OK;
+}
+
+static err_t reads_clauses(struct reads *r, const struct query *q)
+{
+    for (uint32_t i = 0; i < q->rte_count; i++)
+        TRY(reads_entry(r, q->rtes[i]));
+    for (uint32_t i = 0; i < q->from_count; i++)
+        TRY(reads_from(r, q->from[i]));
+    for (uint32_t i = 0; i < q->cte_count; i++)
+        TRY(reads_query(r, q->ctes[i].query));
+    for (uint32_t i = 0; i < q->target_count; i++)
+        TRY(reads_exprs(r, &q->targets[i].expr, 1));
+    TRY(reads_exprs(r, q->group_exprs, q->group_count));
+    struct expr *others[] = {q->where, q->having, q->limit, q->offset};
+    return reads_exprs(r, others, ARRAY_LEN(others));
+}
+
+static err_t reads_query(struct reads *r, const struct query *q)
+{
+    TRY(fiber_check_stack());
+    if (!q)
+        return ERR_OK;
+    if (r->depth == ARRAY_LEN(r->stack))
+        return err_raise(ERR_STATEMENT_TOO_COMPLEX, "view is nested too deeply");
+    r->stack[r->depth++] = q;
+    err_t e = reads_clauses(r, q);
+    r->depth--;
+    return e;
+}
+
+/* A SELECT with a star would change with its tables: its columns of today are named around it. */
+static err_t fixed_columns(struct ddl_context *x, const struct query *q, const char *select,
+                           const char **out)
+{
+    *out = select;
+    if (!strchr(select, '*'))
+        return ERR_OK;
+    struct strbuf b;
+    strbuf_init(&b, x->mem);
+    strbuf_puts(&b, "SELECT ");
+    bool first = true;
+    for (uint32_t i = 0; i < q->target_count; i++) {
+        if (q->targets[i].junk)
+            continue;
+        for (uint32_t k = 0; k < i; k++)
+            if (!q->targets[k].junk && strcmp(q->targets[k].name, q->targets[i].name) == 0)
+                return err_not_built("views with a star and columns of equal names are not "
+                                     "supported");
+        strbuf_printf(&b, "%s%s", first ? "" : ", ", quote_identifier(x->mem, q->targets[i].name));
+        first = false;
+    }
+    strbuf_printf(&b, " FROM (%s\n) AS _select", select);
+    *out = b.data;
+    return ERR_OK;
+}
+
+static SUSPENDS err_t path_text_wait(struct ddl_context *x, const char **out)
+{
+    struct strbuf b;
+    strbuf_init(&b, x->mem);
+    strbuf_puts(&b, "");
+    const struct catalog_session *cs = x->catalog;
+    bool first = true;
+    for (uint32_t i = 0; i < cs->search_path_count; i++) {
+        const char *name = cs->search_path[i];
+        if (strcmp(name, "$user") == 0)
+            name = cs->user_name ? cs->user_name : "";
+        oid schema;
+        TRY(schema_oid_wait(x->catalog, name, &schema));
+        if (schema == 0 || strchr(name, '\n'))
+            continue;
+        strbuf_printf(&b, "%s%s", first ? "" : ", ", quote_identifier(x->mem, name));
+        first = false;
+    }
+    *out = b.data;
+    return ERR_OK;
+}
+
+static SUSPENDS err_t write_rule_wait(struct ddl_context *x, oid view, const char *select,
+                                      const struct query *q)
+{
+    oid rule;
+    const char *path;
+    TRY(fixed_columns(x, q, select, &select));
+    TRY(path_text_wait(x, &path));
+    TRY(catalog_new_oid_wait(x->catalog, &rule));
+    datum *v = ARENA_ARRAY(x->mem, datum, COLS_REWRITE);
+    bool *n = ARENA_ARRAY(x->mem, bool, COLS_REWRITE);
+    v[COL_OID - 1] = rule;
+    v[COL_RULENAME - 1] = datum_of_text(x->mem, "_RETURN");
+    v[COL_EV_CLASS - 1] = view;
+    v[COL_EV_TYPE - 1] = (datum)'1';
+    v[COL_EV_ENABLED - 1] = (datum)'O';
+    v[COL_IS_INSTEAD - 1] = datum_of_bool(true);
+    v[COL_EV_QUAL - 1] = datum_of_text(x->mem, "<>");
+    v[COL_EV_ACTION - 1] = datum_of_text(x->mem, arena_printf(x->mem, "%s\n%s", path, select));
+    struct catalog_writer *w = catalog_writer_new(x->catalog, x->mem);
+    struct reads *r = ARENA_NEW(x->mem, struct reads);
+    r->w = w;
+    r->mem = x->mem;
+    r->rule = rule;
+    TRY(catalog_put(w, REL_REWRITE, v, n));
+    TRY(rows_depend(w, x->mem, REL_REWRITE, rule, 0, REL_CLASS, view, 0, 'i'));
+    TRY(reads_query(r, q));
+    return catalog_apply_wait(w);
+}
+
+static err_t replace_check(const struct table_desc *t, const struct table_request *r,
+                           struct arena *mem)
+{
+    if (r->column_count < t->column_count)
+        return err_raise(ERR_INVALID_TABLE_DEFINITION, "cannot drop columns from view");
+    for (uint32_t i = 0; i < t->column_count; i++) {
+        const struct column_desc *c = &t->columns[i];
+        if (strcmp(c->name, r->columns[i].name) != 0) {
+            err_t e = err_raise(ERR_INVALID_TABLE_DEFINITION,
+                                "cannot change name of view column \"%s\" to \"%s\"", c->name,
+                                r->columns[i].name);
+            err_hint("Use ALTER VIEW ... RENAME COLUMN ... to change name of view column instead.");
+            return e;
+        }
+        if (c->type != r->columns[i].type || c->typmod != r->columns[i].typmod)
+            return err_raise(ERR_INVALID_TABLE_DEFINITION,
+                             "cannot change data type of view column \"%s\" from %s to %s", c->name,
+                             type_format(mem, c->type, c->typmod),
+                             type_format(mem, r->columns[i].type, r->columns[i].typmod));
+    }
+    return ERR_OK;
+}
+
+static SUSPENDS err_t replace_wait(struct ddl_context *x, const struct ddl *d,
+                                   const struct table_desc *t, const struct table_request *r,
+                                   const struct query *q)
+{
+    struct catalog_rows rules;
+    struct catalog_rows deps;
+    struct catalog_writer *w = catalog_writer_new(x->catalog, x->mem);
+    TRY(ddl_check_owner_wait(x, t));
+    TRY(replace_check(t, r, x->mem));
+    TRY(catalog_find_wait(x->catalog, REL_REWRITE, INDEX_REWRITE_REL_RULENAME, 1, t->oid, 0, x->mem,
+                          &rules));
+    for (uint32_t i = 0; i < rules.count; i++) {
+        TRY(catalog_remove(w, REL_REWRITE, &rules.rows[i]));
+        TRY(catalog_find_wait(x->catalog, REL_DEPEND, INDEX_DEPEND_DEPENDER, 2, REL_REWRITE,
+                              catalog_oid_value(&rules.rows[i], COL_OID), x->mem, &deps));
+        for (uint32_t k = 0; k < deps.count; k++)
+            TRY(catalog_remove(w, REL_DEPEND, &deps.rows[k]));
+    }
+    for (uint32_t i = t->column_count; i < r->column_count; i++) {
+        struct attribute_row a = {.relation = t->oid,
+                                  .name = r->columns[i].name,
+                                  .type = r->columns[i].type,
+                                  .typmod = r->columns[i].typmod,
+                                  .collation = r->columns[i].collation,
+                                  .number = (int16_t)(i + 1)};
+        TRY(rows_attribute(w, x->mem, &a));
+    }
+    TRY(catalog_apply_wait(w));
+    TRY(rows_set_wait(x, REL_CLASS, INDEX_CLASS_OID, 1, t->oid, 0, COL_RELNATTS,
+                      datum_of_i16((int16_t)r->column_count), false));
+    return write_rule_wait(x, t->oid, d->text, q);
+}
+
+err_t ddl_create_view_run_wait(struct ddl_context *x, const struct ddl *d)
+{
+    struct query *q = NULL;
+    struct table_request *r = ARENA_NEW(x->mem, struct table_request);
+    *r = (struct table_request){.name = d->names[0].name, .kind = 'v', .owner = x->catalog->user};
+    TRY(analyze_wait(x, d->text, &q));
+    TRY(ddl_creation_schema_wait(x, &d->names[0], &r->schema, &r->schema_name, &r->persistence));
+    TRY(view_columns(x, d, q, r));
+    const char **options = ARENA_ARRAY(x->mem, const char *, d->option_count + 1);
+    for (uint32_t i = 0; i < d->option_count; i++) {
+        const char *name = d->options[i].name;
+        if (strcmp(name, "security_barrier") != 0 && strcmp(name, "security_invoker") != 0)
+            return err_raise(ERR_INVALID_PARAMETER_VALUE, "unrecognized parameter \"%s\"", name);
+        options[i] =
+            arena_printf(x->mem, "%s=%s", name, d->options[i].value ? d->options[i].value : "true");
+    }
+    r->options = options;
+    r->option_count = d->option_count;
+    bool exists;
+    TRY(ddl_relation_exists_wait(x, r->schema, r->name, &exists));
+    if (exists && !d->replace)
+        return err_raise(ERR_DUPLICATE_TABLE, "relation \"%s\" already exists", r->name);
+    if (exists) {
+        struct ddl_name n = d->names[0];
+        const struct table_desc *t;
+        n.schema = r->schema_name;
+        TRY(ddl_open_wait(x, &n, LOCK_ACCESS_EXCLUSIVE, &t));
+        if (!t)
+            return ddl_missing(x, &n, "relation");
+        err_t e = t->kind == 'v'
+                      ? replace_wait(x, d, t, r, q)
+                      : err_raise(ERR_WRONG_OBJECT_TYPE, "\"%s\" is not a view", t->name);
+        table_release(t);
+        return e;
+    }
+    oid view;
+    TRY(ddl_make_table_wait(x, r, &view));
+    return write_rule_wait(x, view, d->text, q);
+}
