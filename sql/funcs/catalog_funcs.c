@@ -332,3 +332,49 @@ FUNCTION(fn_text_regclass)
     struct type_io io = {.mem = c->mem, .type = TYPE_REGCLASS, .typmod = -1, .env = c->env};
     return regclass_input(&io, (const char *)ARG_VARLEN(0)->data, ARG_VARLEN(0)->len, out);
 }
+
+/* As the type's input, but a name that leads nowhere is null. */
+static err_t to_reg_signature(struct call *c, oid type, datum *out)
+{
+    const struct type_info *t = type_find(type);
+    struct type_io io = {.mem = c->mem, .type = type, .typmod = -1, .env = c->env};
+    err_t e = t->input(&io, (const char *)ARG_VARLEN(0)->data, ARG_VARLEN(0)->len, out);
+    if (e == ERR_UNDEFINED_FUNCTION || e == ERR_AMBIGUOUS_FUNCTION || e == ERR_UNDEFINED_OBJECT)
+        RETURN_NULL();
+    return e;
+}
+FUNCTION(fn_to_regprocedure)
+{
+    return to_reg_signature(c, TYPE_REGPROCEDURE, out);
+}
+FUNCTION(fn_to_regoper)
+{
+    return to_reg_signature(c, TYPE_REGOPER, out);
+}
+FUNCTION(fn_to_regoperator)
+{
+    return to_reg_signature(c, TYPE_REGOPERATOR, out);
+}
+
+/* ---- collations, temporary schemas ---- */
+
+FUNCTION(fn_pg_collation_for)
+{
+    const struct type_info *t = type_find(c->arg_types[0]);
+    if (t == NULL || (t->collation == OID_NONE && t->oid != TYPE_UNKNOWN))
+        return err_raise(ERR_DATATYPE_MISMATCH, "collations are not supported by type %s",
+                         type_display(c->mem, c->arg_types[0]));
+    return result_cstring(c, t->collation == 950 ? "\"C\"" : "\"default\"", out);
+}
+/* There are no temporary schemas. */
+FUNCTION(fn_pg_my_temp_schema)
+{
+    (void)c;
+    RETURN_OID(OID_NONE);
+}
+/* Functions run outside of triggers. */
+FUNCTION(fn_pg_trigger_depth)
+{
+    (void)c;
+    RETURN_I32(0);
+}

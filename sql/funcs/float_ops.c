@@ -389,3 +389,30 @@ FUNCTION(fn_width_bucket_float8)
     result = (int32_t)((double)count * place);
     RETURN_I32(MIN(result, count - 1) + 1);
 }
+
+/* ---- window frames: value compared with base plus or minus offset ---- */
+
+static err_t float_in_range(struct call *c, double value, double base, double offset, datum *out)
+{
+    if (isnan(offset) || offset < 0)
+        return err_raise(ERR_INVALID_PRECEDING_OR_FOLLOWING_SIZE,
+                         "invalid preceding or following size in window function");
+    bool less = ARG_BOOL(4);
+    if (isnan(value))
+        RETURN_BOOL(isnan(base) || !less);
+    if (isnan(base))
+        RETURN_BOOL(less);
+    /* Infinite base and offset of opposite direction: everything is in range. */
+    if (isinf(offset) && isinf(base) && (ARG_BOOL(3) ? base > 0 : base < 0))
+        RETURN_BOOL(true);
+    double bound = ARG_BOOL(3) ? base - offset : base + offset;
+    RETURN_BOOL(less ? value <= bound : value >= bound);
+}
+FUNCTION(fn_in_range_float8_float8)
+{
+    return float_in_range(c, ARG_F64(0), ARG_F64(1), ARG_F64(2), out);
+}
+FUNCTION(fn_in_range_float4_float8)
+{
+    return float_in_range(c, (double)ARG_F32(0), (double)ARG_F32(1), ARG_F64(2), out);
+}

@@ -3645,6 +3645,18 @@ static const struct {
     {"varchar(varchar,int4,bool)", "abcdef\0377\037f",
      "!22001 value too long for type character varying(3)"},
     {"varchar(varchar,int4,bool)", "abcdef\0377\037t", "abc"},
+    {"in_range(float8,float8,float8,bool,bool)", "5\0373\0372\037t\037t", "f"},
+    {"in_range(float8,float8,float8,bool,bool)", "5\0373\0372\037f\037t", "t"},
+    {"in_range(float8,float8,float8,bool,bool)", "NaN\0371\0371\037t\037t", "f"},
+    {"in_range(float8,float8,float8,bool,bool)", "1\037NaN\0371\037t\037t", "t"},
+    {"in_range(float8,float8,float8,bool,bool)", "Infinity\037Infinity\037Infinity\037t\037t", "t"},
+    {"in_range(float8,float8,float8,bool,bool)", "1\0372\037-1\037t\037t",
+     "!22013 invalid preceding or following size in window function"},
+    {"in_range(float4,float4,float8,bool,bool)", "5\0373\0372\037f\037t", "t"},
+    {"pg_collation_for(text)", "a", "\"default\""},
+    {"pg_trigger_depth()", "", "0"},
+    {"to_regprocedure(text)", "int4in(cstring)", "int4in(cstring)"},
+    {"to_regprocedure(text)", "now()", "now()"},
 };
 
 #endif
