@@ -1,6 +1,7 @@
 /* Functions, operators, aggregates and sets against what PostgreSQL 15 answers; the tables. */
 #include "evaluate.h"
 #include "func_facts.h"
+#include "sql/catalog_rows.h"
 
 #include <CUnit/Basic.h>
 
@@ -61,6 +62,38 @@ static void operators_have_strategies(void)
     CU_ASSERT_EQUAL(opclass_default(403, TYPE_INT4)->oid, 1978);
 }
 
+/* Every cell of the static catalogs is valid input of its column's type, and the columns agree. */
+static void catalog_rows_read(void)
+{
+    for (uint32_t i = 0; i < catalog_static_count; i++) {
+        const struct catalog_static *c = &catalog_static[i];
+        const struct catalog_table *t = NULL;
+        for (uint32_t k = 0; k < catalog_table_count; k++)
+            if (catalog_tables[k].oid == c->oid)
+                t = &catalog_tables[k];
+        CU_ASSERT_PTR_NOT_NULL(t);
+        if (t == NULL)
+            continue;
+        CU_ASSERT_STRING_EQUAL(t->name, c->name);
+        CU_ASSERT_EQUAL(t->column_count, c->column_count);
+        for (uint32_t row = 0; row < c->row_count; row++) {
+            struct arena *mem = arena_new();
+            for (uint32_t column = 0; column < c->column_count; column++) {
+                const char *text = catalog_static_text(c, row, column);
+                datum d;
+                CU_ASSERT(text != NULL || !t->columns[column].not_null);
+                if (text != NULL && value_input(&test_env, mem, t->columns[column].type, -1, text,
+                                                strlen(text), &d) != ERR_OK) {
+                    fprintf(stderr, "%s row %u, %s: %s\n", c->name, row, t->columns[column].name,
+                            err_diag()->message);
+                    CU_FAIL("unreadable cell");
+                }
+            }
+            arena_free(mem);
+        }
+    }
+}
+
 static void long_work_is_refused(void)
 {
     struct arena *mem = arena_new();
@@ -85,6 +118,7 @@ int main(void)
     CU_add_test(s, "answers as PostgreSQL", answers_as_postgresql);
     CU_add_test(s, "tables answer lookups", tables_answer_lookups);
     CU_add_test(s, "operators have strategies", operators_have_strategies);
+    CU_add_test(s, "catalog rows read", catalog_rows_read);
     CU_add_test(s, "long work is refused", long_work_is_refused);
     CU_basic_run_tests();
     unsigned failed = CU_get_number_of_failures();
