@@ -333,29 +333,6 @@ FUNCTION(fn_text_regclass)
     return regclass_input(&io, (const char *)ARG_VARLEN(0)->data, ARG_VARLEN(0)->len, out);
 }
 
-/* As the type's input, but a name that leads nowhere is null. */
-static err_t to_reg_signature(struct call *c, oid type, datum *out)
-{
-    const struct type_info *t = type_find(type);
-    struct type_io io = {.mem = c->mem, .type = type, .typmod = -1, .env = c->env};
-    err_t e = t->input(&io, (const char *)ARG_VARLEN(0)->data, ARG_VARLEN(0)->len, out);
-    if (e == ERR_UNDEFINED_FUNCTION || e == ERR_AMBIGUOUS_FUNCTION || e == ERR_UNDEFINED_OBJECT)
-        RETURN_NULL();
-    return e;
-}
-FUNCTION(fn_to_regprocedure)
-{
-    return to_reg_signature(c, TYPE_REGPROCEDURE, out);
-}
-FUNCTION(fn_to_regoper)
-{
-    return to_reg_signature(c, TYPE_REGOPER, out);
-}
-FUNCTION(fn_to_regoperator)
-{
-    return to_reg_signature(c, TYPE_REGOPERATOR, out);
-}
-
 /* ---- collations, temporary schemas ---- */
 
 FUNCTION(fn_pg_collation_for)
