@@ -132,7 +132,7 @@ err_t sort_item_make(struct scope *s, struct expr *e, int direction, int nulls, 
                                   "could not identify an ordering operator for type %s",
                                   analyze_type_text(s->a, e->type));
             err_hint("Use an explicit ordering operator or modify the query.");
-            return analyze_at(s->a, location >= 0 ? location : e->location, err);
+            return analyze_at(s->a, location >= 0 ? location : expr_location(e), err);
         }
     }
     out->nulls_first =
@@ -147,7 +147,7 @@ static err_t group_item_check(struct scope *s, const struct expr *e, struct sort
     oid greater;
     operator_ordering(e->type, &less, &equal, &greater);
     if (equal == OID_NONE)
-        return analyze_at(s->a, e->location,
+        return analyze_at(s->a, expr_location(e),
                           err_raise(ERR_UNDEFINED_FUNCTION,
                                     "could not identify an equality operator for type %s",
                                     analyze_type_text(s->a, e->type)));
@@ -177,7 +177,7 @@ SUSPENDS err_t clause_order_wait(struct scope *s, const List *order, enum place 
         }
         struct sort_item item;
         TRY(sort_item_make(s, e, (int)by->sortby_dir, (int)by->sortby_nulls, by->useOp,
-                           by->location >= 0 ? by->location : e->location, &item));
+                           by->location >= 0 ? by->location : expr_location(e), &item));
         bool repeated = false;
         for (uint32_t k = 0; k < *count && !repeated; k++)
             repeated = (*out)[k].expr == e;
@@ -197,7 +197,7 @@ static err_t distinct_all(struct scope *s)
     for (uint32_t i = 0; i < q->order_count; i++) {
         for (uint32_t k = 0; k < q->target_count; k++) {
             if (q->targets[k].junk && q->targets[k].expr == q->order[i].expr)
-                return analyze_at(s->a, q->order[i].expr->location,
+                return analyze_at(s->a, expr_location(q->order[i].expr),
                                   err_raise(ERR_INVALID_COLUMN_REFERENCE,
                                             "for SELECT DISTINCT, ORDER BY expressions must "
                                             "appear in select list"));
@@ -234,6 +234,7 @@ SUSPENDS err_t clause_distinct_wait(struct scope *s, const List *distinct)
         return distinct_all(s);
     uint32_t n = (uint32_t)list_length(distinct);
     struct expr **exprs = ARENA_ARRAY(s->a->mem, struct expr *, n + 1);
+    int32_t *locations = ARENA_ARRAY(s->a->mem, int32_t, n + 1);
     uint32_t expr_count = 0;
     for (uint32_t i = 0; i < n; i++) {
         struct expr *e;
@@ -241,8 +242,13 @@ SUSPENDS err_t clause_distinct_wait(struct scope *s, const List *distinct)
         bool repeated = false;
         for (uint32_t k = 0; k < expr_count && !repeated; k++)
             repeated = exprs[k] == e;
-        if (!repeated)
-            exprs[expr_count++] = e;
+        if (repeated)
+            continue;
+        const Node *node = list_nth(distinct, (int)i);
+        locations[expr_count] = IsA(node, ColumnRef) ? ((const ColumnRef *)node)->location
+                                : IsA(node, A_Const) ? ((const A_Const *)node)->location
+                                                     : expr_location(e);
+        exprs[expr_count++] = e;
     }
     q->has_distinct_on = true;
     q->distinct = true;
@@ -255,7 +261,7 @@ SUSPENDS err_t clause_distinct_wait(struct scope *s, const List *distinct)
         if (!member) {
             skipped = true;
         } else if (skipped) {
-            return analyze_at(s->a, q->order[i].expr->location,
+            return analyze_at(s->a, expr_location(q->order[i].expr),
                               err_raise(ERR_INVALID_COLUMN_REFERENCE,
                                         "SELECT DISTINCT ON expressions must match initial ORDER "
                                         "BY expressions"));
@@ -270,7 +276,7 @@ SUSPENDS err_t clause_distinct_wait(struct scope *s, const List *distinct)
         if (known)
             continue;
         if (skipped)
-            return analyze_at(s->a, exprs[k]->location,
+            return analyze_at(s->a, locations[k],
                               err_raise(ERR_INVALID_COLUMN_REFERENCE,
                                         "SELECT DISTINCT ON expressions must match initial ORDER "
                                         "BY expressions"));
@@ -294,7 +300,7 @@ static SUSPENDS err_t limit_one_wait(struct scope *s, const Node *n, enum place 
     TRY(analyze_expr_wait(s, n, place, &e));
     TRY(coerce_to_specific(s, e, TYPE_INT8, place_name(place), &e));
     if (expr_has_columns(e))
-        return analyze_at(s->a, e->location,
+        return analyze_at(s->a, expr_location(e),
                           err_raise(ERR_INVALID_COLUMN_REFERENCE,
                                     "argument of %s must not contain variables",
                                     place_name(place)));
@@ -307,7 +313,8 @@ SUSPENDS err_t clause_limit_wait(struct scope *s, const SelectStmt *n)
     struct query *q = s->query;
     TRY(limit_one_wait(s, n->limitOffset, PLACE_OFFSET, &q->offset));
     TRY(limit_one_wait(s, n->limitCount, PLACE_LIMIT, &q->limit));
-    q->limit_with_ties = n->limitOption == LIMIT_OPTION_WITH_TIES;
+    /* libpg_query numbers them otherwise than the server's headers: default, count, with ties. */
+    q->limit_with_ties = (int)n->limitOption == 2;
     bool is_null = q->limit && q->limit->kind == EXPR_CONST && q->limit->constant.is_null;
     if (q->limit_with_ties && is_null)
         return err_raise(ERR_INVALID_ROW_COUNT_IN_LIMIT_CLAUSE,
