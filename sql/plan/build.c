@@ -451,7 +451,7 @@ static err_t project_sets(struct level *l, struct planned *x, struct expr *const
         struct expr_list out = {0};
         bool all = true; /* this step can yield the targets themselves */
         for (uint32_t i = 0; i < count; i++)
-            all = all && (!expr_returns_set(targets[i]) ||
+            all = all && (!expr_makes_set(targets[i]) ||
                           expr_list_find(f.ready.items, f.ready.count, targets[i]) != UINT32_MAX);
         if (all) {
             for (uint32_t i = 0; i < count; i++)
@@ -478,7 +478,7 @@ err_t build_result(struct level *l, struct planned *x, struct expr *const *targe
 {
     bool sets = false;
     for (uint32_t i = 0; i < count; i++)
-        sets = sets || expr_returns_set(targets[i]);
+        sets = sets || expr_makes_set(targets[i]);
     if (filter && sets) {
         TRY(build_result(l, x, x->out, x->out_count, filter));
         filter = NULL;
@@ -605,7 +605,7 @@ static err_t build_leaf_rows(struct level *l, const struct path *path, struct pl
         n->function.ordinality = r->entry->with_ordinality;
         for (uint32_t i = 0; i < r->functions.count; i++)
             for (uint32_t k = 0; k < r->functions.items[i]->arg_count; k++)
-                if (expr_returns_set(r->functions.items[i]->args[k]))
+                if (expr_makes_set(r->functions.items[i]->args[k]))
                     return err_not_built("set-returning functions as arguments of functions in "
                                          "FROM are not supported yet");
         return build_fix_list(&f, r->functions.items, r->functions.count, &n->function.calls);
@@ -829,23 +829,6 @@ static err_t build_sort_path(struct level *l, struct path *path, struct expr *co
     return build_sort(l, out, &path->order, NULL, -1);
 }
 
-/* Merging needs the order's columns. */
-static err_t build_gather_path(struct level *l, struct path *path, struct expr *const *wanted,
-                               uint32_t count, struct planned *out)
-{
-    struct expr_list want = {0};
-    for (uint32_t i = 0; i < count; i++)
-        expr_list_add(l->mem, &want, wanted[i]);
-    if (path->outer->dist.kind == DIST_SPREAD)
-        for (uint32_t i = 0; i < path->order.count; i++)
-            expr_list_add_new(l->mem, &want, path->order.keys[i].expr);
-    TRY(build_path(l, path->outer, want.items, want.count, out));
-    TRY(build_gather(l, out, false));
-    if (!order_satisfies(&out->order, &path->order))
-        return err_raise(ERR_INTERNAL_ERROR, "order is lost in a gather");
-    return ERR_OK;
-}
-
 static err_t build_unique(struct level *l, struct path *path, struct planned *out)
 {
     TRY(build_path(l, path->outer, path->unique.items, path->unique.count, out));
@@ -900,7 +883,9 @@ err_t build_path(struct level *l, struct path *path, struct expr *const *wanted,
         node_costs(out->node, path);
         break;
     case PATH_GATHER:
-        TRY(build_gather_path(l, path, wanted, count, out));
+        TRY(build_path(l, path->outer, wanted, count, out));
+        out->order = path->order;
+        TRY(build_gather(l, out, false));
         node_costs(out->node, path);
         break;
     case PATH_FILTER:

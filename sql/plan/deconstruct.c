@@ -39,13 +39,6 @@ struct clause *clause_new(struct level *l, struct expr *e)
 
 /* ---- classes ---- */
 
-static struct eclass *eclass_root(struct eclass *ec)
-{
-    while (ec->merged_into)
-        ec = ec->merged_into;
-    return ec;
-}
-
 struct eclass *eclass_find(struct level *l, const struct expr *e)
 {
     for (uint32_t i = 0; i < l->eclasses.count; i++) {
@@ -357,8 +350,7 @@ static err_t derive_base(struct level *l)
                 if (!c)
                     return err_raise(ERR_INTERNAL_ERROR, "no equality operator for a derived "
                                                          "condition");
-                c->required = delayed(l, c->rels);
-                place(l, c);
+                place(l, c); /* members were never delayed by an outer join */
                 continue;
             }
             for (uint32_t j = 0; j < k; j++) {

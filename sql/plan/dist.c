@@ -120,8 +120,8 @@ static bool subplan_fits(const struct subplan_draft *s, const struct dist *d)
 {
     if (s->sub.dist.kind == DIST_ANY)
         return true;
-    if (s->sub.dist.kind == DIST_SESSION)
-        return false;
+    if (s->sub.dist.kind == DIST_SESSION || s->sub.dist.kind == DIST_SPREAD)
+        return false; /* needs more than one shard's rows */
     if (!d)
         return true;
     return s->sub.dist.kind == DIST_HOME ? dist_is_fragment(d) : dist_is_same(&s->sub.dist, d);

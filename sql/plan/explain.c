@@ -10,6 +10,7 @@
 
 struct ancestor {
     const struct plan_node *node;
+    const struct plan_subplan *subplan; /* below: this subplan of node's expressions */
     const struct ancestor *up;
 };
 
@@ -98,11 +99,16 @@ static const char *slot3_text(struct explain *x, const struct plan_node *n, uint
     index -= n->aggregate.group_count;
     if (index >= n->aggregate.aggregate_count)
         return "grouping";
+    if (n->aggregate.stage == AGGREGATE_FINAL) /* its arguments are the partial node's */
+        for (const struct plan_node *c = n->outer; c; c = c->outer)
+            if (c->kind == PLAN_AGGREGATE) {
+                n = c;
+                break;
+            }
     const struct plan_aggregate *a = &n->aggregate.aggregates[index];
     struct strbuf b;
     strbuf_init(&b, x->mem);
-    strbuf_printf(&b, "%s%s(", n->aggregate.stage == AGGREGATE_PARTIAL ? "PARTIAL " : "",
-                  a->func->name);
+    strbuf_printf(&b, "%s(", a->func->name);
     if (a->star)
         strbuf_putc(&b, '*');
     if (a->distinct)
@@ -117,7 +123,15 @@ static const char *param_text(struct explain *x, uint32_t param)
 {
     for (const struct ancestor *a = x->chain; a; a = a->up) {
         const struct plan_node *n = a->node;
-        if (n->kind != PLAN_NESTED_LOOP)
+        for (uint32_t i = 0; a->subplan && i < a->subplan->arg_count; i++)
+            if (a->subplan->params[i] == param) {
+                const struct ancestor *saved = x->chain;
+                x->chain = a->up;
+                const char *text = expr_text(x, n, a->subplan->args[i]);
+                x->chain = saved;
+                return text;
+            }
+        if (n->kind != PLAN_NESTED_LOOP || a->subplan)
             continue;
         for (uint32_t i = 0; i < n->join.nest_param_count; i++)
             if (n->join.nest_params[i].param == param) {
@@ -564,7 +578,7 @@ static err_t node_subplans(struct explain *x, const struct plan_node *n, struct 
 
 static err_t node_children(struct explain *x, const struct plan_node *n, uint32_t depth)
 {
-    struct ancestor a = {n, x->chain};
+    struct ancestor a = {n, NULL, x->chain};
     x->chain = &a;
     struct found_subplans f = {0};
     TRY(node_subplans(x, n, &f));
@@ -584,7 +598,10 @@ static err_t node_children(struct explain *x, const struct plan_node *n, uint32_
             : s->is_correlated || s->subkind == SUBQUERY_ANY || s->subkind == SUBQUERY_ALL
                 ? arena_printf(x->mem, "SubPlan %u", number)
                 : arena_printf(x->mem, "InitPlan %u", number);
+        struct ancestor below = {n, s, &a};
+        x->chain = &below;
         TRY(node_text(x, s->root, depth, title));
+        x->chain = &a;
     }
     x->chain = a.up;
     return ERR_OK;
@@ -711,12 +728,12 @@ static err_t node_json(struct explain *x, const struct plan_node *n, uint32_t de
     node_details(x, n, &d);
     for (uint32_t i = 0; i < d.list.count; i++)
         json_field(x, in, d.list.items[i].name, d.list.items[i].text);
-    struct ancestor a = {n, x->chain};
+    struct ancestor a = {n, NULL, x->chain};
     x->chain = &a;
     struct found_subplans f = {0};
     TRY(node_subplans(x, n, &f));
     uint32_t appended = n->kind == PLAN_APPEND ? n->append.count : 0;
-    uint32_t total = (n->outer != NULL) + (n->inner != NULL) + appended + f.list.count;
+    uint32_t total = (n->outer ? 1u : 0u) + (n->inner ? 1u : 0u) + appended + f.list.count;
     if (total) {
         strbuf_puts(x->out, ",\n");
         indent(x, in);
@@ -807,6 +824,6 @@ err_t plan_explain(const struct plan *p, const struct session_env *env,
         return err_not_built("EXPLAIN in this format is not supported yet");
     TRY(node_text(&x, p->root, 0, NULL));
     for (uint32_t i = 0; i < p->cte_count; i++)
-        TRY(node_text(&x, p->ctes[i], 1, arena_printf(mem, "CTE %u", i + 1)));
+        TRY(node_text(&x, p->ctes[i], 1, arena_printf(mem, "CTE %s", p->cte_names[i])));
     return x.error;
 }

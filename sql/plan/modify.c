@@ -223,7 +223,7 @@ static err_t insert_plan(struct level *l, const struct table_desc *desc, struct 
         struct fix f = fix_of(l, NULL, &out->dist);
         bool sets = false;
         for (uint32_t i = 0; i < desc->column_count; i++)
-            sets = sets || expr_returns_set(values[i]);
+            sets = sets || expr_makes_set(values[i]);
         if (sets) {
             TRY(build_result(l, out, values, desc->column_count, NULL));
         } else {

@@ -223,6 +223,7 @@ static SUSPENDS err_t plan_make_wait(struct planner *p, const struct query *q)
     plan->subplan_count = p->subplans.count;
     plan->ctes = p->ctes.items;
     plan->cte_count = p->ctes.count;
+    plan->cte_names = p->cte_names.items;
     plan->locks = p->locks.items;
     plan->lock_count = p->locks.count;
     plan->writes = q->command != CMD_SELECT || q->row_mark_count > 0;

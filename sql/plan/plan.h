@@ -351,6 +351,7 @@ struct plan {
     uint32_t subplan_count;
     struct plan_node **ctes;
     uint32_t cte_count;
+    const char **cte_names; /* for EXPLAIN */
     uint32_t work_table_count;
     uint32_t exec_param_count;
     /* result columns (targets that are not junk; RETURNING) */

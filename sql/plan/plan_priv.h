@@ -292,6 +292,7 @@ struct planner {
     LIST(struct subplan_draft *) drafts;
     LIST(struct plan_subplan) subplans;
     LIST(struct plan_node *) ctes;
+    LIST(const char *) cte_names;
     LIST(struct plan_lock) locks;
     struct u32_list pending; /* drafts wanted by the fragment being built */
 };
@@ -345,7 +346,7 @@ bool expr_is_true(const struct expr *e);
 bool expr_is_false(const struct expr *e); /* or NULL */
 struct expr *expr_exec_param(struct arena *mem, uint32_t param, oid type, int32_t typmod);
 struct expr *expr_input(struct arena *mem, uint32_t slot, uint32_t index, const struct expr *like);
-bool expr_returns_set(const struct expr *e); /* anywhere below */
+bool expr_makes_set(const struct expr *e); /* anywhere below */
 /* Rels whose NULL makes e not true / NULL. */
 relset expr_strict_rels(struct level *l, struct expr *e, bool as_condition);
 struct expr *expr_operator(struct arena *mem, oid op, struct expr *left, struct expr *right);

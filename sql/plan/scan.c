@@ -326,7 +326,8 @@ struct path *path_gather(struct level *l, struct path *p)
     double startup;
     double cost = cost_gather(l->p, &p->dist, p->rows, &startup);
     g->outer = p;
-    g->order = p->order;
+    if (p->dist.kind != DIST_SPREAD) /* rows of several shards come as they come */
+        g->order = p->order;
     g->param = p->param;
     g->applied = p->applied;
     g->rows = p->rows;
@@ -707,9 +708,6 @@ static void index_path_add(struct level *l, struct rel *r, struct index_use *u, 
  * or semi join whose right side is r alone. */
 static err_t join_candidates(struct level *l, struct rel *r, struct clause_list *out)
 {
-    relset others = 0;
-    for (uint32_t i = 0; i < l->rels.count; i++)
-        others |= l->rels.items[i]->set & ~r->set;
     for (uint32_t i = 0; i < l->joins.count; i++) {
         struct clause *c = l->joins.items[i];
         if (c->required == c->rels && set_meets(c->rels, r->set))

@@ -249,6 +249,7 @@ static SUSPENDS err_t cte_recursive_wait(struct level *l, struct cte_draft *d)
         first.node->total_cost + 10 * second.node->total_cost + n->rows * p->costs.cpu_tuple;
     d->rows = n->rows;
     LIST_ADD(p->mem, &p->ctes, n);
+    LIST_ADD(p->mem, &p->cte_names, arena_strdup(p->mem, d->cte->name));
     d->index = p->ctes.count - 1;
     d->is_planned = true;
     d->total = n->total_cost;
@@ -275,6 +276,7 @@ SUSPENDS err_t cte_plan_wait(struct level *l, struct cte_draft *d)
     TRY(build_gather(l, &x, false));
     p->pending = saved;
     LIST_ADD(p->mem, &p->ctes, x.node);
+    LIST_ADD(p->mem, &p->cte_names, arena_strdup(p->mem, d->cte->name));
     d->index = p->ctes.count - 1;
     d->rows = x.node->rows;
     d->width = x.node->width;

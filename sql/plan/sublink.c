@@ -79,8 +79,8 @@ static err_t test_with_columns(struct level *l, const struct expr *link, struct 
     return query_map_expr(&m, link->subquery.test, out);
 }
 
-static void make_join(struct level *l, struct jtree *list, enum join_type type, struct jtree *right,
-                      struct expr *quals)
+static void sublink_make_join(struct level *l, struct jtree *list, enum join_type type,
+                              struct jtree *right, struct expr *quals)
 {
     struct jtree *left = ARENA_NEW(l->mem, struct jtree);
     left->kind = JTREE_LIST;
@@ -142,7 +142,7 @@ static err_t join_merged(struct level *l, struct jtree *list, const struct expr 
     jtree_shift(tree, offset);
     tree->quals = expr_and(l->mem, inside.items, inside.count);
     *done = true;
-    make_join(l, list, type, tree, expr_and(l->mem, between.items, between.count));
+    sublink_make_join(l, list, type, tree, expr_and(l->mem, between.items, between.count));
     return sublinks_pull_up(l, tree);
 }
 
@@ -192,7 +192,7 @@ static err_t join_subquery(struct level *l, struct jtree *list, const struct exp
     struct jtree *leaf = ARENA_NEW(l->mem, struct jtree);
     leaf->kind = JTREE_RTE;
     leaf->rte = rte;
-    make_join(l, list, JOIN_SEMI, leaf, test);
+    sublink_make_join(l, list, JOIN_SEMI, leaf, test);
     *done = true;
     return ERR_OK;
 }

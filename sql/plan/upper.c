@@ -62,7 +62,7 @@ err_t upper_rows(struct level *l, struct expr *const *wanted, uint32_t count,
     bool direct = l->session.count == 0 && l->once.count == 0 &&
                   exprs_fit(l->p, wanted, count, &path->dist) && path->dist.kind != DIST_ANY;
     for (uint32_t i = 0; i < count; i++)
-        direct = direct && !expr_returns_set(wanted[i]);
+        direct = direct && !expr_makes_set(wanted[i]);
     struct expr_list columns = {0};
     TRY(columns_of(l, wanted, count, &columns));
     struct expr_list tests = {0};
@@ -101,7 +101,7 @@ static err_t project(struct level *l, struct planned *x, struct expr *const *tar
     /* targets of a bare result are its own */
     bool sets = false;
     for (uint32_t i = 0; i < count; i++)
-        sets = sets || expr_returns_set(targets[i]);
+        sets = sets || expr_makes_set(targets[i]);
     if (x->node->kind == PLAN_RESULT && !x->node->outer && x->out_count == 0 && !sets) {
         struct fix f = fix_of(l, NULL, &x->dist);
         TRY(build_fix_list(&f, targets, count, &x->node->targets));
@@ -345,7 +345,7 @@ static err_t aggregate_step(struct level *l, struct planned *x, struct expr *con
             TRY(build_gather(l, x, false));
             bool direct = true;
             for (uint32_t i = 0; i < count; i++)
-                direct = direct && !expr_returns_set(targets[i]);
+                direct = direct && !expr_makes_set(targets[i]);
             return aggregate_node(g, x, AGGREGATE_FINAL, direct ? targets : NULL, count, q->having);
         }
         TRY(build_gather(l, x, false));
@@ -356,7 +356,7 @@ static err_t aggregate_step(struct level *l, struct planned *x, struct expr *con
     bool direct = !having || expr_fits(l->p, having, &x->dist);
     direct = direct && exprs_fit(l->p, targets, count, &x->dist);
     for (uint32_t i = 0; i < count; i++)
-        direct = direct && !expr_returns_set(targets[i]);
+        direct = direct && !expr_makes_set(targets[i]);
     if (direct)
         return aggregate_node(g, x, AGGREGATE_WHOLE, targets, count, having);
     if (having && !expr_fits(l->p, having, &x->dist)) {
@@ -367,7 +367,7 @@ static err_t aggregate_step(struct level *l, struct planned *x, struct expr *con
         TRY(build_gather(l, x, false));
     direct = sets;
     for (uint32_t i = 0; i < count; i++)
-        direct = direct && !expr_returns_set(targets[i]);
+        direct = direct && !expr_makes_set(targets[i]);
     return aggregate_node(g, x, AGGREGATE_WHOLE, direct ? targets : NULL, count, having);
 }
 
@@ -561,7 +561,10 @@ static err_t drop_junk(struct level *l, struct planned *x)
     /* rows of all shards that must stay in order are merged before the sort columns go */
     if (x->dist.kind == DIST_SPREAD && q->order_count)
         TRY(build_gather(l, x, false));
-    return project(l, x, plain.items, plain.count);
+    TRY(project(l, x, plain.items, plain.count));
+    if (q->order_count == 0) /* nobody asked: a gather need not merge */
+        x->order = (struct order){0};
+    return ERR_OK;
 }
 
 err_t upper_finish(struct level *l, struct planned *x)
@@ -720,7 +723,9 @@ err_t upper_plan(struct level *l, double fraction, struct planned *out)
     } else if (!q->distinct) {
         l->limit_rows = limit_rows(q, fraction);
     }
-    if (q->row_mark_count && !l->is_empty)
+    if (l->is_empty)
+        q->row_mark_count = 0;
+    if (q->row_mark_count)
         return locked_plan(l, targets, count, out);
     if (!groups) {
         TRY(upper_rows(l, targets, count, &want, out));

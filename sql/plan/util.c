@@ -125,7 +125,7 @@ bool expr_kind_within(struct expr *e, enum expr_kind kind)
     return w.found;
 }
 
-bool expr_returns_set(const struct expr *e)
+bool expr_makes_set(const struct expr *e)
 {
     struct kind_walk w = {.sets = true};
     if (expr_walk((struct expr *)(uintptr_t)e, kind_visit, &w) != ERR_OK)
