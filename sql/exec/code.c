@@ -645,6 +645,7 @@ static err_t compile_kind(struct compile *c, struct plan_node *n, struct node_co
     case PLAN_AGGREGATE:
         return compile_aggregate(c, n, code);
     case PLAN_SORT:
+        TRY(compile_optional(c, n->sort.bound, &code->low));
         return compile_sort_keys(c, n->sort.keys, n->sort.key_count, code);
     case PLAN_LIMIT:
         TRY(compile_optional(c, n->limit.count, &code->low));

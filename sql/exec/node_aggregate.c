@@ -7,8 +7,8 @@
  * keys are set aside in partitions by hash and aggregated afterwards. DISTINCT and ORDER BY inside
  * an aggregate gather the group's argument rows first and step over them, sorted, at the end.
  *
- * Slot 3 is what targets and filter (HAVING) see: group values, results, and last the mask of group
- * columns that the row's grouping set leaves out (for GROUPING()).
+ * Slot 3 is what targets and filter (HAVING) see: group values, results, and last the number of the
+ * row's grouping set (from which GROUPING() is computed).
  */
 #include "sql/exec/exec_priv.h"
 
@@ -57,7 +57,7 @@ struct aggregate_node {
     bool *arg_nulls;
     struct slot keys;
     struct slot result; /* slot 3 */
-    struct slot plain;  /* the same without the mask */
+    struct slot plain;  /* the same without the set's number */
     struct slot stored; /* input rows of partitions */
     struct strbuf key;
     struct strbuf last_key;
@@ -349,7 +349,7 @@ static SUSPENDS err_t group_finish_wait(struct aggregate_node *a, struct group *
         *is_null = false;
         TRY(code->aggregate->final(c, g->states + code->state_offset, value, is_null));
     }
-    a->result.values[groups + a->count] = a->set_masks[g->set];
+    a->result.values[groups + a->count] = datum_of_i32((int32_t)g->set);
     a->result.nulls[groups + a->count] = false;
     return ERR_OK;
 }

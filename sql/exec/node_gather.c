@@ -146,16 +146,34 @@ static SUSPENDS err_t add_source_wait(struct gather_node *g, uint32_t index, uin
     return ERR_OK;
 }
 
-/* Subqueries whose results remote fragments read in place. */
-static SUSPENDS err_t prepare_subplans_wait(struct gather_node *g)
+/* Subqueries that the fragments need the results of: into exec params, or (prepare_shared_wait) to be
+ * read in place. */
+static SUSPENDS err_t prepare_initial_wait(struct gather_node *g)
 {
     struct node *n = &g->node;
-    struct run *host = n->run->origin;
-    for (uint32_t i = 0; i < n->code->subplan_count; i++) {
-        uint32_t index = n->code->subplans[i];
-        if (n->run->plan->subplans[index].code->has_gather)
-            TRY(subplan_prepare_wait(&host->exec->run, index));
+    struct run *run = n->run;
+    struct run *host = run->origin;
+    for (uint32_t i = 0; i < n->plan->gather.initial_count; i++) {
+        uint32_t index = n->plan->gather.initial[i];
+        uint32_t param = run->plan->subplans[index].result_param;
+        TRY(subplan_prepare_wait(host, index));
+        const struct subplan_state *s = &host->subplans[index];
+        if (param != UINT32_MAX && (run->exec_param_nulls[param] != s->is_null ||
+                                    (!s->is_null && run->exec_params[param] != s->value)))
+            run_param_set(run, param, s->value, s->is_null);
     }
+    return ERR_OK;
+}
+
+static SUSPENDS err_t prepare_shared_wait(struct gather_node *g)
+{
+    struct run *run = g->node.run;
+    const struct node_code *code = g->node.code;
+    if (g->local_count == g->source_count)
+        return ERR_OK;
+    for (uint32_t i = 0; i < code->subplan_count; i++)
+        if (run->plan->subplans[code->subplans[i]].code->has_gather)
+            TRY(subplan_prepare_wait(&run->exec->run, code->subplans[i]));
     return ERR_OK;
 }
 
@@ -167,6 +185,7 @@ static SUSPENDS err_t begin_wait(struct gather_node *g)
     g->local_count = 0;
     g->last = NULL;
     uint32_t shard_no = 0;
+    TRY(prepare_initial_wait(g));
     switch (n->plan->gather.target) {
     case GATHER_ALL:
         for (uint32_t i = 0; i < shard_count(); i++)
@@ -186,8 +205,7 @@ static SUSPENDS err_t begin_wait(struct gather_node *g)
     if (n->code->writes_elsewhere)
         for (uint32_t i = 0; i < shard_count(); i++)
             txn_enlist(n->run->txn, i);
-    if (g->local_count < g->source_count)
-        TRY(prepare_subplans_wait(g));
+    TRY(prepare_shared_wait(g));
     for (uint32_t i = 0; i < g->source_count; i++)
         if (!g->sources[i]->is_local)
             TRY(open_remote_wait(g, g->sources[i]));

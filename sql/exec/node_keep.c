@@ -28,8 +28,16 @@ static SUSPENDS err_t sort_fill_wait(struct sort_node *s)
     struct node *n = &s->node;
     struct run *run = n->run;
     s->made_at = run_now(run);
+    int64_t limit = n->plan->sort.limit_hint;
+    if (n->code->low != NULL) {
+        datum bound = 0;
+        bool is_null = true;
+        TRY(expr_eval_wait(n->code->low, &n->eval, &bound, &is_null));
+        if (!is_null && datum_i64(bound) > 0)
+            limit = datum_i64(bound);
+    }
     s->sorter = sorter_new(run, n->code->sort_columns, n->code->sort_indexes, n->code->sort_count,
-                           run->work_mem, n->plan->sort.limit_hint);
+                           run->work_mem, limit);
     for (;;) {
         const struct slot *in = NULL;
         TRY(node_next_wait(n->outer, &in));
@@ -72,7 +80,7 @@ static SUSPENDS err_t sort_rescan_wait(struct node *n)
     struct sort_node *s = (struct sort_node *)n;
     if (s->sorter == NULL)
         return node_rescan_wait(n->outer);
-    if (node_is_current(n, s->made_at))
+    if (n->code->low == NULL && node_is_current(n, s->made_at))
         return sorter_rewind_wait(s->sorter);
     sorter_end_wait(s->sorter);
     s->sorter = NULL;

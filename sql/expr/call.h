@@ -93,7 +93,8 @@ struct sql_services {
     err_t (*lastval)(void *owner, int64_t *out);
     err_t (*setval)(void *owner, oid sequence, int64_t value, bool is_called);
     /* name (possibly qualified and quoted) → oid; 0 and no error with missing_ok. kind: 'c' class,
-     * 't' type, 'p' proc, 'n' namespace, 'r' role, 'o' operator, 'C' collation */
+     * 't' type, 'p' proc, 'n' namespace, 'r' role, 'o' operator, 'C' collation, 'd' database, 's'
+     * tablespace */
     err_t (*resolve_name)(void *owner, char kind, const char *name, bool missing_ok, oid *out);
     /* oid → name as ::regclass prints it (qualified when not visible); NULL when there is none */
     err_t (*name_of)(void *owner, char kind, oid object, struct arena *mem, const char **out);
@@ -104,6 +105,8 @@ struct sql_services {
                                    const char **out);
     err_t (*view_definition)(void *owner, oid view, bool pretty, struct arena *mem,
                              const char **out);
+    /* fork: "main", ..., "table", "indexes"; "database", "tablespace": relation is the oid of one.
+     * bytes < 0: there is no such thing. */
     err_t (*relation_size)(void *owner, oid relation, const char *fork, bool with_indexes,
                            int64_t *bytes);
     err_t (*setting_show)(void *owner, const char *name, bool missing_ok, struct arena *mem,
@@ -117,6 +120,12 @@ struct sql_services {
     err_t (*advisory_lock)(void *owner, int64_t key, bool two_keys, bool shared, bool session,
                            bool try_only, bool unlock, bool *done);
     void (*notice)(void *owner, err_t code, const char *severity, const char *message);
+    /* Qualified and quoted name of the sequence that a column owns (serial, identity), NULL when it
+     * owns none. ERR_UNDEFINED_COLUMN. */
+    err_t (*serial_sequence)(void *owner, oid table, const char *column, struct arena *mem,
+                             const char **out);
+    /* *is_called false: no number was taken yet (pg_sequences.last_value is null). */
+    err_t (*sequence_last_value)(void *owner, oid sequence, int64_t *out, bool *is_called);
 };
 
 /* Registry of built-ins (generated arrays; binary search and name hash). */

@@ -371,23 +371,6 @@ static err_t compile_min_max(struct compiler *c, const struct expr *e, uint32_t 
     return ERR_OK;
 }
 
-static err_t compile_grouping(struct compiler *c, const struct expr *e, uint32_t dst)
-{
-    /* Arguments are inputs of slot 3 by position in the group; their numbers, 8 bits each would
-     * not do for many, so they go through a list of registers' worth of constants. */
-    struct call_site *s = new_site(c, e, NULL, e->arg_count, e->args);
-    oid *columns = ARENA_ARRAY(c->mem, oid, e->arg_count + 1);
-    for (uint32_t i = 0; i < e->arg_count; i++) {
-        if (e->args[i]->kind != EXPR_INPUT)
-            return err_raise(ERR_INTERNAL_ERROR, "GROUPING over something that is not a column");
-        columns[i] = e->args[i]->input.index;
-    }
-    s->arg_types = columns;
-    emit(c, OP_GROUPING, dst)->site = s;
-    c->p->inputs_used |= 8;
-    return ERR_OK;
-}
-
 static err_t compile_coalesce(struct compiler *c, const struct expr *e, uint32_t dst, uint32_t top)
 {
     uint32_t end = UINT32_MAX;
@@ -534,12 +517,11 @@ static err_t compile(struct compiler *c, const struct expr *e, uint32_t dst, uin
         i->site = s;
         return ERR_OK;
     }
-    case EXPR_GROUPING:
-        return compile_grouping(c, e, dst);
     case EXPR_AGGREGATE:
         return err_raise(ERR_GROUPING_ERROR, "aggregate functions are not allowed here");
     case EXPR_WINDOW:
         return err_not_built("window functions are not supported yet");
+    case EXPR_GROUPING: /* the planner makes an expression over the set's number of it */
     case EXPR_COLUMN:
     case EXPR_SUBQUERY:
     case EXPR_DEFAULT:

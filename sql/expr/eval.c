@@ -452,16 +452,6 @@ static inline bool text_equal(datum a, datum b)
     return x->len == y->len && memcmp(x->data, y->data, x->len) == 0;
 }
 
-static int grouping_value(const struct call_site *s, const struct slot *in)
-{
-    /* The aggregation node puts the mask of columns that are not grouped by last. */
-    uint64_t mask = in->values[in->count - 1];
-    int result = 0;
-    for (uint32_t i = 0; i < s->arg_count; i++)
-        result = result * 2 + ((mask >> s->arg_types[i]) & 1 ? 1 : 0);
-    return result;
-}
-
 #define BINARY(name, expression)                                                                   \
     name : {                                                                                       \
         bool null = nulls[ip->a] | nulls[ip->b];                                                   \
@@ -721,10 +711,6 @@ do_SUBPLAN:
     NEXT();
 do_NEXTVAL:
     TRY(call_nextval_wait(e, ip->a, ip->site->result_type, &regs[ip->dst]));
-    nulls[ip->dst] = false;
-    NEXT();
-do_GROUPING:
-    regs[ip->dst] = datum_of_i32(grouping_value(ip->site, e->inputs[3]));
     nulls[ip->dst] = false;
     NEXT();
 }

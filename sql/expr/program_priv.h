@@ -61,8 +61,7 @@
     OP(TYPMOD)                                                                                     \
     OP(SQL_VALUE)                                                                                  \
     OP(SUBPLAN)                                                                                    \
-    OP(NEXTVAL)                                                                                    \
-    OP(GROUPING)
+    OP(NEXTVAL)
 
 enum program_op {
 #define OP(name) OP_##name,
