@@ -9,6 +9,7 @@
 struct level_find {
     uint32_t column_level; /* smallest, from the call's query; UINT32_MAX = no columns */
     uint32_t aggregate_level;
+    int32_t aggregate_location;
 };
 
 static err_t level_visit(struct expr *e, uint32_t depth, struct deep_walk *w, bool *descend)
@@ -17,8 +18,11 @@ static err_t level_visit(struct expr *e, uint32_t depth, struct deep_walk *w, bo
     struct level_find *f = w->ctx;
     if (e->kind == EXPR_COLUMN && e->column.levels_up >= depth)
         f->column_level = MIN(f->column_level, e->column.levels_up - depth);
-    if (e->kind == EXPR_AGGREGATE && e->aggregate.levels_up >= depth)
-        f->aggregate_level = MIN(f->aggregate_level, e->aggregate.levels_up - depth);
+    if (e->kind == EXPR_AGGREGATE && e->aggregate.levels_up >= depth &&
+        e->aggregate.levels_up - depth < f->aggregate_level) {
+        f->aggregate_level = e->aggregate.levels_up - depth;
+        f->aggregate_location = e->location;
+    }
     return ERR_OK;
 }
 
@@ -70,7 +74,7 @@ err_t aggregate_check(struct scope *s, struct expr *agg, int32_t location)
         level = 0;
     if (f.aggregate_level == level && f.aggregate_level != UINT32_MAX)
         return analyze_at(
-            s->a, location,
+            s->a, f.aggregate_location,
             err_raise(ERR_GROUPING_ERROR, "aggregate function calls cannot be nested"));
     for (uint32_t i = 0; i < agg->arg_count; i++) {
         if (expr_has_kind(agg->args[i], EXPR_WINDOW))
@@ -162,7 +166,7 @@ static err_t grouping_args(struct group_check *g, struct expr *e)
         for (uint32_t i = 0; i < g->q->group_count && !found; i++)
             found = expr_equal(e->args[a], g->q->group_exprs[i]);
         if (!found)
-            return analyze_at(g->s->a, e->args[a]->location,
+            return analyze_at(g->s->a, expr_location(e->args[a]),
                               err_raise(ERR_GROUPING_ERROR,
                                         "arguments to GROUPING must be grouping expressions of "
                                         "the associated query level"));
@@ -202,11 +206,11 @@ err_t aggregate_check_query(struct scope *s)
     for (uint32_t i = 0; i < q->group_count; i++) {
         if (expr_has_kind(q->group_exprs[i], EXPR_AGGREGATE))
             return analyze_at(
-                s->a, q->group_exprs[i]->location,
+                s->a, expr_location(q->group_exprs[i]),
                 err_raise(ERR_GROUPING_ERROR, "aggregate functions are not allowed in GROUP BY"));
         if (expr_has_kind(q->group_exprs[i], EXPR_WINDOW))
             return analyze_at(
-                s->a, q->group_exprs[i]->location,
+                s->a, expr_location(q->group_exprs[i]),
                 err_raise(ERR_WINDOWING_ERROR, "window functions are not allowed in GROUP BY"));
     }
     struct group_check g = {.s = s, .q = q};

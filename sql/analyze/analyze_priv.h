@@ -125,6 +125,8 @@ struct scope_cte {
     oid *column_types;
     int32_t *column_typmods;
     oid *column_collations;
+    int32_t location;
+    bool is_union;    /* has the form that recursion needs */
     bool in_progress; /* a recursive CTE's own query is being analysed */
     bool has_columns; /* its columns are known */
     bool is_visible;
@@ -338,6 +340,7 @@ SUSPENDS err_t window_find_wait(struct scope *s, const WindowDef *def, struct wi
 err_t aggregate_check(struct scope *s, struct expr *agg, int32_t location);
 err_t aggregate_check_query(struct scope *s);
 bool expr_has_kind(const struct expr *e, enum expr_kind kind);
+int32_t expr_location(const struct expr *e);
 bool expr_has_columns(const struct expr *e); /* of this level */
 bool expr_returns_set(const struct expr *e);
 

@@ -206,7 +206,7 @@ static struct expr *cast_node(struct scope *s, enum expr_kind kind, struct expr 
     e->args[0] = arg;
     e->arg_count = 1;
     e->is_explicit_cast = is_explicit;
-    e->location = location >= 0 ? location : arg->location;
+    e->location = location >= 0 ? location : expr_location(arg);
     collation_of_args(e);
     if (type_collation(type) == OID_NONE)
         e->collation = OID_NONE;
@@ -355,7 +355,7 @@ err_t coerce_to_specific(struct scope *s, struct expr *e, oid target, const char
     if (e->type != target) {
         TRY(coerce_to_target(s, e, target, -1, COERCE_BY_ASSIGNMENT, false, -1, out));
         if (!*out)
-            return analyze_at(s->a, e->location,
+            return analyze_at(s->a, expr_location(e),
                               err_raise(ERR_DATATYPE_MISMATCH,
                                         "argument of %s must be type %s, not type %s", construct,
                                         analyze_type_text(s->a, target),
@@ -363,7 +363,7 @@ err_t coerce_to_specific(struct scope *s, struct expr *e, oid target, const char
     }
     if (expr_returns_set(*out))
         return analyze_at(
-            s->a, e->location,
+            s->a, expr_location(e),
             err_raise(ERR_DATATYPE_MISMATCH, "argument of %s must not return a set", construct));
     return ERR_OK;
 }
@@ -398,7 +398,7 @@ err_t coerce_common_type(struct scope *s, struct expr *const *list, uint32_t cou
             if (!context)
                 return ERR_OK;
             return analyze_at(
-                s->a, list[i]->location,
+                s->a, expr_location(list[i]),
                 err_raise(ERR_DATATYPE_MISMATCH, "%s types %s and %s cannot be matched", context,
                           analyze_type_text(s->a, chosen), analyze_type_text(s->a, next)));
         }
@@ -435,7 +435,7 @@ err_t coerce_to_common(struct scope *s, struct expr *e, oid type, const char *co
         return ERR_OK;
     if (coerces_implicitly(e->type, type))
         return coerce_type(s, e, type, -1, COERCE_BY_CONTEXT, false, -1, out);
-    return analyze_at(s->a, e->location,
+    return analyze_at(s->a, expr_location(e),
                       err_raise(ERR_CANNOT_COERCE, "%s could not convert type %s to %s", context,
                                 analyze_type_text(s->a, e->type), analyze_type_text(s->a, type)));
 }

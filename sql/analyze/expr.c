@@ -164,7 +164,7 @@ static SUSPENDS err_t transform_cast_wait(struct scope *s, const TypeCast *n, st
     int32_t location = n->location >= 0 ? n->location : n->typeName->location;
     TRY(coerce_to_target(s, arg, type, typmod, COERCE_BY_CAST, true, location, out));
     if (!*out)
-        return analyze_at(s->a, location >= 0 ? location : arg->location,
+        return analyze_at(s->a, location >= 0 ? location : expr_location(arg),
                           err_raise(ERR_CANNOT_COERCE, "cannot cast type %s to %s",
                                     analyze_type_text(s->a, arg->type),
                                     analyze_type_text(s->a, type)));
@@ -275,7 +275,7 @@ static SUSPENDS err_t case_operand_wait(struct scope *s, const CaseExpr *n, stru
     e->cases.operand = arg;
     *placeholder = expr_new(s->a->mem, EXPR_CASE_VALUE, arg->type, arg->typmod);
     (*placeholder)->collation = arg->collation;
-    (*placeholder)->location = arg->location;
+    (*placeholder)->location = expr_location(arg);
     return ERR_OK;
 }
 
@@ -422,7 +422,7 @@ static SUSPENDS err_t transform_array_wait(struct scope *s, const A_ArrayExpr *n
         if (hard) {
             TRY(coerce_to_target(s, arg, wanted, typmod, COERCE_BY_CAST, true, -1, &args[i]));
             if (!args[i])
-                return analyze_at(s->a, arg->location,
+                return analyze_at(s->a, expr_location(arg),
                                   err_raise(ERR_CANNOT_COERCE, "cannot cast type %s to %s",
                                             analyze_type_text(s->a, arg->type),
                                             analyze_type_text(s->a, wanted)));
@@ -458,7 +458,7 @@ static SUSPENDS err_t subscript_wait(struct scope *s, struct expr *base, const L
     else if (base->type == TYPE_OIDVECTOR)
         element = TYPE_OID;
     if (element == OID_NONE)
-        return analyze_at(s->a, base->location,
+        return analyze_at(s->a, expr_location(base),
                           err_raise(ERR_DATATYPE_MISMATCH,
                                     "cannot subscript type %s because it does not support "
                                     "subscripting",
@@ -467,11 +467,11 @@ static SUSPENDS err_t subscript_wait(struct scope *s, struct expr *base, const L
     e->args = ARENA_ARRAY(s->a->mem, struct expr *, (uint32_t)count + 1);
     e->arg_count = (uint32_t)count + 1;
     e->args[0] = base;
-    e->location = base->location;
+    e->location = expr_location(base);
     for (int i = 0; i < count; i++) {
         const A_Indices *index = list_nth(list, first + i);
         if (index->is_slice)
-            return analyze_at(s->a, base->location,
+            return analyze_at(s->a, expr_location(base),
                               err_not_built("array slices are not supported yet"));
         struct expr *at;
         TRY(transform_wait(s, index->uidx, &at));
@@ -479,7 +479,7 @@ static SUSPENDS err_t subscript_wait(struct scope *s, struct expr *base, const L
         TRY(coerce_to_target(s, at, TYPE_INT4, -1, COERCE_BY_ASSIGNMENT, false, -1, &as_int));
         if (!as_int)
             return analyze_at(
-                s->a, at->location,
+                s->a, expr_location(at),
                 err_raise(ERR_DATATYPE_MISMATCH, "array subscript must have type integer"));
         e->args[i + 1] = as_int;
     }
@@ -503,15 +503,15 @@ SUSPENDS err_t transform_indirection_wait(struct scope *s, struct expr *base, co
             continue;
         }
         if (IsA(node, A_Star))
-            return analyze_at(s->a, base->location,
+            return analyze_at(s->a, expr_location(base),
                               err_not_built("row expansion via \"*\" is not supported here"));
         if (!type_is_row(base->type) && base->type != TYPE_RECORD)
-            return analyze_at(s->a, base->location,
+            return analyze_at(s->a, expr_location(base),
                               err_raise(ERR_WRONG_OBJECT_TYPE,
                                         "column notation .%s applied to type %s, which is not a "
                                         "composite type",
                                         node_string(node), analyze_type_text(s->a, base->type)));
-        return analyze_at(s->a, base->location,
+        return analyze_at(s->a, expr_location(base),
                           err_not_built("selecting a field of a composite value is not supported "
                                         "yet"));
     }
@@ -608,12 +608,12 @@ SUSPENDS err_t transform_func_call_wait(struct scope *s, const FuncCall *n, stru
             call.arg_names[i] = arena_strdup(mem, na->name);
             named = true;
             arg = (const Node *)na->arg;
-        } else if (named) {
-            return analyze_at(
-                s->a, n->location,
-                err_raise(ERR_SYNTAX_ERROR, "positional argument cannot follow named argument"));
         }
         TRY(transform_wait(s, arg, &call.args[i]));
+        if (named && !call.arg_names[i])
+            return analyze_at(
+                s->a, expr_location(call.args[i]),
+                err_raise(ERR_SYNTAX_ERROR, "positional argument cannot follow named argument"));
     }
     return function_make_wait(s, &call, out);
 }

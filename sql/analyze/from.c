@@ -125,6 +125,12 @@ static SUSPENDS err_t from_view_wait(struct scope *s, const RangeVar *rv,
 static err_t from_cte(struct scope *s, const RangeVar *rv, struct scope_cte *cte,
                       uint32_t levels_up, struct from_result *out)
 {
+    if (cte->in_progress && !cte->is_union)
+        return analyze_at(s->a, cte->location,
+                          err_raise(ERR_INVALID_RECURSION,
+                                    "recursive query \"%s\" does not have the form "
+                                    "non-recursive-term UNION [ALL] recursive-term",
+                                    cte->name));
     if (cte->in_progress && !cte->has_columns)
         return analyze_at(s->a, rv->location,
                           err_raise(ERR_INVALID_RECURSION,

@@ -377,7 +377,7 @@ static SUSPENDS err_t aggregate_make_wait(struct scope *s, const struct function
                 found = expr_equal(e->args[k], e->aggregate.order[i].expr);
             if (!found)
                 return analyze_at(
-                    s->a, e->aggregate.order[i].expr->location,
+                    s->a, expr_location(e->aggregate.order[i].expr),
                     err_raise(ERR_INVALID_COLUMN_REFERENCE,
                               "in an aggregate with DISTINCT, ORDER BY expressions must appear "
                               "in argument list"));

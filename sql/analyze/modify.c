@@ -62,8 +62,6 @@ static COLD err_t no_such_column(struct scope *s, const struct table_desc *t, co
 {
     err_t e = err_raise(ERR_UNDEFINED_COLUMN, "column \"%s\" of relation \"%s\" does not exist",
                         name, t->name);
-    if (strcmp(name, s->query->rtes[0]->alias) == 0)
-        err_hint("SET target columns cannot be qualified with the relation name.");
     return analyze_at(s->a, location, e);
 }
 
@@ -99,7 +97,7 @@ static SUSPENDS err_t assign_value_wait(struct scope *s, const struct table_desc
                   to->column->name, analyze_type_text(s->a, to->column->type),
                   analyze_type_text(s->a, e->type));
     err_hint("You will need to rewrite or cast the expression.");
-    return analyze_at(s->a, e->location, err);
+    return analyze_at(s->a, expr_location(e), err);
 }
 
 static COLD err_t identity_error(const struct column_desc *c)
@@ -167,7 +165,7 @@ static err_t insert_check_count(struct scope *s, const List *cols, const struct 
 {
     if (count > column_count)
         return analyze_at(
-            s->a, exprs[column_count]->location,
+            s->a, expr_location(exprs[column_count]),
             err_raise(ERR_SYNTAX_ERROR, "INSERT has more expressions than target columns"));
     if (cols && count < column_count)
         return analyze_at(
@@ -222,7 +220,7 @@ static SUSPENDS err_t insert_rows_wait(struct scope *s, struct insert *in, const
             columns = count;
         if (count != columns)
             return analyze_at(
-                s->a, count ? values[i][0]->location : -1,
+                s->a, count ? expr_location(values[i][0]) : -1,
                 err_raise(ERR_SYNTAX_ERROR, "VALUES lists must all be the same length"));
         TRY(insert_check_count(s, in->n->cols, in->columns, in->column_count, values[i], count));
         for (uint32_t c = 0; c < count; c++)
@@ -416,9 +414,8 @@ static SUSPENDS err_t update_targets_wait(struct scope *s, const struct table_de
                               err_not_built("assigning to parts of a column is not supported yet"));
         for (uint32_t k = 0; k < i; k++) {
             if ((*out)[k].attno == c->attno)
-                return analyze_at(s->a, r->location,
-                                  err_raise(ERR_SYNTAX_ERROR,
-                                            "multiple assignments to same column \"%s\"", r->name));
+                return err_raise(ERR_SYNTAX_ERROR, "multiple assignments to same column \"%s\"",
+                                 r->name);
         }
         if (c->identity == 'a' && e->kind != EXPR_DEFAULT) {
             err_t err = err_raise(ERR_GENERATED_ALWAYS,

@@ -397,6 +397,18 @@ static struct expr *whole_row(struct scope *s, struct scope_item *item, uint32_t
     return scope_column_expr(s, &c, levels_up, location);
 }
 
+static const char *name_list_text(struct arena *mem, const List *names)
+{
+    struct strbuf b;
+    strbuf_init(&b, mem);
+    for (int i = 0; i < list_length(names); i++) {
+        const Node *n = list_nth(names, i);
+        strbuf_puts(&b, i > 0 ? "." : "");
+        strbuf_puts(&b, IsA(n, String) ? node_string(n) : "*");
+    }
+    return b.data;
+}
+
 static SUSPENDS err_t one_name_wait(struct scope *s, const char *name, int32_t location,
                                     struct expr **out)
 {
@@ -437,9 +449,10 @@ SUSPENDS err_t scope_column_ref_wait(struct scope *s, const ColumnRef *ref, stru
         return one_name_wait(s, list_string(ref->fields, 0), ref->location, out);
     int names = n - (star ? 0 : 1);
     if (names < 1 || names > 3)
-        return analyze_at(
-            s->a, ref->location,
-            err_raise(ERR_SYNTAX_ERROR, "improper qualified name (too many dotted names)"));
+        return analyze_at(s->a, ref->location,
+                          err_raise(ERR_SYNTAX_ERROR,
+                                    "improper qualified name (too many dotted names): %s",
+                                    name_list_text(s->a->mem, ref->fields)));
     const char *relation = list_string(ref->fields, names - 1);
     const char *schema = names > 1 ? list_string(ref->fields, names - 2) : NULL;
     uint32_t levels_up;

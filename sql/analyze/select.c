@@ -52,7 +52,7 @@ static SUSPENDS err_t values_rows_wait(struct scope *s, const SelectStmt *n, str
             r->column_count = count;
         if (count != r->column_count)
             return analyze_at(
-                s->a, count ? r->values[i][0]->location : -1,
+                s->a, count ? expr_location(r->values[i][0]) : -1,
                 err_raise(ERR_SYNTAX_ERROR, "VALUES lists must all be the same length"));
     }
     return ERR_OK;

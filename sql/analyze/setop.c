@@ -169,7 +169,7 @@ static err_t operation_columns(struct scope *s, const SelectStmt *n, struct set_
         for (int side = 0; side < 2; side++) {
             oid from = both[side]->type;
             if (!coerce_is_possible(1, &from, &t->types[i], COERCE_BY_CONTEXT))
-                return analyze_at(s->a, both[side]->location,
+                return analyze_at(s->a, expr_location(both[side]),
                                   err_raise(ERR_CANNOT_COERCE, "%s could not convert type %s to %s",
                                             name, analyze_type_text(s->a, from),
                                             analyze_type_text(s->a, t->types[i])));
@@ -179,7 +179,7 @@ static err_t operation_columns(struct scope *s, const SelectStmt *n, struct set_
         oid greater;
         operator_ordering(t->types[i], &less, &equal, &greater);
         if (equal == OID_NONE && !(n->op == SETOP_UNION && n->all))
-            return analyze_at(s->a, both[0]->location,
+            return analyze_at(s->a, expr_location(both[0]),
                               err_raise(ERR_UNDEFINED_FUNCTION,
                                         "could not identify an equality operator for type %s",
                                         analyze_type_text(s->a, t->types[i])));
@@ -221,7 +221,9 @@ static err_t recursive_end(struct scope *s, const struct recursive_cte *r, const
                             r->cte->name, i + 1, analyze_type_text(s->a, r->cte->column_types[i]),
                             analyze_type_text(s->a, t->types[i]));
         err_hint("Cast the output of the non-recursive term to the correct type.");
-        return e;
+        const struct query *first = s->query->rtes[tree_first_leaf(t)]->subquery;
+        return analyze_at(s->a,
+                          expr_location(leaf_target((struct query *)(uintptr_t)first, i)->expr), e);
     }
     return ERR_OK;
 }
@@ -253,7 +255,7 @@ static SUSPENDS err_t tree_make_wait(struct scope *s, const SelectStmt *n, bool 
     TRY(tree_make_wait(s, n->rarg, false, NULL, &right));
     if (left->column_count != right->column_count) {
         const struct query *q = s->query->rtes[tree_first_leaf(right)]->subquery;
-        return analyze_at(s->a, q->target_count ? q->targets[0].expr->location : -1,
+        return analyze_at(s->a, q->target_count ? expr_location(q->targets[0].expr) : -1,
                           err_raise(ERR_SYNTAX_ERROR,
                                     "each %s query must have the same number of columns",
                                     operation_name(n)));
@@ -288,7 +290,7 @@ static SUSPENDS err_t order_wait(struct scope *s, const SelectStmt *n, struct sc
     e = err_raise(ERR_FEATURE_NOT_SUPPORTED, "invalid UNION/INTERSECT/EXCEPT ORDER BY clause");
     err_detail("Only result column names can be used, not expressions or functions.");
     err_hint("Add the expression/function to every SELECT, or move the UNION into a FROM clause.");
-    return analyze_at(s->a, q->targets[before].expr->location, e);
+    return analyze_at(s->a, expr_location(q->targets[before].expr), e);
 }
 
 SUSPENDS err_t analyze_set_operation_wait(struct scope *s, const SelectStmt *n)

@@ -181,6 +181,38 @@ err_t query_push_down(struct query *q)
 
 /* ---- properties of expressions ---- */
 
+/* Where the text of an expression begins: operators are located at their sign. */
+int32_t expr_location(const struct expr *e)
+{
+    int32_t first = e->location;
+    switch (e->kind) {
+    case EXPR_CALL:
+    case EXPR_DISTINCT:
+    case EXPR_NULLIF:
+    case EXPR_ANY_ALL:
+    case EXPR_AND:
+    case EXPR_OR:
+    case EXPR_NOT:
+    case EXPR_RELABEL:
+    case EXPR_IO_CAST:
+    case EXPR_ARRAY_CAST:
+    case EXPR_TYPMOD:
+    case EXPR_IS_NULL:
+    case EXPR_IS_BOOL:
+        break;
+    default:
+        return first;
+    }
+    if (fiber_stack_left() < 8192)
+        return first;
+    for (uint32_t i = 0; i < e->arg_count; i++) {
+        int32_t at = expr_location(e->args[i]);
+        if (at >= 0 && (first < 0 || at < first))
+            first = at;
+    }
+    return first;
+}
+
 static err_t kind_visit(struct expr *e, void *ctx, bool *descend)
 {
     int *state = ctx; /* kind searched, then -1 when found */

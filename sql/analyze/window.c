@@ -88,7 +88,7 @@ static SUSPENDS err_t window_offset_wait(struct scope *s, const WindowDef *def, 
         struct expr *given = *out;
         TRY(coerce_to_target(s, given, want, -1, COERCE_BY_CONTEXT, false, -1, out));
         if (!*out)
-            return analyze_at(s->a, given->location,
+            return analyze_at(s->a, expr_location(given),
                               err_raise(ERR_FEATURE_NOT_SUPPORTED,
                                         "RANGE with offset PRECEDING/FOLLOWING is not supported "
                                         "for column type %s and offset type %s",
@@ -96,7 +96,7 @@ static SUSPENDS err_t window_offset_wait(struct scope *s, const WindowDef *def, 
                                         analyze_type_text(s->a, given->type)));
     }
     if (expr_has_columns(*out))
-        return analyze_at(s->a, (*out)->location,
+        return analyze_at(s->a, expr_location(*out),
                           err_raise(ERR_INVALID_COLUMN_REFERENCE,
                                     "argument of %s must not contain variables",
                                     rows     ? "ROWS"

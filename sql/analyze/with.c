@@ -69,6 +69,9 @@ static SUSPENDS err_t cte_analyze_wait(struct scope *s, struct scope_cte *cte,
         return analyze_at(s->a, n->location,
                           err_not_built("SEARCH and CYCLE clauses are not supported yet"));
     struct query *q;
+    const SelectStmt *select = (const SelectStmt *)n->ctequery;
+    cte->location = n->location;
+    cte->is_union = select->op == SETOP_UNION;
     cte->in_progress = recursive;
     cte->is_visible = recursive;
     struct recursive_cte context = {.cte = cte, .node = n};
