@@ -1,0 +1,141 @@
+/*
+ * More functions that call the session's services or wait: pg_sleep_for and pg_sleep_until, sizes
+ * of databases and tablespaces, sequences of columns, lookups of functions and operators by
+ * signature. (The others are in session_funcs.c and catalog_funcs.c.)
+ *
+ * They are marked in proc.tab (suspends) and called only from the expression wrapper, hence
+ * NO_SUSPEND_ANALYSIS.
+ */
+#include "core/core.h"
+#include "sql/funcs/funcs_priv.h"
+#include "sql/types/datetime.h"
+#include "sql/types/interval.h"
+#include "sql/types/quote.h"
+#include "sql/types/types_priv.h"
+
+#define SERVICE(entry)                                                                             \
+    struct sql_services *s = c->env->services;                                                     \
+    if (s == NULL || s->entry == NULL)                                                             \
+    return err_not_built("%s() is not supported yet", c->func->name)
+#define SUSPENDING(name) NO_SUSPEND_ANALYSIS FUNCTION(name)
+
+/* ---- sleeping ---- */
+
+static NO_SUSPEND_ANALYSIS err_t sleep_until(int64_t deadline, int64_t now, datum *out)
+{
+    int64_t us;
+    *out = 0;
+    if (deadline <= now)
+        return ERR_OK;
+    if (ckd_sub_i64(&us, deadline, now))
+        us = INT64_MAX;
+    return fiber_sleep_wait((uint64_t)us);
+}
+
+FUNCTION(fn_pg_sleep_for)
+{
+    int64_t now = core_wall_us() - EPOCH_2000_UNIX_US;
+    int64_t deadline;
+    struct interval i = interval_read(c->args[0]);
+    TRY(timestamptz_add_interval(c->env->zone, now, &i, &deadline));
+    return sleep_until(deadline, now, out);
+}
+
+FUNCTION(fn_pg_sleep_until)
+{
+    return sleep_until(ARG_I64(0), core_wall_us() - EPOCH_2000_UNIX_US, out);
+}
+
+/* ---- sizes of databases and tablespaces ---- */
+
+static NO_SUSPEND_ANALYSIS err_t object_size(struct call *c, const char *what, char kind, oid id,
+                                             datum *out)
+{
+    SERVICE(relation_size);
+    int64_t bytes = 0;
+    if (c->func->args[0] == TYPE_NAME) {
+        const char *name = arg_cstring(c, 0);
+        if (s->resolve_name == NULL)
+            return err_not_built("%s() is not supported yet", c->func->name);
+        TRY(s->resolve_name(s->owner, kind, quote_identifier(c->mem, name), true, &id));
+        if (id == OID_NONE)
+            return err_raise(kind == 'd' ? ERR_INVALID_CATALOG_NAME : ERR_UNDEFINED_OBJECT,
+                             "%s \"%s\" does not exist", what, name);
+    }
+    TRY(s->relation_size(s->owner, id, what, false, &bytes));
+    if (bytes < 0)
+        RETURN_NULL();
+    RETURN_I64(bytes);
+}
+
+FUNCTION(fn_pg_database_size)
+{
+    return object_size(c, "database", 'd', ARG_OID(0), out);
+}
+
+FUNCTION(fn_pg_tablespace_size)
+{
+    return object_size(c, "tablespace", 's', ARG_OID(0), out);
+}
+
+/* ---- sequences ---- */
+
+SUSPENDING(fn_pg_get_serial_sequence)
+{
+    SERVICE(serial_sequence);
+    if (s->resolve_name == NULL)
+        return err_not_built("%s() is not supported yet", c->func->name);
+    oid table = OID_NONE;
+    const char *name = NULL;
+    TRY(s->resolve_name(s->owner, 'c', arg_cstring(c, 0), false, &table));
+    TRY(s->serial_sequence(s->owner, table, arg_cstring(c, 1), c->mem, &name));
+    if (name == NULL)
+        RETURN_NULL();
+    return result_cstring(c, name, out);
+}
+
+SUSPENDING(fn_pg_sequence_last_value)
+{
+    SERVICE(sequence_last_value);
+    int64_t value = 0;
+    bool is_called = false;
+    TRY(s->sequence_last_value(s->owner, ARG_OID(0), &value, &is_called));
+    if (!is_called)
+        RETURN_NULL();
+    RETURN_I64(value);
+}
+
+/* ---- to_reg*: as the type's input, but null for what does not exist ---- */
+
+static err_t to_reg(struct call *c,
+                    err_t (*input)(struct type_io *io, const char *text, size_t len, datum *out),
+                    datum *out)
+{
+    struct type_io io = {.mem = c->mem, .type = c->func->result, .typmod = -1, .env = c->env};
+    const char *text = arg_cstring(c, 0);
+    err_t e = input(&io, text, strlen(text), out);
+    switch ((int)e) {
+    case ERR_UNDEFINED_FUNCTION:
+    case ERR_UNDEFINED_OBJECT:
+    case ERR_UNDEFINED_SCHEMA:
+    case ERR_AMBIGUOUS_FUNCTION:
+        RETURN_NULL();
+    default:
+        return e;
+    }
+}
+
+FUNCTION(fn_to_regprocedure)
+{
+    return to_reg(c, regprocedure_input, out);
+}
+
+FUNCTION(fn_to_regoper)
+{
+    return to_reg(c, regoper_input, out);
+}
+
+FUNCTION(fn_to_regoperator)
+{
+    return to_reg(c, regoperator_input, out);
+}
