@@ -304,14 +304,31 @@ static bool change_is_local(struct change *c, const struct planned *x, bool chan
            exprs_fit(l->p, c->tests.items, c->tests.count, &x->dist) && returning_fits(l, &x->dist);
 }
 
+/* Every shard changes its own copy, so each must come to the same result from what it has. */
+static err_t replicate(struct change *c, struct planned *out, bool *local)
+{
+    const struct query *q = c->l->q;
+    bool good = out->dist.kind == DIST_HOME && q->returning_count == 0 &&
+                !has_map_table(c->r->table) &&
+                exprs_fit(c->l->p, c->wanted.items, c->wanted.count, &out->dist) &&
+                exprs_fit(c->l->p, c->tests.items, c->tests.count, &out->dist);
+    for (uint32_t i = 0; i < c->wanted.count; i++)
+        good = good && !expr_is_volatile(c->wanted.items[i]);
+    for (uint32_t i = 0; i < c->tests.count; i++)
+        good = good && !expr_is_volatile(c->tests.items[i]);
+    if (!good)
+        return err_not_built("this change of a replicated table is not supported yet");
+    out->dist = (struct dist){.kind = DIST_SPREAD, .target = GATHER_ALL};
+    *local = true;
+    return ERR_OK;
+}
+
 static err_t change_plan(struct level *l, struct planned *out)
 {
     struct query *q = l->q;
     struct change c = {.l = l, .r = l->rte_rels[q->target_rte]};
     if (!c.r || !c.r->table)
         return err_not_built("changing what is not a plain table is not supported yet");
-    if (c.r->dist.kind == DIST_HOME)
-        return err_not_built("UPDATE and DELETE of replicated tables are not supported yet");
     uint32_t rte = q->target_rte;
     uint32_t sets = q->command == CMD_UPDATE ? q->target_count : 0;
     struct plan_node *n = plan_node_new(l->p, PLAN_MODIFY);
@@ -345,6 +362,10 @@ static err_t change_plan(struct level *l, struct planned *out)
     if (out->dist.kind == DIST_ANY) /* constantly no rows */
         out->dist.kind = DIST_SESSION;
     bool local = change_is_local(&c, out, n->modify.changes_shard_key);
+    if (c.r->dist.kind == DIST_HOME && out->dist.kind != DIST_SESSION)
+        TRY(replicate(&c, out, &local));
+    else if (c.r->dist.kind == DIST_HOME && !l->is_empty)
+        return err_not_built("this change of a replicated table is not supported yet");
     if (!exprs_fit(l->p, c.wanted.items, c.wanted.count, &out->dist))
         TRY(build_gather(l, out, false));
     TRY(build_result(l, out, c.wanted.items, c.wanted.count, NULL));

@@ -81,7 +81,7 @@ SUSPENDS err_t plan_level_wait(struct planner *p, struct level *parent, const st
         TRY(deconstruct_wait(l));
         if (q->command == CMD_INSERT) {
             TRY(plan_hold_table_wait(p, q->rtes[q->target_rte]->table, &l->target_desc));
-            TRY(plan_table_from_desc_wait(p->o, l->target_desc, p->mem, &l->target));
+            TRY(plan_table_from_desc_wait(p->o, l->target_desc, true, p->mem, &l->target));
         }
         if (q->command == CMD_SELECT)
             TRY(upper_plan(l, fraction, out));

@@ -378,8 +378,10 @@ uint32_t plan_exec_param(struct planner *p);
 struct plan_node *plan_node_new(struct planner *p, enum plan_kind kind);
 
 /* ---- table.c ---- */
+/* for_writing: with checks and map tables, which reading does not need. */
 SUSPENDS err_t plan_table_from_desc_wait(const struct plan_options *o, const struct table_desc *t,
-                                         struct arena *mem, struct plan_table **out);
+                                         bool for_writing, struct arena *mem,
+                                         struct plan_table **out);
 
 /* ---- prepare.c, pullup.c, sublink.c ---- */
 SUSPENDS err_t prepare_level_wait(struct level *l);

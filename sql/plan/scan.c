@@ -37,7 +37,8 @@ static SUSPENDS err_t rel_table_wait(struct level *l, struct rel *r)
 {
     const struct range_entry *e = r->entry;
     TRY(plan_hold_table_wait(l->p, e->table, &r->desc));
-    TRY(plan_table_from_desc_wait(l->p->o, r->desc, l->mem, &r->table));
+    bool is_target = l->q->command != CMD_SELECT && r->rte == l->q->target_rte;
+    TRY(plan_table_from_desc_wait(l->p->o, r->desc, is_target, l->mem, &r->table));
     r->table->alias = e->alias ? e->alias : r->table->name;
     rel_size(r);
     dist_of_table(l, r);
@@ -746,7 +747,8 @@ static void index_paths(struct level *l, struct rel *r, uint32_t index,
                         const struct clause_list *joins)
 {
     const struct plan_index *x = &r->table->indexes[index];
-    if (x->file == 0 || x->map_table || !predicate_holds(l, r, x))
+    const struct index_desc *d = &r->desc->indexes[index];
+    if (x->file == 0 || d->map_table != OID_NONE || !d->is_valid || !predicate_holds(l, r, x))
         return;
     struct match **matches = ARENA_ARRAY(l->mem, struct match *, x->key_count);
     LIST(relset) sets = {0};

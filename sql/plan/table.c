@@ -40,7 +40,7 @@ static struct key_column *table_key_columns(struct arena *mem, const struct key_
 
 static SUSPENDS err_t table_index_wait(const struct plan_options *o, const struct table_desc *desc,
                                        struct plan_table *t, const struct index_desc *from,
-                                       struct arena *mem, struct plan_index *to)
+                                       bool for_writing, struct arena *mem, struct plan_index *to)
 {
     to->oid = from->oid;
     to->name = arena_strdup(mem, from->name);
@@ -60,7 +60,7 @@ static SUSPENDS err_t table_index_wait(const struct plan_options *o, const struc
     }
     if (from->predicate)
         TRY(table_expr_wait(o, desc, t, from->predicate, TYPE_BOOL, mem, &to->predicate));
-    if (from->map_table != OID_NONE)
+    if (from->map_table != OID_NONE && for_writing)
         TRY(plan_table_make_wait(o, from->map_table, mem, &to->map_table));
     return ERR_OK;
 }
@@ -90,8 +90,8 @@ static void table_columns(const struct table_desc *desc, struct plan_table *t, s
 }
 
 SUSPENDS err_t plan_table_from_desc_wait(const struct plan_options *o,
-                                         const struct table_desc *desc, struct arena *mem,
-                                         struct plan_table **out)
+                                         const struct table_desc *desc, bool for_writing,
+                                         struct arena *mem, struct plan_table **out)
 {
     struct plan_table *t = ARENA_NEW(mem, struct plan_table);
     t->oid = desc->oid;
@@ -109,9 +109,9 @@ SUSPENDS err_t plan_table_from_desc_wait(const struct plan_options *o,
     t->indexes = ARENA_ARRAY(mem, struct plan_index, desc->index_count + 1);
     t->index_count = desc->index_count;
     for (uint32_t i = 0; i < desc->index_count; i++)
-        TRY(table_index_wait(o, desc, t, &desc->indexes[i], mem, &t->indexes[i]));
+        TRY(table_index_wait(o, desc, t, &desc->indexes[i], for_writing, mem, &t->indexes[i]));
     t->checks = ARENA_ARRAY(mem, struct plan_check, desc->constraint_count + 1);
-    for (uint32_t i = 0; i < desc->constraint_count; i++) {
+    for (uint32_t i = 0; for_writing && i < desc->constraint_count; i++) {
         const struct constraint_desc *c = &desc->constraints[i];
         if (c->type != 'c' || !c->check_sql)
             continue;
@@ -131,7 +131,7 @@ SUSPENDS err_t plan_table_make_wait(const struct plan_options *o, oid table, str
     TRY(table_by_oid_wait(o->catalog, table, &desc));
     if (!desc)
         return err_raise(ERR_UNDEFINED_TABLE, "relation with OID %u does not exist", table);
-    err_t e = plan_table_from_desc_wait(o, desc, mem, out);
+    err_t e = plan_table_from_desc_wait(o, desc, true, mem, out);
     table_release(desc);
     return e;
 }

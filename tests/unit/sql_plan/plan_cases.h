@@ -777,7 +777,9 @@
  "                          ->  Seq Scan on users"},
 {4,
  "delete from colours",
- "!0A000 UPDATE and DELETE of replicated tables are not supported yet"},
+ "Gather on 4 shards\n"
+ "  ->  Delete on colours\n"
+ "        ->  Seq Scan on colours"},
 {4,
  "delete from sysa where oid = 3 returning *",
  "Gather on shard 0\n"
