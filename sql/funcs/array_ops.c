@@ -41,6 +41,12 @@ static int32_t shape_lower(const struct shape *s, int32_t dimension)
     return (int32_t)load_u32(s->bounds + 8 * dimension + 4);
 }
 
+/* Bounds of arrays that clients send are theirs: no overflow on the way. */
+static int32_t shape_upper(const struct shape *s, int32_t dimension)
+{
+    return (int32_t)((int64_t)shape_lower(s, dimension) + shape_length(s, dimension) - 1);
+}
+
 static bool shape_has(const struct shape *s, int32_t dimension)
 {
     return dimension >= 1 && dimension <= s->ndim;
@@ -64,8 +70,7 @@ FUNCTION(fn_array_dims)
     struct strbuf b;
     strbuf_init(&b, c->mem);
     for (int32_t i = 0; i < s.ndim; i++)
-        strbuf_printf(&b, "[%d:%d]", shape_lower(&s, i),
-                      shape_lower(&s, i) + shape_length(&s, i) - 1);
+        strbuf_printf(&b, "[%d:%d]", shape_lower(&s, i), shape_upper(&s, i));
     return result_strbuf(c, &b, out);
 }
 
@@ -93,8 +98,7 @@ FUNCTION(fn_array_upper)
     TRY(shape_read(c->args[0], &s));
     if (!shape_has(&s, ARG_I32(1)))
         RETURN_NULL();
-    int32_t dimension = ARG_I32(1) - 1;
-    RETURN_I32(shape_lower(&s, dimension) + shape_length(&s, dimension) - 1);
+    RETURN_I32(shape_upper(&s, ARG_I32(1) - 1));
 }
 
 FUNCTION(fn_cardinality)
@@ -246,6 +250,10 @@ FUNCTION(fn_array_cat)
     if (r.count > ELEMENTS_MAX)
         return err_raise(ERR_PROGRAM_LIMIT_EXCEEDED, "array size exceeds the maximum allowed (%d)",
                          ELEMENTS_MAX);
+    int32_t end;
+    if (ckd_add_i32(&end, r.lower[0], r.dims[0]))
+        return err_raise(ERR_PROGRAM_LIMIT_EXCEEDED, "array lower bound is too large: %d",
+                         r.lower[0]);
     datum *values = arena_alloc(c->mem, sizeof(datum) * r.count);
     bool *nulls = arena_alloc(c->mem, sizeof(bool) * r.count);
     memcpy(values, a.values, sizeof(datum) * a.count);
@@ -411,7 +419,7 @@ FUNCTION(fn_array_positions)
     uint32_t count = 0;
     for (uint32_t i = 0; i < view.count; i++)
         if (is_same(t, view.values[i], view.nulls[i], c->args[1], c->nulls[1]))
-            found[count++] = datum_of_i32(view.lower[0] + (int32_t)i);
+            found[count++] = datum_of_i64((int64_t)view.lower[0] + i);
     return array_of(c->mem, TYPE_INT4, found, NULL, count, out);
 }
 
