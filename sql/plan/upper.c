@@ -720,7 +720,9 @@ err_t upper_plan(struct level *l, double fraction, struct planned *out)
             order_add(l, &want, q->distinct_on[i].expr, q->distinct_on[i].expr->type,
                       q->distinct_on[i].sort_operator, q->distinct_on[i].descending,
                       q->distinct_on[i].nulls_first);
-    } else if (!q->distinct) {
+    } else if (q->distinct) {
+        want.count = 0; /* hashing needs none */
+    } else {
         l->limit_rows = limit_rows(q, fraction);
     }
     if (l->is_empty)
