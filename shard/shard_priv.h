@@ -637,6 +637,10 @@ struct snapshot {
 };
 void snapshot_take(struct snapshot *s);
 void snapshot_drop(struct snapshot *s); /* not active is fine */
+/* to becomes what from was, from is inactive; its age stays. Not active is fine. */
+void snapshot_move(struct snapshot *to, struct snapshot *from);
+/* One more of the same age. */
+void snapshot_copy(struct snapshot *to, struct snapshot *from);
 void snapshots_reset(void);             /* this core's word: none */
 
 /* outcome messages, from the coordinator's core (settle.c) */

@@ -49,6 +49,29 @@ void snapshot_drop(struct snapshot *s)
         shared_oldest_publish(core, l->first != NULL ? l->first->ts : UINT64_MAX);
 }
 
+void snapshot_copy(struct snapshot *to, struct snapshot *from)
+{
+    ASSERT(!to->is_active && from->is_active);
+    struct snapshot_list *l = &lists[core_id()];
+    to->ts = from->ts;
+    to->is_active = true;
+    to->prev = from;
+    to->next = from->next;
+    if (from->next != NULL)
+        from->next->prev = to;
+    else
+        l->last = to;
+    from->next = to;
+}
+
+void snapshot_move(struct snapshot *to, struct snapshot *from)
+{
+    if (!from->is_active)
+        return;
+    snapshot_copy(to, from);
+    snapshot_drop(from);
+}
+
 void snapshots_reset(void)
 {
     lists[core_id()] = (struct snapshot_list){0};

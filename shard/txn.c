@@ -96,6 +96,48 @@ void txn_statement_end(struct txn *t)
         snapshot_drop(&t->snapshot);
 }
 
+struct txn_cursor {
+    struct txn *txn;
+    struct snapshot snapshot; /* while not entered */
+    uint32_t seq;
+    struct snapshot outer; /* the transaction's own, while entered */
+    uint32_t outer_seq;
+};
+
+struct txn_cursor *txn_cursor_open(struct txn *t)
+{
+    struct txn_cursor *c = core_zalloc(sizeof(*c));
+    c->txn = t;
+    c->seq = t->seq;
+    snapshot_copy(&c->snapshot, &t->snapshot);
+    return c;
+}
+
+void txn_cursor_enter(struct txn_cursor *c)
+{
+    struct txn *t = c->txn;
+    snapshot_move(&c->outer, &t->snapshot);
+    c->outer_seq = t->seq;
+    snapshot_move(&t->snapshot, &c->snapshot);
+    t->seq = c->seq;
+}
+
+void txn_cursor_leave(struct txn_cursor *c)
+{
+    struct txn *t = c->txn;
+    snapshot_move(&c->snapshot, &t->snapshot);
+    t->seq = c->outer_seq;
+    snapshot_move(&t->snapshot, &c->outer);
+}
+
+void txn_cursor_close(struct txn_cursor *c)
+{
+    if (c == NULL)
+        return;
+    snapshot_drop(&c->snapshot);
+    core_free(c);
+}
+
 ts_t txn_snapshot(const struct txn *t)
 {
     return t->snapshot.ts;

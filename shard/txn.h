@@ -25,6 +25,14 @@ void txn_statement_begin(struct txn *t);
 /* The statement is over: read committed gives its snapshot back, so that an idle transaction block holds
  * up no purge. Others: nothing. */
 void txn_statement_end(struct txn *t);
+/* A statement that stays open over later ones (a cursor, a portal with a row limit) keeps what it sees: open
+ * it after txn_statement_begin, enter and leave around each use (nothing else runs in between), close it
+ * before the transaction ends. Same core, no suspension in these. */
+struct txn_cursor;
+struct txn_cursor *txn_cursor_open(struct txn *t);
+void txn_cursor_enter(struct txn_cursor *c);
+void txn_cursor_leave(struct txn_cursor *c);
+void txn_cursor_close(struct txn_cursor *c);
 /* A second snapshot within a statement is never taken; this one is for pg_export_snapshot and checks. */
 ts_t txn_snapshot(const struct txn *t);
 /* seq + 1 within one statement, so that what was written so far becomes visible to what follows

@@ -14,7 +14,9 @@ set(TABLES_SOURCES ${TABLES_OUT}/type_rows.c ${TABLES_OUT}/func_rows.c
     ${TABLES_OUT}/operator_rows.c ${TABLES_OUT}/cast_rows.c ${TABLES_OUT}/catalog_rows.c)
 add_custom_command(
   OUTPUT ${TABLES_HEADERS} ${TABLES_SOURCES}
-  COMMAND tablegen ${CMAKE_SOURCE_DIR}/sql/catalog ${TABLES_OUT}
+  # A build tool that frees nothing; the sanitizer's leak check is for the server.
+  COMMAND ${CMAKE_COMMAND} -E env ASAN_OPTIONS=detect_leaks=0 $<TARGET_FILE:tablegen>
+          ${CMAKE_SOURCE_DIR}/sql/catalog ${TABLES_OUT}
   DEPENDS tablegen ${TABLES_IN}
   COMMENT "Generating SQL tables")
 add_custom_target(sql_tables DEPENDS ${TABLES_HEADERS} ${TABLES_SOURCES})

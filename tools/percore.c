@@ -344,6 +344,7 @@ static SUSPENDS err_t open_network_wait(void)
 static SUSPENDS err_t start_wait(void)
 {
     TRY(open_storage_wait());
+    shards_set_deadlock_timeout((uint64_t)setting_int(NULL, SET_deadlock_timeout) * 1000);
     TRY(open_sql_wait());
     if (server.is_new)
         must(files_finish_init(server.data_directory));

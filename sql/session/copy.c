@@ -229,6 +229,7 @@ static SUSPENDS err_t copy_to_run_wait(struct session *s, const struct utility *
         io_close_wait(file.file);
     else if (e == ERR_OK)
         e = s->sink->copy_out_end(s->sink);
+    run_statement_end(s);
     return e;
 }
 
@@ -251,6 +252,7 @@ SUSPENDS err_t copy_run_wait(struct session *s, const struct utility *u, const c
         txn_statement_begin(s->txn);
         err_t e = copy_from_run_wait(s, u, t, &rows);
         table_release(t);
+        run_statement_end(s);
         TRY(e);
     } else if (u->copy.query) {
         struct plan *plan;

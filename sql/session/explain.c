@@ -117,6 +117,7 @@ SUSPENDS err_t explain_run_wait(struct session *s, const struct utility *u, cons
     err_t e = plan_explain(plan, &s->env, &o, x ? exec_counters(x) : NULL, s->statement, &text);
     if (x)
         exec_end_wait(x);
+    run_statement_end(s);
     TRY(e);
     if (o.summary && o.format == 0) {
         strbuf_printf(&text, "\nPlanning Time: %.3f ms", (double)(planned - begin) / 1e6);

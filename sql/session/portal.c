@@ -44,6 +44,7 @@ SUSPENDS void portal_drop_wait(struct session *s, struct portal *p)
     s->portal_count--;
     if (p->exec)
         exec_end_wait(p->exec);
+    txn_cursor_close(p->snapshot);
     cached_release(p->cached);
     arena_free(p->mem);
 }
@@ -208,13 +209,9 @@ static SUSPENDS err_t cursor_absolute_wait(struct session *s, struct portal *p, 
     return row ? cursor_send_wait(s, p, row, send, count) : ERR_OK;
 }
 
-SUSPENDS err_t cursor_fetch_wait(struct session *s, const struct utility *u, bool send,
-                                 uint64_t *count)
+static SUSPENDS err_t cursor_move_wait(struct session *s, struct portal *p,
+                                       const struct utility *u, bool send, uint64_t *count)
 {
-    *count = 0;
-    struct portal *p = portal_find(s, u->name);
-    if (!p)
-        return err_raise(ERR_UNDEFINED_CURSOR, "cursor \"%s\" does not exist", u->name);
     int64_t n = u->fetch_count;
     bool backward = u->fetch_direction == 1;
     if (u->fetch_direction == 2)
@@ -243,4 +240,19 @@ SUSPENDS err_t cursor_fetch_wait(struct session *s, const struct utility *u, boo
     }
     return backward ? cursor_backward_wait(s, p, n, send, count)
                     : cursor_forward_wait(s, p, n, send, count);
+}
+
+SUSPENDS err_t cursor_fetch_wait(struct session *s, const struct utility *u, bool send,
+                                 uint64_t *count)
+{
+    *count = 0;
+    struct portal *p = portal_find(s, u->name);
+    if (!p)
+        return err_raise(ERR_UNDEFINED_CURSOR, "cursor \"%s\" does not exist", u->name);
+    if (p->snapshot)
+        txn_cursor_enter(p->snapshot);
+    err_t e = cursor_move_wait(s, p, u, send, count);
+    if (p->snapshot)
+        txn_cursor_leave(p->snapshot);
+    return e;
 }

@@ -110,6 +110,13 @@ static SUSPENDS err_t run_rows_wait(struct session *s, struct exec *x, const str
     }
 }
 
+void run_statement_end(struct session *s)
+{
+    /* Catalog lookups of a transaction that changed the catalog go through its own snapshot. */
+    if (s->txn && !s->catalog.txn_changed_catalog)
+        txn_statement_end(s->txn);
+}
+
 static uint64_t run_count(const struct plan *plan, const struct exec *x, uint64_t rows)
 {
     return plan->command == CMD_SELECT ? rows : exec_row_count(x);
@@ -135,6 +142,7 @@ SUSPENDS err_t run_query_wait(struct session *s, const struct plan *plan, const 
         e = run_rows_wait(s, x, plan, columns, formats, &rows);
     rows = run_count(plan, x, rows);
     exec_end_wait(x);
+    run_statement_end(s);
     if (e == ERR_OK)
         *tag = run_tag(s->statement, plan->command, rows);
     return e;
@@ -157,38 +165,51 @@ SUSPENDS err_t run_cached_wait(struct session *s, struct cached *c, const datum 
     return s->sink->complete(s->sink, tag);
 }
 
-/* Execute of a portal: up to max_rows (0 = all) more rows. */
-SUSPENDS err_t run_portal_wait(struct session *s, struct portal *p, uint64_t max_rows,
-                               struct row_sink *sink, bool *finished)
+static SUSPENDS err_t run_portal_rows_wait(struct portal *p, uint64_t max_rows,
+                                           struct row_sink *sink, uint64_t *sent)
 {
-    *finished = true;
-    if (p->is_done) {
-        p->rows_sent = 0;
-        return ERR_OK;
-    }
-    if (!p->exec)
-        TRY(run_start_wait(s, p->plan, p->params, p->param_nulls, p->param_count, &p->exec));
-    uint64_t sent = 0;
-    while (max_rows == 0 || sent < max_rows) {
+    while (max_rows == 0 || *sent < max_rows) {
         const struct slot *row;
         TRY(exec_next_wait(p->exec, &row));
         if (!row) {
             p->is_done = true;
             break;
         }
-        sent++;
+        ++*sent;
         if (p->plan->returns_rows)
             TRY(sink->row(sink, p->columns, p->column_count, p->formats, row->values, row->nulls));
         TRY(fiber_rest_wait());
     }
-    p->rows_sent = sent;
-    if (!p->is_done) {
-        *finished = false;
-        return ERR_OK;
-    }
-    if (p->plan->command != CMD_SELECT)
-        p->rows_sent = exec_row_count(p->exec);
-    exec_end_wait(p->exec);
-    p->exec = NULL;
     return ERR_OK;
+}
+
+/* Execute of a portal: up to max_rows (0 = all) more rows. */
+SUSPENDS err_t run_portal_wait(struct session *s, struct portal *p, uint64_t max_rows,
+                               struct row_sink *sink, bool *finished)
+{
+    *finished = true;
+    p->rows_sent = 0;
+    if (p->is_done)
+        return ERR_OK;
+    if (p->exec)
+        txn_cursor_enter(p->snapshot);
+    else
+        TRY(run_start_wait(s, p->plan, p->params, p->param_nulls, p->param_count, &p->exec));
+    uint64_t sent = 0;
+    err_t e = run_portal_rows_wait(p, max_rows, sink, &sent);
+    p->rows_sent = sent;
+    if (e == ERR_OK && p->is_done) {
+        if (p->plan->command != CMD_SELECT)
+            p->rows_sent = exec_row_count(p->exec);
+        exec_end_wait(p->exec);
+        p->exec = NULL;
+    }
+    *finished = p->is_done;
+    if (p->snapshot) {
+        txn_cursor_leave(p->snapshot);
+    } else if (p->exec) {
+        p->snapshot = txn_cursor_open(s->txn);
+    }
+    run_statement_end(s);
+    return e;
 }

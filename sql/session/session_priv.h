@@ -71,6 +71,7 @@ struct portal {
     const struct result_column *columns;
     uint32_t column_count;
     struct exec *exec;
+    struct txn_cursor *snapshot; /* what it sees, while it is open over other statements */
     bool is_done;
     bool is_failed;
     uint64_t rows_sent;
@@ -188,6 +189,8 @@ SUSPENDS err_t run_query_wait(struct session *s, const struct plan *plan, const 
                               bool describe, const char **tag);
 const char *run_tag(struct arena *mem, enum command command, uint64_t rows);
 SUSPENDS err_t run_lock_tables_wait(struct session *s, const struct plan *plan);
+/* The statement is over; read committed gives its snapshot back. */
+void run_statement_end(struct session *s);
 void run_arm(struct session *s);
 void run_disarm(struct session *s);
 

@@ -1,10 +1,13 @@
 /* The sql layer as a whole: bootstrap, start, and what authentication asks. */
 #include "sql/catalog/virtual.h"
+#include "sql/funcs/funcs.h"
 #include "sql/session/session_priv.h"
 
 SUSPENDS err_t sql_start_wait(const struct sql_options *o)
 {
     session_views_register();
+    funcs_set_start_time(core_wall_us() - INT64_C(946684800000000));
+    funcs_set_reload_time(core_wall_us() - INT64_C(946684800000000));
     if (o->bootstrap)
         TRY(catalog_bootstrap_wait(o->superuser, o->password_verifier));
     return catalog_start_wait();

@@ -274,7 +274,11 @@ static SUSPENDS err_t utility_declare_wait(struct session *s, struct cached *c,
         .param_nulls = p->param_nulls,
         .param_count = p->param_count,
     };
-    return exec_start_wait(&o, &p->exec);
+    err_t e = exec_start_wait(&o, &p->exec);
+    if (e == ERR_OK)
+        p->snapshot = txn_cursor_open(s->txn);
+    run_statement_end(s);
+    return e;
 }
 
 static SUSPENDS err_t utility_fetch_wait(struct session *s, const struct utility *u, bool is_simple,
@@ -318,7 +322,9 @@ static SUSPENDS err_t utility_ddl_wait(struct session *s, struct cached *c, cons
         .in_block = s->block == BLOCK_OPEN,
         .session = s,
     };
-    return ddl_execute_wait(&ctx, u->ddl, tag);
+    err_t e = ddl_execute_wait(&ctx, u->ddl, tag);
+    run_statement_end(s);
+    return e;
 }
 
 static SUSPENDS err_t utility_close_wait(struct session *s, const struct utility *u)
