@@ -296,31 +296,61 @@ static SUSPENDS err_t transform_array_op_wait(struct scope *s, const A_Expr *n, 
     return operator_make_array(s, n->name, n->kind == AEXPR_OP_ANY, l, r, n->location, out);
 }
 
-static SUSPENDS err_t transform_plain_op_wait(struct scope *s, const A_Expr *n, struct expr **out)
+static err_t plain_op(struct scope *s, const A_Expr *n, struct expr *l, struct expr *r,
+                      struct expr **out)
 {
-    if (n->lexpr && n->rexpr && IsA(n->lexpr, RowExpr) && IsA(n->rexpr, SubLink) &&
-        ((const SubLink *)n->rexpr)->subLinkType == EXPR_SUBLINK) {
-        SubLink row = *(const SubLink *)n->rexpr;
-        row.subLinkType = ROWCOMPARE_SUBLINK;
-        row.testexpr = n->lexpr;
-        row.operName = n->name;
-        row.location = n->location;
-        return transform_sublink_wait(s, &row, out);
-    }
-    struct expr *l = NULL;
-    struct expr *r;
-    if (n->lexpr)
-        TRY(transform_wait(s, n->lexpr, &l));
-    if (!n->rexpr)
-        return analyze_at(s->a, n->location,
-                          err_raise(ERR_SYNTAX_ERROR, "postfix operators are not supported"));
-    TRY(transform_wait(s, n->rexpr, &r));
     if (l && l->kind == EXPR_ROW && r->kind == EXPR_ROW && IsA(n->lexpr, RowExpr) &&
         IsA(n->rexpr, RowExpr)) {
         TRY(row_lengths(s, l, r, n->location));
         return row_compare_make(s, n->name, l->args, r->args, l->arg_count, n->location, out);
     }
     return operator_make(s, n->name, l, r, n->location, out);
+}
+
+static bool is_row_subquery(const A_Expr *n)
+{
+    return n->lexpr && n->rexpr && IsA(n->lexpr, RowExpr) && IsA(n->rexpr, SubLink) &&
+           ((const SubLink *)n->rexpr)->subLinkType == EXPR_SUBLINK;
+}
+
+static bool is_plain_op(const Node *n)
+{
+    return n && IsA(n, A_Expr) && ((const A_Expr *)n)->kind == AEXPR_OP;
+}
+
+/* a + b + c ... leans to the left: its spine is walked in a loop, so that long sums and
+ * concatenations need no stack here. */
+static SUSPENDS err_t transform_plain_op_wait(struct scope *s, const A_Expr *n, struct expr **out)
+{
+    uint32_t depth = 1;
+    for (const A_Expr *e = n; is_plain_op(e->lexpr); e = (const A_Expr *)e->lexpr)
+        depth++;
+    const A_Expr **spine = ARENA_ARRAY(s->a->mem, const A_Expr *, depth);
+    for (uint32_t i = depth; i-- > 0; n = (const A_Expr *)n->lexpr)
+        spine[i] = n;
+    struct expr *l = NULL;
+    if (is_row_subquery(spine[0])) {
+        SubLink row = *(const SubLink *)spine[0]->rexpr;
+        row.subLinkType = ROWCOMPARE_SUBLINK;
+        row.testexpr = spine[0]->lexpr;
+        row.operName = spine[0]->name;
+        row.location = spine[0]->location;
+        TRY(transform_sublink_wait(s, &row, &l));
+    } else if (spine[0]->lexpr) {
+        TRY(transform_wait(s, spine[0]->lexpr, &l));
+    }
+    for (uint32_t i = 0; i < depth; i++) {
+        if (i == 0 && is_row_subquery(spine[0]))
+            continue;
+        struct expr *r;
+        if (!spine[i]->rexpr)
+            return analyze_at(s->a, spine[i]->location,
+                              err_raise(ERR_SYNTAX_ERROR, "postfix operators are not supported"));
+        TRY(transform_wait(s, spine[i]->rexpr, &r));
+        TRY(plain_op(s, spine[i], l, r, &l));
+    }
+    *out = l;
+    return ERR_OK;
 }
 
 SUSPENDS err_t transform_op_wait(struct scope *s, const A_Expr *n, struct expr **out)

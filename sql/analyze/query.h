@@ -179,7 +179,7 @@ struct statement {
     uint32_t param_count;
     oid *param_types; /* inferred */
     /* tables whose change makes this stale, beside the catalog version */
-    bool has_volatile_settings; /* depends on search_path etc. only through the cache key */
+    bool has_volatile_settings; /* a literal such as 'now' was read: not to be shared or kept */
     struct arena *mem;
 };
 

@@ -213,8 +213,8 @@ SUSPENDS err_t cached_get_wait(struct session *s, const char *text, const oid *t
         return e;
     }
     /* Another fiber may have put the same statement in while this one waited for the catalog. */
-    bool is_shared =
-        keep && c->plan && !s->catalog.txn_changed_catalog && !cache_lookup(cache, hash, &key);
+    bool is_shared = keep && c->plan && !c->statement->has_volatile_settings &&
+                     !s->catalog.txn_changed_catalog && !cache_lookup(cache, hash, &key);
     if (c->plan) { /* plans are self-contained: the tree is not needed any more */
         parse_free(c->parsed);
         c->parsed = NULL;

@@ -214,9 +214,12 @@ static void body_deep(void)
     struct arena *mem = arena_new();
     struct strbuf text;
     strbuf_init(&text, mem);
-    strbuf_puts(&text, "select 1");
-    for (int i = 0; i < 5000; i++)
-        strbuf_puts(&text, " + 1");
+    strbuf_puts(&text, "select ");
+    for (int i = 0; i < 1500; i++)
+        strbuf_puts(&text, "1 + (");
+    strbuf_puts(&text, "1");
+    for (int i = 0; i < 1500; i++)
+        strbuf_puts(&text, ")");
     struct analyze_options o = test_options(text.data);
     struct parsed *p = NULL;
     struct statement *st = NULL;
