@@ -6,7 +6,7 @@
  * give results of the static type.
  */
 #include "sql/funcs/funcs_priv.h"
-#include "sql/types/types_priv.h"
+#include "sql/type_functions.h"
 
 enum { DIMENSIONS_MAX = 6, ELEMENTS_MAX = 0x7ffffff };
 

@@ -8,10 +8,10 @@
  */
 #include "core/core.h"
 #include "sql/funcs/funcs_priv.h"
+#include "sql/type_functions.h"
 #include "sql/types/datetime.h"
 #include "sql/types/interval.h"
 #include "sql/types/quote.h"
-#include "sql/types/types_priv.h"
 
 #define SERVICE(entry)                                                                             \
     struct sql_services *s = c->env->services;                                                     \

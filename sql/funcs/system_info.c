@@ -5,7 +5,7 @@
  * empty sets. Identity, encodings and visibility are in session_funcs.c and catalog_funcs.c.
  */
 #include "sql/funcs/funcs_priv.h"
-#include "sql/types/numeric_priv.h"
+#include "sql/types/numeric.h"
 
 /* Counters that stay zero, of any integer or float type, and void results. */
 FUNCTION(fn_zero)
@@ -47,37 +47,37 @@ static const struct {
                   {"MB", 20 * 1024 - 1, 10, true}, {"GB", 20 * 1024 - 1, 10, true},
                   {"TB", 20 * 1024 - 1, 10, true}, {"PB", 20 * 1024 - 1, 0, true}};
 
-static struct number divide_cut(struct arena *mem, const struct number *n, int64_t divisor)
+/* By div(numeric, numeric): cut toward zero. */
+static err_t divide_cut(struct call *c, datum value, int64_t divisor, datum *out)
 {
-    struct number d = number_of_i64(mem, divisor);
-    return number_div(mem, n, &d, 0, false);
+    datum args[2] = {value, numeric_of_i64(c->mem, divisor)};
+    struct call division = *c;
+    division.args = args;
+    division.arg_count = 2;
+    return fn_numeric_div_trunc(&division, out);
 }
 
+static bool is_within(struct call *c, datum value, int64_t limit)
+{
+    return numeric_compare(value, numeric_of_i64(c->mem, limit)) < 0 &&
+           numeric_compare(value, numeric_of_i64(c->mem, -limit)) > 0;
+}
+
+/* NaN and infinities are in no unit but the last. */
 FUNCTION(fn_pg_size_pretty_numeric)
 {
-    struct number n;
-    struct strbuf b;
+    datum value = c->args[0];
     size_t unit = 0;
-    size_t last = ARRAY_LEN(size_units) - 1;
-    number_read(c->args[0], &n);
+    struct strbuf b;
     strbuf_init(&b, c->mem);
-    if (number_is_special(&n)) {
-        TRY(value_output(c->env, c->mem, TYPE_NUMERIC, c->args[0], &b));
-        strbuf_printf(&b, " %s", size_units[last].name);
-        return result_strbuf(c, &b, out);
-    }
-    for (; unit < last; unit++) {
-        struct number limit = number_of_i64(c->mem, size_units[unit].limit);
-        if (number_compare_abs(&n, &limit) < 0)
-            break;
-        n = divide_cut(c->mem, &n, INT64_C(1) << size_units[unit].shift);
-    }
+    for (; unit + 1 < ARRAY_LEN(size_units) && !is_within(c, value, size_units[unit].limit); unit++)
+        TRY(divide_cut(c, value, INT64_C(1) << size_units[unit].shift, &value));
     if (size_units[unit].is_doubled) {
-        struct number one = number_of_i64(c->mem, n.sign == NUMERIC_NEGATIVE ? -1 : 1);
-        n = number_add(c->mem, &n, &one);
-        n = divide_cut(c->mem, &n, 2);
+        bool negative = numeric_compare(value, numeric_of_i64(c->mem, 0)) < 0;
+        TRY(numeric_add(c->mem, value, numeric_of_i64(c->mem, negative ? -1 : 1), &value));
+        TRY(divide_cut(c, value, 2, &value));
     }
-    number_format(&n, &b);
+    TRY(value_output(c->env, c->mem, TYPE_NUMERIC, value, &b));
     strbuf_printf(&b, " %s", size_units[unit].name);
     return result_strbuf(c, &b, out);
 }

@@ -8,9 +8,10 @@
  */
 #include "sql/catalog_rows.h"
 #include "sql/funcs/funcs_priv.h"
+#include "sql/type_functions.h"
 #include "sql/types/quote.h"
-#include "sql/types/types_priv.h"
 
+#include <ctype.h>
 #include <strings.h>
 
 static const struct privilege_kind {
@@ -66,7 +67,10 @@ static err_t check_words(struct call *c, const struct privilege_kind *k, const s
         const char *comma = p == end ? NULL : memchr(p, ',', (size_t)(end - p));
         const char *word = p;
         size_t len = (size_t)((comma == NULL ? end : comma) - p);
-        trim_spaces(&word, &len);
+        for (; len > 0 && isspace((unsigned char)*word); len--)
+            word++;
+        while (len > 0 && isspace((unsigned char)word[len - 1]))
+            len--;
         if (!word_is_known(k, word, len))
             return err_raise(ERR_INVALID_PARAMETER_VALUE, "unrecognized privilege type: \"%s\"",
                              arena_strndup(c->mem, word, len));
