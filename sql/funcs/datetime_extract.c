@@ -14,7 +14,7 @@
 
 struct part {
     enum { PART_INTEGER, PART_SCALED, PART_JULIAN, PART_INFINITE, PART_NULL } kind;
-    int64_t value; /* PART_INFINITE: its sign; PART_JULIAN: the day */
+    __int128 value; /* PART_INFINITE: its sign; PART_JULIAN: the day */
     int scale;
     int64_t usec;     /* PART_JULIAN: of the day */
     double as_double; /* PART_SCALED, PART_JULIAN */
@@ -32,6 +32,12 @@ static void read_unit(const struct varlen *v, struct unit_name *u)
     u->text[n] = 0;
     u->unit = extract_unit_find(u->text, n);
 }
+/* Only units that can be counted, as date_trunc takes them. */
+static void read_span_unit(const struct varlen *v, struct unit_name *u)
+{
+    read_unit(v, u);
+    u->unit = interval_unit_find(u->text, strlen(u->text));
+}
 static COLD err_t raise_unit(struct call *c, const struct unit_name *u, oid type)
 {
     if (u->unit == UNIT_NONE)
@@ -41,14 +47,14 @@ static COLD err_t raise_unit(struct call *c, const struct unit_name *u, oid type
                      type_display(c->mem, type));
 }
 
-static err_t numeric_scaled(struct arena *mem, int64_t value, int scale, datum *out)
+static err_t numeric_scaled(struct arena *mem, __int128 value, int scale, datum *out)
 {
     if (scale == 0) {
-        *out = numeric_of_i64(mem, value);
+        *out = numeric_of_i128(mem, value);
         return ERR_OK;
     }
     char text[48];
-    uint64_t a = value < 0 ? (uint64_t)0 - (uint64_t)value : (uint64_t)value;
+    unsigned __int128 a = (unsigned __int128)(value < 0 ? -value : value);
     uint64_t unit = scale == 3 ? 1000 : 1000000;
     int n = snprintf(text, sizeof(text), "%s%llu.%0*llu", value < 0 ? "-" : "",
                      (unsigned long long)(a / unit), scale, (unsigned long long)(a % unit));
@@ -61,14 +67,14 @@ static err_t part_numeric(struct call *c, const struct part *p, datum *out)
     struct type_io io = {.mem = c->mem, .type = TYPE_NUMERIC, .typmod = -1};
     switch (p->kind) {
     case PART_INTEGER:
-        RETURN_DATUM(numeric_of_i64(c->mem, p->value));
+        RETURN_DATUM(numeric_of_i128(c->mem, p->value));
     case PART_SCALED:
         return numeric_scaled(c->mem, p->value, p->scale, out);
     case PART_JULIAN: {
         datum fraction = 0;
         TRY(numeric_div(c->mem, numeric_of_i64(c->mem, p->usec),
                         numeric_of_i64(c->mem, USECS_PER_DAY), &fraction));
-        return numeric_add(c->mem, numeric_of_i64(c->mem, p->value), fraction, out);
+        return numeric_add(c->mem, numeric_of_i128(c->mem, p->value), fraction, out);
     }
     case PART_INFINITE: {
         const char *text = p->value < 0 ? "-Infinity" : "Infinity";
@@ -99,7 +105,7 @@ static struct part integer_part(int64_t v)
 {
     return (struct part){.kind = PART_INTEGER, .value = v};
 }
-static struct part scaled_part(int64_t v, int scale, double as_double)
+static struct part scaled_part(__int128 v, int scale, double as_double)
 {
     return (struct part){.kind = PART_SCALED, .value = v, .scale = scale, .as_double = as_double};
 }
@@ -250,7 +256,7 @@ static err_t timestamp_part(struct call *c, const struct unit_name *u, int64_t t
 {
     oid type = with_zone ? TYPE_TIMESTAMPTZ : TYPE_TIMESTAMP;
     if (!timestamp_is_finite(t))
-        return infinite_part(u->unit, t < 0, true, with_zone, p) ? ERR_OK : raise_unit(c, u, type);
+        return infinite_part(u->unit, t < 0, true, true, p) ? ERR_OK : raise_unit(c, u, type);
     int32_t east = with_zone ? time_zone_offset_at(env_zone(c->env), t, NULL, NULL) : 0;
     struct civil f;
     civil_of_timestamp(t + east * USECS_PER_SEC, &f);
@@ -275,10 +281,7 @@ static err_t timestamp_part(struct call *c, const struct unit_name *u, int64_t t
                                         (((double)of_day - f.usec) / 1e6 + f.usec / 1e6) / 86400.0};
         return ERR_OK;
     case UNIT_EPOCH: {
-        int64_t since = 0;
-        if (ckd_add_i64(&since, t, EPOCH_2000_UNIX_US)) {
-            return err_not_built("the epoch of a timestamp after the year 294246 is not supported");
-        }
+        __int128 since = (__int128)t + EPOCH_2000_UNIX_US;
         *p = scaled_part(since, 6, (double)since / 1e6);
         return ERR_OK;
     }
@@ -364,10 +367,7 @@ static err_t interval_part(struct call *c, const struct unit_name *u, const stru
         d += 365.25 * 86400 * year;
         d += 30.0 * 86400 * (i->month % 12);
         d += 86400.0 * i->day;
-        int64_t usec;
-        if (ckd_mul_i64(&usec, seconds, USECS_PER_SEC) || ckd_add_i64(&usec, usec, i->usec))
-            return raise_interval_range();
-        *p = scaled_part(usec, 6, d);
+        *p = scaled_part((__int128)seconds * USECS_PER_SEC + i->usec, 6, d);
         return ERR_OK;
     }
     default:
@@ -498,12 +498,12 @@ static err_t truncate(struct call *c, int64_t t, bool with_zone, const struct zo
                       datum *out)
 {
     struct unit_name u;
-    read_unit(ARG_VARLEN(0), &u);
+    if (!timestamp_is_finite(t))
+        RETURN_I64(t);
+    read_span_unit(ARG_VARLEN(0), &u);
     struct civil probe = {.year = 2000, .month = 1, .day = 1};
     if (!truncate_civil(u.unit, &probe))
         return raise_unit(c, &u, with_zone ? TYPE_TIMESTAMPTZ : TYPE_TIMESTAMP);
-    if (!timestamp_is_finite(t))
-        RETURN_I64(t);
     int32_t east = with_zone ? zone_choice_offset_at(zone, t) : 0;
     struct civil f;
     civil_of_timestamp(t + east * USECS_PER_SEC, &f);
@@ -538,7 +538,7 @@ FUNCTION(fn_timestamptz_trunc_zone)
 FUNCTION(fn_interval_trunc)
 {
     struct unit_name u;
-    read_unit(ARG_VARLEN(0), &u);
+    read_span_unit(ARG_VARLEN(0), &u);
     struct interval i = interval_read(c->args[1]);
     int32_t months = 0;
     int64_t unit = 0;
@@ -637,7 +637,7 @@ FUNCTION(fn_timestamptz_bin)
  * earlier value's month. */
 static err_t age(struct call *c, int64_t a, int64_t b, bool with_zone, datum *out)
 {
-    if (!timestamp_is_finite(a) || !timestamp_is_finite(b))
+    if (a == TIMESTAMP_BEGIN || b == TIMESTAMP_BEGIN) /* infinity counts as the last instant */
         return raise_timestamp_range();
     bool negative = a < b;
     struct civil x;

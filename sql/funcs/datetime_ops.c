@@ -523,7 +523,13 @@ FUNCTION(fn_timetz_scale)
 FUNCTION(fn_timestamp_scale)
 {
     int64_t t = 0;
-    TRY(timestamp_round(ARG_I64(0), ARG_I32(1), &t));
+    int32_t precision = ARG_I32(1);
+    if (precision != -1 && (precision < 0 || precision > TIME_PRECISION_MAX) &&
+        timestamp_is_finite(ARG_I64(0)))
+        return err_raise(ERR_INVALID_PARAMETER_VALUE,
+                         "timestamp(%d) precision must be between 0 and %d", precision,
+                         TIME_PRECISION_MAX);
+    TRY(timestamp_round(ARG_I64(0), precision, &t));
     RETURN_I64(t);
 }
 FUNCTION(fn_timestamptz_scale)
@@ -555,8 +561,6 @@ static err_t zone_of_interval(struct call *c, struct zone_choice *z)
 }
 static err_t at_zone(const struct zone_choice *z, int64_t t, bool to_local, datum *out)
 {
-    if (!timestamp_is_finite(t))
-        RETURN_I64(t);
     int64_t shift = to_local ? zone_choice_offset_at(z, t) : -zone_choice_offset_local(z, t);
     if (ckd_add_i64(&t, t, shift * USECS_PER_SEC) || !timestamp_is_valid(t))
         return raise_timestamp_range();
@@ -565,24 +569,32 @@ static err_t at_zone(const struct zone_choice *z, int64_t t, bool to_local, datu
 FUNCTION(fn_timestamptz_zone)
 {
     struct zone_choice z;
+    if (!timestamp_is_finite(ARG_I64(1)))
+        RETURN_I64(ARG_I64(1));
     TRY(zone_of_text(c, &z));
     return at_zone(&z, ARG_I64(1), true, out);
 }
 FUNCTION(fn_timestamptz_izone)
 {
     struct zone_choice z;
+    if (!timestamp_is_finite(ARG_I64(1)))
+        RETURN_I64(ARG_I64(1));
     TRY(zone_of_interval(c, &z));
     return at_zone(&z, ARG_I64(1), true, out);
 }
 FUNCTION(fn_timestamp_zone)
 {
     struct zone_choice z;
+    if (!timestamp_is_finite(ARG_I64(1)))
+        RETURN_I64(ARG_I64(1));
     TRY(zone_of_text(c, &z));
     return at_zone(&z, ARG_I64(1), false, out);
 }
 FUNCTION(fn_timestamp_izone)
 {
     struct zone_choice z;
+    if (!timestamp_is_finite(ARG_I64(1)))
+        RETURN_I64(ARG_I64(1));
     TRY(zone_of_interval(c, &z));
     return at_zone(&z, ARG_I64(1), false, out);
 }
