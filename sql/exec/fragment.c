@@ -255,8 +255,12 @@ SUSPENDS void fragment_close_wait(struct run *run, struct fragment *f)
     if (!f->is_open)
         return;
     bool is_posted = false;
+    struct diag *diag = NULL;
     fiber_shield_begin();
     if (f->is_filling) {
+        /* How the fragment ends is nobody's error: the one at hand, if any, stays. */
+        diag = arena_alloc(run->mem, sizeof(*diag));
+        diag_copy(diag, err_diag());
         atomic_store_explicit(&f->stop, true, memory_order_relaxed);
         core_post(f->core, cancel_fill, f);
         is_posted = true; /* the close call goes behind the post, which uses f */
@@ -265,6 +269,8 @@ SUSPENDS void fragment_close_wait(struct run *run, struct fragment *f)
     if (f->is_target_open || is_posted)
         ERR_IGNORE(core_call_wait(f->core, close_wait, f));
     fiber_shield_end();
+    if (diag != NULL)
+        ERR_IGNORE(err_adopt(diag));
     f->is_open = false;
     f->is_target_open = false;
 }

@@ -146,8 +146,8 @@ static SUSPENDS err_t add_source_wait(struct gather_node *g, uint32_t index, uin
     return ERR_OK;
 }
 
-/* Subqueries that the fragments need the results of: into exec params, or (prepare_shared_wait) to be
- * read in place. */
+/* Subqueries that the fragments need the results of: into exec params, or (prepare_shared_wait) to
+ * be read in place. */
 static SUSPENDS err_t prepare_initial_wait(struct gather_node *g)
 {
     struct node *n = &g->node;

@@ -178,7 +178,13 @@ SUSPENDS err_t worker_join_wait(struct run *run, struct worker *w)
 SUSPENDS void worker_close_wait(struct run *run, struct worker *w)
 {
     fiber_shield_begin();
-    ERR_IGNORE(worker_join_wait(run, w));
+    if (w->is_running) {
+        /* The error at hand, if any, stays. */
+        struct diag *diag = arena_alloc(run->mem, sizeof(*diag));
+        diag_copy(diag, err_diag());
+        ERR_IGNORE(worker_join_wait(run, w));
+        ERR_IGNORE(err_adopt(diag));
+    }
     if (w->run != NULL)
         ERR_IGNORE(core_call_wait(w->core, close_wait, w));
     fiber_shield_end();
