@@ -71,9 +71,16 @@ static SUSPENDS err_t view_query_wait(struct scope *s, const struct table_desc *
     const char *saved = a->text;
     a->text = NULL;
     a->view_depth++;
+    /* names mean what they meant when the view was made */
+    struct catalog_session *cs = a->catalog;
+    const char *const *saved_path = cs->search_path;
+    uint32_t saved_count = cs->search_path_count;
+    cs->search_path = catalog_view_path(a->mem, t, &cs->search_path_count);
     err_t e = p->count == 1
                   ? analyze_query_wait(a, p->statements[0].node, out)
                   : err_raise(ERR_DATA_CORRUPTED, "bad definition of view \"%s\"", t->name);
+    cs->search_path = saved_path;
+    cs->search_path_count = saved_count;
     a->view_depth--;
     a->text = saved;
     parse_free(p);

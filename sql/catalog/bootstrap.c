@@ -195,6 +195,50 @@ static SUSPENDS err_t seed_own_wait(struct seeder *s, const struct catalog_relat
     return catalog_apply_wait(w);
 }
 
+/* pg_class and pg_attribute rows of information_schema's views, made like those of pg_tables. */
+static SUSPENDS err_t seed_information_wait(struct seeder *s)
+{
+    struct catalog_writer *w = catalog_writer_new(&s->cs, s->mem);
+    const struct catalog_relation *model = catalog_relation_named(SCHEMA_PG_CATALOG, "pg_tables");
+    struct catalog_rows cls;
+    struct catalog_rows att;
+    ASSERT(model);
+    TRY(catalog_find_wait(&s->cs, REL_CLASS, INDEX_CLASS_OID, 1, model->fact->oid, 0, s->mem,
+                          &cls));
+    TRY(catalog_find_wait(&s->cs, REL_ATTRIBUTE, INDEX_ATTRIBUTE_RELID_ATTNUM, 2, model->fact->oid,
+                          datum_of_i16(1), s->mem, &att));
+    ASSERT(cls.count == 1);
+    ASSERT(att.count == 1);
+    const struct catalog_relation *r;
+    for (uint32_t i = 0; (r = catalog_relation_at(i)) != NULL; i++) {
+        if (r->schema != SCHEMA_INFORMATION)
+            continue;
+        const struct catalog_table *f = r->fact;
+        datum *c = arena_memdup(s->mem, cls.rows[0].values, sizeof(datum) * COLS_CLASS);
+        c[COL_OID - 1] = f->oid;
+        c[COL_RELNAME - 1] = datum_of_text(s->mem, f->name);
+        c[COL_RELNAMESPACE - 1] = SCHEMA_INFORMATION;
+        c[COL_RELTYPE - 1] = 0;
+        c[COL_RELNATTS - 1] = datum_of_i16((int16_t)f->column_count);
+        TRY(catalog_put(w, REL_CLASS, c, cls.rows[0].nulls));
+        for (uint32_t k = 0; k < f->column_count; k++) {
+            const struct type_info *type = type_find(f->columns[k].type);
+            datum *v = arena_memdup(s->mem, att.rows[0].values, sizeof(datum) * COLS_ATTRIBUTE);
+            v[COL_ATTRELID - 1] = f->oid;
+            v[COL_ATTNAME - 1] = datum_of_text(s->mem, f->columns[k].name);
+            v[COL_ATTTYPID - 1] = f->columns[k].type;
+            v[COL_ATTLEN - 1] = datum_of_i16(type->typlen);
+            v[COL_ATTNUM - 1] = datum_of_i16(f->columns[k].attnum);
+            v[COL_ATTBYVAL - 1] = datum_of_bool(type->by_value);
+            v[COL_ATTALIGN - 1] = (datum)type->align;
+            v[COL_ATTSTORAGE - 1] = (datum)type->storage;
+            v[COL_ATTCOLLATION - 1] = type->collation;
+            TRY(catalog_put(w, REL_ATTRIBUTE, v, att.rows[0].nulls));
+        }
+    }
+    return catalog_apply_wait(w);
+}
+
 static SUSPENDS err_t seed_extension_wait(struct seeder *s)
 {
     datum values[COLS_EXTENSION] = {13562 + 2,
@@ -259,6 +303,7 @@ static SUSPENDS err_t seed_database_wait(struct seeder *s, oid database)
     }
     TRY(seed_namespace_wait(s, SCHEMA_INFORMATION, "information_schema"));
     TRY(seed_own_wait(s, catalog_relation_find(REL_DISTRIBUTION)));
+    TRY(seed_information_wait(s));
     TRY(seed_extension_wait(s));
     TRY(seed_comment_wait(s, SCHEMA_PUBLIC, REL_NAMESPACE, "standard public schema"));
     TRY(seed_comment_wait(s, SCHEMA_PG_CATALOG, REL_NAMESPACE, "system catalog schema"));

@@ -434,8 +434,8 @@ static SUSPENDS err_t relation_in_schema_wait(struct catalog_session *cs, oid sc
                                               const char *name, oid *out, char *kind)
 {
     *out = 0;
-    if (schema == SCHEMA_PG_CATALOG) {
-        const struct catalog_relation *r = catalog_relation_named(name);
+    if (schema == SCHEMA_PG_CATALOG || schema == SCHEMA_INFORMATION) {
+        const struct catalog_relation *r = catalog_relation_named(schema, name);
         if (r) {
             *out = r->fact->oid;
             *kind = r->fact->kind;
@@ -685,4 +685,25 @@ err_t type_by_name_wait(struct catalog_session *cs, const char *schema, const ch
         e = type_in_schema_wait(cs, path[i], name, out);
     arena_free(mem);
     return e;
+}
+
+const char *const *catalog_view_path(struct arena *mem, const struct table_desc *t, uint32_t *count)
+{
+    const char *p = t->view_path ? t->view_path : "";
+    const char **list = ARENA_ARRAY(mem, const char *, strlen(p) / 2 + 2);
+    uint32_t n = 0;
+    while (*p) {
+        struct strbuf b;
+        strbuf_init(&b, mem);
+        strbuf_puts(&b, "");
+        bool quoted = *p == '"';
+        for (p += quoted; *p && (quoted ? *p != '"' || p[1] == '"' : *p != ','); p++) {
+            p += quoted && *p == '"';
+            strbuf_putc(&b, *p);
+        }
+        list[n++] = b.data;
+        p += strspn(p, "\", ");
+    }
+    *count = n;
+    return list;
 }

@@ -187,6 +187,10 @@ struct role_info {
 SUSPENDS err_t role_by_name_wait(const char *name, struct arena *mem, struct role_info *out,
                                  bool *found);
 
+/* The search path under which a view's text is to be analysed (view_path as a list, in mem). */
+const char *const *catalog_view_path(struct arena *mem, const struct table_desc *t,
+                                     uint32_t *count);
+
 /* ---- where a row lives ---- */
 /* Shard of a row by its shard key values (in shard_key order). */
 uint32_t table_shard_of(const struct table_desc *t, const datum *key_values);

@@ -76,8 +76,8 @@ static struct cached_table *load_static(const struct catalog_relation *r, oid da
     c->database = database;
     t->oid = f->oid;
     t->name = f->name;
-    t->schema = SCHEMA_PG_CATALOG;
-    t->schema_name = "pg_catalog";
+    t->schema = r->schema;
+    t->schema_name = r->schema == SCHEMA_PG_CATALOG ? "pg_catalog" : "information_schema";
     t->kind = f->kind;
     t->persistence = 'p';
     t->owner = ROLE_BOOTSTRAP;
@@ -99,7 +99,7 @@ static struct cached_table *load_static(const struct catalog_relation *r, oid da
     t->catalog_version = catalog_version();
     if (f->kind == 'v') {
         t->distribution = DISTRIBUTED_NONE;
-        t->view_sql = views_system_sql(f->name);
+        t->view_sql = r->view_sql ? r->view_sql : views_system_sql(f->name);
         t->virtual_name = t->view_sql ? NULL : f->name;
         t->rows_estimate = -1;
         return c;

@@ -4,6 +4,8 @@
  */
 #include "sql/catalog/relation.h"
 
+#include "sql/catalog/views.h"
+
 #include <stdlib.h>
 
 static const struct catalog_column distribution_columns[] = {
@@ -47,6 +49,8 @@ static int name_order(const void *a, const void *b)
 {
     const struct catalog_relation *const *x = a;
     const struct catalog_relation *const *y = b;
+    if ((*x)->schema != (*y)->schema)
+        return (*x)->schema < (*y)->schema ? -1 : 1;
     return strcmp((*x)->fact->name, (*y)->fact->name);
 }
 
@@ -85,18 +89,67 @@ static void relation_fill(struct arena *mem, struct catalog_relation *r)
             r->rows = &catalog_static[i];
 }
 
+static uint32_t information_count(void)
+{
+    uint32_t n = 0;
+    while (information_views[n].name)
+        n++;
+    return n;
+}
+
+/* "name:type name:type ..." */
+static const struct catalog_table *information_table(struct arena *mem,
+                                                     const struct information_view *v)
+{
+    uint32_t count = 1;
+    for (const char *p = v->columns; *p; p++)
+        count += *p == ' ';
+    struct catalog_column *columns = ARENA_ARRAY(mem, struct catalog_column, count);
+    const char *p = v->columns;
+    for (uint32_t i = 0; i < count; i++) {
+        size_t name = strcspn(p, ":");
+        size_t type = strcspn(p + name + 1, " ");
+        const struct type_info *t = type_find_name(arena_strndup(mem, p + name + 1, type));
+        ASSERT(t);
+        columns[i] = (struct catalog_column){.name = arena_strndup(mem, p, name),
+                                             .type = t->oid,
+                                             .attnum = (int16_t)(i + 1),
+                                             .length = t->typlen,
+                                             .typmod = -1,
+                                             .collation = t->collation};
+        p += name + 1 + type;
+        p += *p == ' ';
+    }
+    struct catalog_table *t = ARENA_NEW(mem, struct catalog_table);
+    *t = (struct catalog_table){.oid = v->oid,
+                                .name = v->name,
+                                .kind = 'v',
+                                .column_count = (uint16_t)count,
+                                .columns = columns};
+    return t;
+}
+
 void catalog_relations_init(void)
 {
     if (relations)
         return;
     struct arena *mem = arena_new();
-    relation_count = catalog_table_count + (uint32_t)ARRAY_LEN(own_tables);
+    uint32_t own = catalog_table_count + (uint32_t)ARRAY_LEN(own_tables);
+    relation_count = own + information_count();
     relations = ARENA_ARRAY(mem, struct catalog_relation, relation_count);
     by_name = ARENA_ARRAY(mem, const struct catalog_relation *, relation_count);
     uint32_t indexes = 0;
     for (uint32_t i = 0; i < relation_count; i++) {
-        relations[i].fact =
-            i < catalog_table_count ? &catalog_tables[i] : &own_tables[i - catalog_table_count];
+        relations[i].schema = SCHEMA_PG_CATALOG;
+        if (i < catalog_table_count) {
+            relations[i].fact = &catalog_tables[i];
+        } else if (i < own) {
+            relations[i].fact = &own_tables[i - catalog_table_count];
+        } else {
+            relations[i].schema = SCHEMA_INFORMATION;
+            relations[i].view_sql = information_views[i - own].sql;
+            relations[i].fact = information_table(mem, &information_views[i - own]);
+        }
         indexes += relations[i].fact->index_count;
     }
     places = ARENA_ARRAY(mem, struct index_place, indexes);
@@ -126,13 +179,14 @@ const struct catalog_relation *catalog_relation_find(oid relation)
     return NULL;
 }
 
-const struct catalog_relation *catalog_relation_named(const char *name)
+const struct catalog_relation *catalog_relation_named(oid schema, const char *name)
 {
     uint32_t low = 0;
     uint32_t high = relation_count;
     while (low < high) {
         uint32_t mid = (low + high) / 2;
-        int c = strcmp(by_name[mid]->fact->name, name);
+        const struct catalog_relation *r = by_name[mid];
+        int c = r->schema != schema ? (r->schema < schema ? -1 : 1) : strcmp(r->fact->name, name);
         if (c == 0)
             return by_name[mid];
         if (c < 0)

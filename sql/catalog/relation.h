@@ -41,12 +41,14 @@ struct catalog_relation {
     struct row_layout *layout;
     struct key_column **index_keys;    /* per index; NULL = that index is not kept */
     const struct catalog_static *rows; /* rows at birth; NULL */
+    oid schema;
+    const char *view_sql; /* of information_schema's; NULL */
 };
 
 void catalog_relations_init(void); /* once, before sessions run */
-/* Tables and views of pg_catalog; NULL when there is none. */
+/* Tables and views of pg_catalog and information_schema; NULL when there is none. */
 const struct catalog_relation *catalog_relation_find(oid relation);
-const struct catalog_relation *catalog_relation_named(const char *name);
+const struct catalog_relation *catalog_relation_named(oid schema, const char *name);
 const struct catalog_relation *catalog_relation_at(uint32_t index); /* NULL past the end */
 /* Position of an index in its table's list; the table is found too. false = no such index. */
 bool catalog_index_find(oid index, const struct catalog_relation **relation, uint32_t *position);

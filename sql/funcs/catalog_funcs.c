@@ -149,10 +149,15 @@ FUNCTION(fn_pg_get_function_result)
 
 /* ---- definitions ---- */
 
-/* Expressions are stored as SQL text. */
-FUNCTION(fn_pg_get_expr)
+/* Expressions are stored as SQL text; relations in them are named by oid and shown by name. */
+SUSPENDING(fn_pg_get_expr)
 {
-    RETURN_DATUM(c->args[0]);
+    struct sql_services *s = c->env->services;
+    if (s == NULL || s->stored_expression == NULL)
+        RETURN_DATUM(c->args[0]);
+    const char *text = NULL;
+    TRY(s->stored_expression(s->owner, arg_cstring(c, 0), c->mem, &text));
+    return text_or_null(c, text, out);
 }
 static NO_SUSPEND_ANALYSIS err_t constraint_text(struct call *c, bool pretty, datum *out)
 {

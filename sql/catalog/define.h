@@ -1,0 +1,21 @@
+/* Definitions as SQL text, as PostgreSQL's pg_get_*def functions print them. *out NULL: no such. */
+#ifndef SQL_CATALOG_DEFINE_H
+#define SQL_CATALOG_DEFINE_H
+
+#include "sql/catalog/catalog.h"
+
+SUSPENDS err_t define_relation_name_wait(struct catalog_session *cs, oid relation,
+                                         bool always_qualified, struct arena *mem,
+                                         const char **out);
+/* column 0: the whole statement; n: its n-th column. */
+SUSPENDS err_t define_index_wait(struct catalog_session *cs, oid index, int32_t column, bool pretty,
+                                 struct arena *mem, const char **out);
+SUSPENDS err_t define_constraint_wait(struct catalog_session *cs, oid constraint, bool pretty,
+                                      struct arena *mem, const char **out);
+SUSPENDS err_t define_view_wait(struct catalog_session *cs, oid view, bool pretty,
+                                struct arena *mem, const char **out);
+/* A stored expression for showing: '16390'::regclass becomes the relation's name. */
+SUSPENDS err_t define_expression_wait(struct catalog_session *cs, const char *text,
+                                      struct arena *mem, const char **out);
+
+#endif
