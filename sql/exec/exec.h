@@ -27,5 +27,7 @@ uint64_t exec_row_count(const struct exec *e);
 const struct plan_counter *exec_counters(const struct exec *e);
 /* Closes fragments and frees everything; also after an error. */
 SUSPENDS void exec_end_wait(struct exec *e);
+/* Removes temporary files that a crash left; once, at start, before anything runs. */
+SUSPENDS err_t exec_temp_clean_wait(void);
 
 #endif

@@ -158,7 +158,6 @@ void row_reader_rewind(struct row_reader *r);
  * between reads. */
 SUSPENDS err_t row_reader_next_wait(struct row_reader *r, const uint8_t **row, uint32_t *len);
 SUSPENDS void row_store_end_wait(struct row_store *s);
-SUSPENDS err_t exec_temp_clean_wait(void);
 
 /* ---- sorting (sorter.c) ---- */
 

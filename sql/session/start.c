@@ -8,6 +8,7 @@ SUSPENDS err_t sql_start_wait(const struct sql_options *o)
     session_views_register();
     funcs_set_start_time(core_wall_us() - INT64_C(946684800000000));
     funcs_set_reload_time(core_wall_us() - INT64_C(946684800000000));
+    TRY(exec_temp_clean_wait());
     if (o->bootstrap)
         TRY(catalog_bootstrap_wait(o->superuser, o->password_verifier));
     return catalog_start_wait();
