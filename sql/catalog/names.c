@@ -93,7 +93,7 @@ static SUSPENDS err_t resolve_class_wait(struct catalog_session *cs, struct aren
 /* SQL's own spellings of types. */
 static const struct {
     const char *spelling;
-    const char *name = NULL;
+    const char *name;
 } type_spellings[] = {
     {"bigint", "int8"},
     {"bit varying", "varbit"},
@@ -145,8 +145,8 @@ static SUSPENDS err_t resolve_type_wait(struct catalog_session *cs, struct arena
             *out = type_find_name(type_spellings[i].name)->oid;
     if (!*out) {
         struct name_parts n;
-        const char *schema;
-        const char *name;
+        const char *schema = NULL;
+        const char *name = NULL;
         TRY(parse_name(mem, plain.data, &n));
         TRY(split(&n, &schema, &name));
         TRY(type_by_name_wait(cs, schema, name, out));
