@@ -87,6 +87,15 @@ static SUSPENDS err_t find_target_wait(struct scope *s, const Node *n, enum plac
     return ERR_OK;
 }
 
+static int32_t raw_location(const Node *n, const struct expr *e)
+{
+    if (IsA(n, ColumnRef))
+        return ((const ColumnRef *)n)->location;
+    if (IsA(n, A_Const))
+        return ((const A_Const *)n)->location;
+    return expr_location(e);
+}
+
 static void replace_target(struct scope *s, const struct expr *from, struct expr *to)
 {
     for (uint32_t i = 0; i < s->query->target_count; i++) {
@@ -177,7 +186,7 @@ SUSPENDS err_t clause_order_wait(struct scope *s, const List *order, enum place 
         }
         struct sort_item item;
         TRY(sort_item_make(s, e, (int)by->sortby_dir, (int)by->sortby_nulls, by->useOp,
-                           by->location >= 0 ? by->location : expr_location(e), &item));
+                           by->location >= 0 ? by->location : raw_location(by->node, e), &item));
         bool repeated = false;
         for (uint32_t k = 0; k < *count && !repeated; k++)
             repeated = (*out)[k].expr == e;
@@ -244,10 +253,7 @@ SUSPENDS err_t clause_distinct_wait(struct scope *s, const List *distinct)
             repeated = exprs[k] == e;
         if (repeated)
             continue;
-        const Node *node = list_nth(distinct, (int)i);
-        locations[expr_count] = IsA(node, ColumnRef) ? ((const ColumnRef *)node)->location
-                                : IsA(node, A_Const) ? ((const A_Const *)node)->location
-                                                     : expr_location(e);
+        locations[expr_count] = raw_location(list_nth(distinct, (int)i), e);
         exprs[expr_count++] = e;
     }
     q->has_distinct_on = true;

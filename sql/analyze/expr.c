@@ -453,10 +453,6 @@ static SUSPENDS err_t subscript_wait(struct scope *s, struct expr *base, const L
                                      int first, int count, struct expr **out)
 {
     oid element = type_element(base->type);
-    if (base->type == TYPE_INT2VECTOR)
-        element = TYPE_INT2;
-    else if (base->type == TYPE_OIDVECTOR)
-        element = TYPE_OID;
     if (element == OID_NONE)
         return analyze_at(s->a, expr_location(base),
                           err_raise(ERR_DATATYPE_MISMATCH,
@@ -488,6 +484,27 @@ static SUSPENDS err_t subscript_wait(struct scope *s, struct expr *base, const L
     return ERR_OK;
 }
 
+/* (t).x of a whole row is the column; other composite values cannot be taken apart yet. */
+static SUSPENDS err_t select_field_wait(struct scope *s, struct expr *base, const char *field,
+                                        struct expr **out)
+{
+    struct scope *level = s;
+    int32_t location = base->location;
+    if (base->kind != EXPR_COLUMN || base->column.attno != COLUMN_WHOLE_ROW)
+        return analyze_at(
+            s->a, expr_location(base),
+            err_not_built("selecting a field of a composite value is not supported yet"));
+    for (uint32_t i = 0; i < base->column.levels_up; i++)
+        level = level->parent;
+    TRY(scope_item_column_wait(s, level->rte_items[base->column.rte], field, base->column.levels_up,
+                               location, out));
+    if (!*out)
+        return analyze_at(s->a, location,
+                          err_raise(ERR_UNDEFINED_COLUMN, "column \"%s\" not found in data type %s",
+                                    field, base->column.name));
+    return ERR_OK;
+}
+
 SUSPENDS err_t transform_indirection_wait(struct scope *s, struct expr *base, const List *list,
                                           struct expr **out)
 {
@@ -511,9 +528,8 @@ SUSPENDS err_t transform_indirection_wait(struct scope *s, struct expr *base, co
                                         "column notation .%s applied to type %s, which is not a "
                                         "composite type",
                                         node_string(node), analyze_type_text(s->a, base->type)));
-        return analyze_at(s->a, expr_location(base),
-                          err_not_built("selecting a field of a composite value is not supported "
-                                        "yet"));
+        TRY(select_field_wait(s, base, node_string(node), &base));
+        i++;
     }
     *out = base;
     return ERR_OK;

@@ -44,15 +44,13 @@ static err_t from_alias_columns(struct scope *s, const Alias *alias, struct rang
         if (rte->column_names[i])
             rte->column_names[i] = arena_strdup(s->a->mem, list_string(alias->colnames, next++));
     }
-    if (next < given) {
-        int live = next;
-        return is_join ? err_raise(ERR_SYNTAX_ERROR,
-                                   "column alias list for \"%s\" has too many entries",
-                                   alias->aliasname)
-                       : err_raise(ERR_INVALID_COLUMN_REFERENCE,
-                                   "table \"%s\" has %d columns available but %d columns specified",
-                                   alias->aliasname, live, given);
-    }
+    if (next < given)
+        return err_raise(ERR_INVALID_COLUMN_REFERENCE,
+                         is_join ? "join expression \"%s\" has %d columns available but %d columns "
+                                   "specified"
+                                 : "table \"%s\" has %d columns available but %d columns "
+                                   "specified",
+                         alias->aliasname, next, given);
     return ERR_OK;
 }
 

@@ -235,6 +235,18 @@ static oid ordering_member(const char *name, oid type, int strategy)
     return op && operator_strategy(op->oid) == strategy ? op->oid : OID_NONE;
 }
 
+/* Arrays are ordered when their elements are. */
+static void array_ordering(oid element, oid *less, oid *equal, oid *greater)
+{
+    oid e_less;
+    oid e_equal;
+    oid e_greater;
+    operator_ordering(element, &e_less, &e_equal, &e_greater);
+    *less = e_less ? ordering_member("<", TYPE_ANYARRAY, 1) : OID_NONE;
+    *equal = e_equal ? ordering_member("=", TYPE_ANYARRAY, 3) : OID_NONE;
+    *greater = e_less ? ordering_member(">", TYPE_ANYARRAY, 5) : OID_NONE;
+}
+
 void operator_ordering(oid type, oid *less, oid *equal, oid *greater)
 {
     oid by = type;
@@ -262,21 +274,15 @@ void operator_ordering(oid type, oid *less, oid *equal, oid *greater)
     default:
         break;
     }
-    if (type_element(by) != OID_NONE) {
-        oid e_less;
-        oid e_equal;
-        oid e_greater;
-        operator_ordering(type_element(by), &e_less, &e_equal, &e_greater);
-        *less = e_less ? ordering_member("<", TYPE_ANYARRAY, 1) : OID_NONE;
-        *equal = e_equal ? ordering_member("=", TYPE_ANYARRAY, 3) : OID_NONE;
-        *greater = e_less ? ordering_member(">", TYPE_ANYARRAY, 5) : OID_NONE;
-        return;
-    }
     if (type_is_row(by))
         by = TYPE_RECORD;
     *less = ordering_member("<", by, 1);
     *equal = ordering_member("=", by, 3);
     *greater = ordering_member(">", by, 5);
+    if (*less == OID_NONE && type_element(by) != OID_NONE) {
+        array_ordering(type_element(by), less, equal, greater);
+        return;
+    }
     if (*equal == OID_NONE) { /* hashable types without an order */
         uint32_t count;
         const struct operator_info *const *list = operator_find_name("=", &count);

@@ -213,13 +213,15 @@ static err_t recursive_end(struct scope *s, const struct recursive_cte *r, const
     if (!s->parent->query->ctes[r->cte->index].recursive)
         return ERR_OK;
     for (uint32_t i = 0; i < t->column_count; i++) {
-        if (t->types[i] == r->cte->column_types[i])
+        if (t->types[i] == r->cte->column_types[i] && t->typmods[i] == r->cte->column_typmods[i])
             continue;
-        err_t e = err_raise(ERR_DATATYPE_MISMATCH,
-                            "recursive query \"%s\" column %u has type %s in non-recursive term "
-                            "but type %s overall",
-                            r->cte->name, i + 1, analyze_type_text(s->a, r->cte->column_types[i]),
-                            analyze_type_text(s->a, t->types[i]));
+        err_t e =
+            err_raise(ERR_DATATYPE_MISMATCH,
+                      "recursive query \"%s\" column %u has type %s in non-recursive term "
+                      "but type %s overall",
+                      r->cte->name, i + 1,
+                      type_format(s->a->mem, r->cte->column_types[i], r->cte->column_typmods[i]),
+                      type_format(s->a->mem, t->types[i], t->typmods[i]));
         err_hint("Cast the output of the non-recursive term to the correct type.");
         const struct query *first = s->query->rtes[tree_first_leaf(t)]->subquery;
         return analyze_at(s->a,

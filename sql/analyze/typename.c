@@ -18,6 +18,10 @@ bool type_is_preferred(oid type)
 
 oid type_element(oid type)
 {
+    if (type == TYPE_INT2VECTOR) /* arrays by another name */
+        return TYPE_INT2;
+    if (type == TYPE_OIDVECTOR)
+        return TYPE_OID;
     const struct type_info *t = type_find(type);
     if (!t || t->element == OID_NONE || t->typlen != -1 || t->array != OID_NONE)
         return OID_NONE;
