@@ -179,6 +179,11 @@ err_t heap_scan_next_wait(struct heap_scan *scan, row_id *id, const uint8_t **ro
         }
         *row = at;
         *len = r->len;
+        if (((uintptr_t)at & 7) != 0) { /* cells are packed; readers of rows need alignment */
+            TRY(row_buf_reserve(&scan->buf, r->len));
+            memcpy(scan->buf.data, at, r->len);
+            *row = scan->buf.data;
+        }
         return ERR_OK;
     }
 }

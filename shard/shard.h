@@ -38,6 +38,7 @@ struct shard_options {
     uint64_t wal_buffer_bytes;
     uint64_t max_wal_bytes; /* per shard: log volume that starts a checkpoint */
     uint64_t checkpoint_timeout_us;
+    uint64_t bulk_entries_min; /* index entries of one statement with versions of their own; 0 = 2000 */
 };
 /* On an empty directory: makes shard_count stores and logs and the control file. Any core, once. */
 SUSPENDS err_t shards_create_wait(const struct shard_options *o, uint32_t count);
@@ -130,7 +131,7 @@ SUSPENDS err_t row_fetch_wait(struct shard *s, struct txn_view *v, file_id heap,
 struct heap_scan;
 SUSPENDS err_t heap_scan_begin_wait(struct shard *s, struct txn_view *v, file_id heap,
                                     struct arena *mem, struct heap_scan **out);
-/* *row points into the scan's buffer, valid until the next call. *id = ROW_ID_NONE at the end. */
+/* *row points into the scan's buffer, 8-aligned, valid until the next call. *id = ROW_ID_NONE at the end. */
 SUSPENDS err_t heap_scan_next_wait(struct heap_scan *scan, row_id *id, const uint8_t **row,
                                    uint32_t *len);
 void heap_scan_restart(struct heap_scan *scan);
