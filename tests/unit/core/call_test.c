@@ -18,13 +18,13 @@ static err_t add_one(void *arg)
     return ERR_OK;
 }
 
-static err_t add_slowly(void *arg)
+static SUSPENDS err_t add_slowly(void *arg)
 {
     fiber_yield_wait();
     return add_one(arg);
 }
 
-static void body_fan_out(void)
+static SUSPENDS void body_fan_out(void)
 {
     enum { ROUNDS = 500 };
     uint32_t n = core_count();
@@ -57,7 +57,7 @@ enum { STORM_FIBERS = 300, STORM_CALLS = 20 };
 static atomic_int storm_running;
 static atomic_uint_fast64_t storm_sum;
 
-static void storm_fiber(void *arg)
+static SUSPENDS void storm_fiber(void *arg)
 {
     uint64_t seed = (uint64_t)(uintptr_t)arg;
     for (uint64_t i = 0; i < STORM_CALLS; i++) {
@@ -78,7 +78,7 @@ static err_t storm_start(void *arg)
     return ERR_OK;
 }
 
-static void body_storm(void)
+static SUSPENDS void body_storm(void)
 {
     atomic_store(&storm_sum, 0);
     atomic_store(&storm_running, (int)(STORM_FIBERS * core_count()));
@@ -107,7 +107,7 @@ static void post_note(void *arg)
     atomic_store(&posts_seen, seen + 1);
 }
 
-static void body_posts(void)
+static SUSPENDS void body_posts(void)
 {
     enum { COUNT = 5000 }; /* more than a link holds */
     for (uint32_t target = 0; target < 2; target++) {
@@ -133,7 +133,7 @@ static err_t fail_far(void *arg)
     return e;
 }
 
-static void body_error(void)
+static SUSPENDS void body_error(void)
 {
     CHECK(core_call_wait(1, fail_far, NULL) == ERR_UNIQUE_VIOLATION);
     CHECK(strcmp(err_diag()->message, "duplicate key on core 1") == 0);
@@ -145,7 +145,7 @@ static void errors_come_back(void)
     unit_run(2, body_error);
 }
 
-static err_t sleep_long(void *arg)
+static SUSPENDS err_t sleep_long(void *arg)
 {
     atomic_store((atomic_bool *)arg, true);
     err_t e = fiber_sleep_wait(60000000);
@@ -159,7 +159,7 @@ static bool victim_done;
 static atomic_bool sleeping;
 static uint32_t victim_target;
 
-static void victim_entry(void *arg)
+static SUSPENDS void victim_entry(void *arg)
 {
     (void)arg;
     victim = fiber_self();
@@ -168,7 +168,7 @@ static void victim_entry(void *arg)
     victim_done = true;
 }
 
-static void body_cancel(void)
+static SUSPENDS void body_cancel(void)
 {
     for (int early = 0; early < 2; early++) {
         victim_target = 1;
@@ -206,7 +206,7 @@ static void cancel_goes_through_a_call(void)
 static uint32_t borrowed_seen;
 static struct wait_queue nobody;
 
-static err_t short_work(void *arg)
+static SUSPENDS err_t short_work(void *arg)
 {
     struct add *a = arg;
     CHECK(core_id() == a->expect_core);
@@ -244,7 +244,7 @@ static err_t leave_work(void *arg)
     return fiber_spawn(left_fiber, NULL);
 }
 
-static err_t suspends_sometimes(void *arg)
+static SUSPENDS err_t suspends_sometimes(void *arg)
 {
     struct add *a = arg;
     TRY(fiber_sleep_wait(10));
@@ -258,7 +258,7 @@ static err_t short_failure(void *arg)
     return err_raise(ERR_DIVISION_BY_ZERO, "short on %u", core_id());
 }
 
-static void body_borrow(void)
+static SUSPENDS void body_borrow(void)
 {
     borrowed_seen = 0;
     for (uint64_t i = 0; i < 200; i++) {
@@ -307,7 +307,7 @@ static err_t bump(void *arg)
     return ERR_OK;
 }
 
-static void hammer(void *arg)
+static SUSPENDS void hammer(void *arg)
 {
     (void)arg;
     for (uint32_t i = 0; i < 3000; i++) {
@@ -326,7 +326,7 @@ static err_t hammer_start(void *arg)
     return fiber_spawn(hammer, arg);
 }
 
-static void body_hammer(void)
+static SUSPENDS void body_hammer(void)
 {
     counter_of_core_2 = 0;
     atomic_store(&hammers, 4);
@@ -350,7 +350,7 @@ static void add_in_helper(void *arg)
     a->out = a->in + 1;
 }
 
-static void body_helper(void)
+static SUSPENDS void body_helper(void)
 {
     for (uint64_t i = 0; i < 20; i++) {
         struct add a = {.in = i};

@@ -11,14 +11,14 @@ static void note(void *arg)
     order[order_count++] = (int)(intptr_t)arg;
 }
 
-static void note_and_yield(void *arg)
+static SUSPENDS void note_and_yield(void *arg)
 {
     note(arg);
     fiber_yield_wait();
     note((void *)((intptr_t)arg + 100));
 }
 
-static void body_yield(void)
+static SUSPENDS void body_yield(void)
 {
     order_count = 0;
     for (intptr_t i = 0; i < 4; i++)
@@ -43,7 +43,7 @@ static err_t waiter_result;
 static uint64_t waiter_deadline;
 static bool waiter_done;
 
-static void wait_entry(void *arg)
+static SUSPENDS void wait_entry(void *arg)
 {
     (void)arg;
     waiter = fiber_self();
@@ -52,7 +52,7 @@ static void wait_entry(void *arg)
     waiter_done = true;
 }
 
-static void start_waiter(uint64_t deadline)
+static SUSPENDS void start_waiter(uint64_t deadline)
 {
     waiter_deadline = deadline;
     CHECK_OK(fiber_spawn(wait_entry, NULL));
@@ -60,7 +60,7 @@ static void start_waiter(uint64_t deadline)
     fiber_yield_wait();
 }
 
-static void body_wait(void)
+static SUSPENDS void body_wait(void)
 {
     CHECK(!wait_queue_wake_one(&queue));
     start_waiter(UINT64_MAX);
@@ -100,7 +100,7 @@ static void waits_have_one_outcome(void)
 
 static bool shield_ok;
 
-static void shielded_entry(void *arg)
+static SUSPENDS void shielded_entry(void *arg)
 {
     (void)arg;
     waiter = fiber_self();
@@ -116,7 +116,7 @@ static void shielded_entry(void *arg)
     shield_ok = true;
 }
 
-static void body_shield(void)
+static SUSPENDS void body_shield(void)
 {
     CHECK_OK(fiber_spawn(shielded_entry, NULL));
     fiber_yield_wait();
@@ -142,7 +142,7 @@ static void timer_note(void *arg)
     fired_at[fired_count++] = (uint64_t)(uintptr_t)arg;
 }
 
-static void body_timers(void)
+static SUSPENDS void body_timers(void)
 {
     memset(timers, 0, sizeof(timers));
     fired_count = 0;
@@ -192,7 +192,7 @@ static err_t recurse_until_refused(int *levels)
     return e;
 }
 
-static void body_stacks(void)
+static SUSPENDS void body_stacks(void)
 {
     size_t left = 0;
     core_on_big_stack(on_big, &left);
@@ -210,7 +210,7 @@ static void stacks_have_limits(void)
     unit_run(1, body_stacks);
 }
 
-static void raise_own(void *arg)
+static SUSPENDS void raise_own(void *arg)
 {
     char text[32];
     snprintf(text, sizeof(text), "fiber %d", (int)(intptr_t)arg);
@@ -240,7 +240,7 @@ static void raise_own(void *arg)
     CHECK(strcmp(err_diag()->message, text) == 0);
 }
 
-static void body_errors(void)
+static SUSPENDS void body_errors(void)
 {
     for (intptr_t i = 0; i < 10; i++)
         CHECK_OK(fiber_spawn(raise_own, (void *)i));
@@ -270,7 +270,7 @@ static void other(void *arg)
     other_ran = true;
 }
 
-static void body_rest(void)
+static SUSPENDS void body_rest(void)
 {
     rests = 0;
     /* The machine may take the processor away for a slice: some try must show it undisturbed. */
@@ -295,7 +295,7 @@ static void rest_yields_after_a_slice(void)
 
 static uint32_t spawned_ran;
 
-static void count_spawned(void *arg)
+static SUSPENDS void count_spawned(void *arg)
 {
     (void)arg;
     spawned_ran++;
@@ -303,7 +303,7 @@ static void count_spawned(void *arg)
     spawned_ran++;
 }
 
-static void body_limit(void)
+static SUSPENDS void body_limit(void)
 {
     spawned_ran = 0;
     uint32_t ok = 0;
@@ -326,7 +326,7 @@ static void fiber_limit_is_an_error(void)
     unit_run_options(&options, body_limit);
 }
 
-static void body_stall(void)
+static SUSPENDS void body_stall(void)
 {
     fiber_yield_wait();
     uint64_t start = core_now_precise_ns();

@@ -16,7 +16,7 @@ const char *__asan_default_options(void)
 static atomic_int workers;
 static uint64_t calls_made;
 
-static err_t remote(void *arg)
+static SUSPENDS err_t remote(void *arg)
 {
     uint64_t *n = arg;
     TRY(fiber_sleep_wait(core_random_u64() % 100));
@@ -30,7 +30,7 @@ static err_t remote_short(void *arg)
     return ERR_OK;
 }
 
-static void worker(void *arg)
+static SUSPENDS void worker(void *arg)
 {
     uint64_t n = (uint64_t)(uintptr_t)arg;
     char path[32];
@@ -58,7 +58,7 @@ static err_t start_workers(void *arg)
     return ERR_OK;
 }
 
-static void body_world(void)
+static SUSPENDS void body_world(void)
 {
     calls_made = 0;
     atomic_store(&workers, (int)(5 * core_count()));
@@ -92,7 +92,7 @@ static void same_seed_same_trace(void)
 
 /* ---- hours pass at once ---- */
 
-static void body_clock(void)
+static SUSPENDS void body_clock(void)
 {
     int64_t before = core_wall_us();
     CHECK_OK(fiber_sleep_wait(3600ull * 1000000));
@@ -108,7 +108,7 @@ static void time_is_virtual(void)
 
 static struct wait_queue nobody_wakes;
 
-static void body_hang(void)
+static SUSPENDS void body_hang(void)
 {
     wait_queue_shielded_wait(&nobody_wakes);
 }
@@ -128,7 +128,7 @@ static void hangs_are_seen(void)
 static uint64_t acknowledged;
 static uint64_t loss_at;
 
-static void body_write_log(void)
+static SUSPENDS void body_write_log(void)
 {
     struct io_file *f;
     CHECK_OK(io_mkdir_wait("d"));
@@ -153,7 +153,7 @@ static void body_write_log(void)
 static uint64_t lazy_kept;
 static uint64_t lazy_torn;
 
-static void body_check_log(void)
+static SUSPENDS void body_check_log(void)
 {
     uint64_t *block = io_buffer_alloc(IO_BLOCK_BYTES);
     struct io_file *f;
@@ -203,7 +203,7 @@ static void power_loss_keeps_what_was_synced(void)
     CU_ASSERT_TRUE(lazy_kept < lazy_written);
 }
 
-static void body_faults(void)
+static SUSPENDS void body_faults(void)
 {
     struct io_file *f;
     char text[8] = "1234567";
@@ -307,7 +307,7 @@ static void accepted(void *owner, int os_fd)
     core_post((uint32_t)os_fd % core_count(), adopt_server, (void *)(intptr_t)os_fd);
 }
 
-static void body_sockets(void)
+static SUSPENDS void body_sockets(void)
 {
     served = 0;
     struct io_listener *l;

@@ -26,7 +26,7 @@ static void request_done(struct io_request *req)
     wait_queue_wake_all(&requests_queue);
 }
 
-static void body_files(void)
+static SUSPENDS void body_files(void)
 {
     struct arena *a = arena_new();
     char *path = in_dir(a, "data");
@@ -69,7 +69,7 @@ static void body_files(void)
     arena_free(a);
 }
 
-static void body_directories(void)
+static SUSPENDS void body_directories(void)
 {
     struct arena *a = arena_new();
     char *sub = in_dir(a, "sub");
@@ -100,7 +100,7 @@ static void body_directories(void)
     arena_free(a);
 }
 
-static void body_files_all(void)
+static SUSPENDS void body_files_all(void)
 {
     requests_done = 0;
     body_files();
@@ -137,7 +137,7 @@ static atomic_bool clients_done;
 static atomic_int client_failures;
 static struct io_peer last_peer;
 
-static void big_fiber(void *arg)
+static SUSPENDS void big_fiber(void *arg)
 {
     struct echo *e = arg;
     /* The client reads late: this waits for room without holding the core. */
@@ -255,7 +255,7 @@ static void *clients(void *arg)
     return NULL;
 }
 
-static void body_sockets(void)
+static SUSPENDS void body_sockets(void)
 {
     atomic_store(&closed_count, 0);
     atomic_store(&accepted_count, 0);
@@ -328,7 +328,7 @@ static void calm_closed(void *owner, int os_error)
 
 static const struct io_socket_events calm_events = {calm_received, calm_closed};
 
-static void body_pause(void)
+static SUSPENDS void body_pause(void)
 {
     int pair[2];
     CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
@@ -382,7 +382,7 @@ static void sockets_pause_and_move(void)
 enum { FLOOD_SOCKETS = 700 };
 static struct calm *flood;
 
-static void body_flood(void)
+static SUSPENDS void body_flood(void)
 {
     flood = calloc(FLOOD_SOCKETS, sizeof(*flood));
     int *ends = calloc(FLOOD_SOCKETS, sizeof(*ends));

@@ -44,7 +44,7 @@ static void names_are_found_and_sorted(void)
     enum setting_id id;
     for (int i = 0; i < SETTING_COUNT; i++) {
         CU_ASSERT_TRUE(setting_find(setting_info((enum setting_id)i)->name, &id));
-        CU_ASSERT_EQUAL(id, i);
+        CU_ASSERT_EQUAL((int)id, i);
         bool is_enum = setting_info((enum setting_id)i)->type == SETTING_ENUM;
         CU_ASSERT_EQUAL(is_enum, setting_info((enum setting_id)i)->enum_values != NULL);
     }

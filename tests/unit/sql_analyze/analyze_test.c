@@ -176,7 +176,7 @@ static void describe_query(struct strbuf *b, struct arena *mem, const struct sta
         strbuf_printf(b, " %s", type_format(mem, st->param_types[i], -1));
 }
 
-static void body(void)
+static SUSPENDS void body(void)
 {
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct arena *mem = arena_new();
@@ -209,7 +209,7 @@ static void statements(void)
 }
 
 /* Nesting deeper than the stack is an error, not a crash. */
-static void body_deep(void)
+static SUSPENDS void body_deep(void)
 {
     struct arena *mem = arena_new();
     struct strbuf text;

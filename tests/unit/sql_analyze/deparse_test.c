@@ -120,7 +120,7 @@ static void check_text(struct arena *mem, struct expr *e, bool pretty, const cha
         fprintf(stderr, "got      %s\nexpected %s\n", b.data, expected);
 }
 
-static void body(void)
+static SUSPENDS void body(void)
 {
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct arena *mem = arena_new();
@@ -146,7 +146,7 @@ static void as_postgres(void)
 }
 
 /* Copies are equal and print the same; different expressions are not equal. */
-static void body_copies(void)
+static SUSPENDS void body_copies(void)
 {
     struct arena *mem = arena_new();
     struct expr *previous = NULL;

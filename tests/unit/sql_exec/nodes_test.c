@@ -135,7 +135,8 @@ static struct plan_node *join_node(enum plan_kind kind, enum join_type type, boo
     return j;
 }
 
-static void check_join(enum plan_kind kind, enum join_type type, bool extra, bool null_aware)
+static SUSPENDS void check_join(enum plan_kind kind, enum join_type type, bool extra,
+                                bool null_aware)
 {
     struct pairs want;
     struct pairs got = {0};
@@ -149,7 +150,7 @@ static void check_join(enum plan_kind kind, enum join_type type, bool extra, boo
     CHECK(want.count == got.count && want.sum == got.sum);
 }
 
-static void joins_of(uint32_t l, uint32_t r, uint32_t keys, bool loops)
+static SUSPENDS void joins_of(uint32_t l, uint32_t r, uint32_t keys, bool loops)
 {
     static const enum join_type types[] = {JOIN_INNER, JOIN_LEFT, JOIN_RIGHT,
                                            JOIN_FULL,  JOIN_SEMI, JOIN_ANTI};
@@ -169,7 +170,7 @@ static void joins_of(uint32_t l, uint32_t r, uint32_t keys, bool loops)
     check_join(PLAN_HASH_JOIN, JOIN_ANTI, false, true);
 }
 
-static void joins(void)
+static SUSPENDS void joins(void)
 {
     joins_of(0, 0, 5, true);
     joins_of(0, 20, 5, true);
@@ -200,7 +201,7 @@ static void take_ordered(const struct slot *s, void *ctx)
     pairs_add(&c->pairs, value_or_null(s, 0), value_or_null(s, 1));
 }
 
-static void check_sort(bool descending)
+static SUSPENDS void check_sort(bool descending)
 {
     struct order_check c = {.descending = descending};
     struct pairs want = {0};
@@ -213,7 +214,7 @@ static void check_sort(bool descending)
     CHECK(c.pairs.count == want.count && c.pairs.sum == want.sum);
 }
 
-static void sorting(void)
+static SUSPENDS void sorting(void)
 {
     static const uint32_t counts[] = {0, 1, 2, 15, 16, 17, 33, 500, 4000};
     for (uint32_t i = 0; i < ARRAY_LEN(counts); i++) {
@@ -241,7 +242,7 @@ static void sorting(void)
 }
 
 /* Many runs and a merge in several passes, straight on the sorter. */
-static void sorter_spills(void)
+static SUSPENDS void sorter_spills(void)
 {
     struct run run = {.mem = mem, .env = &env};
     const struct type_info *type = NULL;
@@ -281,7 +282,7 @@ static void sorter_spills(void)
     run_end_wait(&run);
 }
 
-static void row_store_reads_back(void)
+static SUSPENDS void row_store_reads_back(void)
 {
     struct run run = {.mem = mem, .env = &env};
     struct row_store *s = row_store_new(&run, 20000);
@@ -391,7 +392,7 @@ static uint32_t distinct_keys(const struct side *s)
     return n;
 }
 
-static void check_groups(void)
+static SUSPENDS void check_groups(void)
 {
     uint64_t rows = 0;
     struct group_check hashed = {0};
@@ -408,7 +409,7 @@ static void check_groups(void)
     CHECK(plain.wrong == 0 && plain.groups == 1);
 }
 
-static void check_distinct(void)
+static SUSPENDS void check_distinct(void)
 {
     uint64_t rows = 0;
     for (int sorted = 0; sorted < 2; sorted++) {
@@ -431,7 +432,7 @@ static struct plan_node *keys_only(const struct side *s)
     return r;
 }
 
-static void check_set(enum set_operation operation, bool all)
+static SUSPENDS void check_set(enum set_operation operation, bool all)
 {
     static uint32_t l[100001];
     static uint32_t r[100001];
@@ -458,7 +459,7 @@ static void check_set(enum set_operation operation, bool all)
     CHECK(got.count == want.count && got.sum == want.sum);
 }
 
-static void grouping(void)
+static SUSPENDS void grouping(void)
 {
     for (int spill = 0; spill < 2; spill++) {
         if (spill)
@@ -480,7 +481,7 @@ static void grouping(void)
 }
 
 /* Two partial aggregations of halves, merged. */
-static void partial_aggregates(void)
+static SUSPENDS void partial_aggregates(void)
 {
     side_make(&left, 2000, 40, true);
     struct plan_node *halves[2];
@@ -517,7 +518,7 @@ static void sum_first(const struct slot *s, void *ctx)
     *(int64_t *)ctx += value_or_null(s, 0);
 }
 
-static void recursion(void)
+static SUSPENDS void recursion(void)
 {
     /* WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 100) SELECT n FROM t
      */
@@ -560,7 +561,7 @@ static void recursion(void)
     CHECK(rows == 10 && sum == 45);
 }
 
-static uint64_t limited(struct expr *count, struct expr *offset)
+static SUSPENDS uint64_t limited(struct expr *count, struct expr *offset)
 {
     side_make(&left, 100, 5, false);
     struct plan_node *l = node_of(PLAN_LIMIT, side_node(&left), NULL);
@@ -572,7 +573,7 @@ static uint64_t limited(struct expr *count, struct expr *offset)
     return rows;
 }
 
-static void limits(void)
+static SUSPENDS void limits(void)
 {
     CHECK(limited(k8(7), NULL) == 7);
     CHECK(limited(k8(0), NULL) == 0);
@@ -600,7 +601,7 @@ static void limits(void)
 }
 
 /* SELECT (SELECT count(*) FROM right WHERE key = left.key), key IN (SELECT key FROM right) */
-static void subqueries(void)
+static SUSPENDS void subqueries(void)
 {
     side_make(&left, 200, 30, true);
     side_make(&right, 100, 30, true);
@@ -656,7 +657,7 @@ static void subqueries(void)
     }
 }
 
-static void more_rows_than_one(void)
+static SUSPENDS void more_rows_than_one(void)
 {
     side_make(&right, 2, 3, false);
     struct plan_subplan s = {.root = keys_only(&right),
@@ -684,7 +685,7 @@ static struct expr *series(int64_t to)
     return e;
 }
 
-static void functions(void)
+static SUSPENDS void functions(void)
 {
     struct plan_node *f = node_of(PLAN_FUNCTION_SCAN, NULL, NULL);
     f->function.calls = (struct expr *[]){series(5), series(3)};
@@ -715,7 +716,7 @@ static SUSPENDS void temp_files_are_gone(void)
     CHECK(e == ERR_OK && count == 0);
 }
 
-static void body(void)
+static SUSPENDS void body(void)
 {
     mem = arena_new();
     joins();

@@ -72,7 +72,7 @@ static struct expr *call(const char *name, uint32_t n, struct expr **args)
     return e;
 }
 
-static err_t eval(struct expr *e, datum *out, bool *is_null)
+static SUSPENDS err_t eval(struct expr *e, datum *out, bool *is_null)
 {
     struct program *p = NULL;
     struct eval ev = {.env = &env, .mem = mem, .state_mem = mem};
@@ -82,7 +82,7 @@ static err_t eval(struct expr *e, datum *out, bool *is_null)
 }
 
 /* 0, 1, -1 NULL, -2 error */
-static int truth(struct expr *e)
+static SUSPENDS int truth(struct expr *e)
 {
     datum d = 0;
     bool null = false;
@@ -90,14 +90,14 @@ static int truth(struct expr *e)
         return -2;
     return null ? -1 : (int)d;
 }
-static int64_t number(struct expr *e)
+static SUSPENDS int64_t number(struct expr *e)
 {
     datum d = 0;
     bool null = false;
     CHECK_OK(eval(e, &d, &null));
     return null ? INT64_MIN : datum_i64(d);
 }
-static const char *text(struct expr *e)
+static SUSPENDS const char *text(struct expr *e)
 {
     datum d = 0;
     bool null = false;
@@ -115,7 +115,7 @@ static struct expr *boom(void)
     return call("int4eq", 2, ARGS(call("int4div", 2, ARGS(k4(1), k4(0))), k4(1)));
 }
 
-static void logic(void)
+static SUSPENDS void logic(void)
 {
     static const int and_table[3][3] = {{-1, 0, -1}, {0, 0, 0}, {-1, 0, 1}};
     static const int or_table[3][3] = {{-1, -1, 1}, {-1, 0, 1}, {1, 1, 1}};
@@ -139,7 +139,7 @@ static void logic(void)
     CHECK(truth(is) == 1);
 }
 
-static void arithmetic(void)
+static SUSPENDS void arithmetic(void)
 {
     CHECK(number(call("int4pl", 2, ARGS(k4(2), k4(3)))) == 5);
     CHECK(number(call("int4mi", 2, ARGS(k4(2), k4(3)))) == -1);
@@ -165,7 +165,7 @@ static void arithmetic(void)
     CHECK(number(sum) == 19900);
 }
 
-static void conditionals(void)
+static SUSPENDS void conditionals(void)
 {
     struct expr *c = expr_new(mem, EXPR_CASE, TYPE_INT4, -1);
     struct case_when whens[2] = {{kb(-1), k4(1)}, {kb(1), k4(2)}};
@@ -235,7 +235,7 @@ static struct expr *array_of_ints(uint32_t count, int32_t step, bool with_null)
     return expr_const(mem, TYPE_INT4_ARRAY, -1, d, false);
 }
 
-static void any_and_all(void)
+static SUSPENDS void any_and_all(void)
 {
     for (uint32_t count = 1; count <= 40; count += 3) { /* plain, then hashed */
         CHECK(truth(any(k4((int32_t)(count - 1) * 3), array_of_ints(count, 3, false), false)) == 1);
@@ -251,7 +251,7 @@ static void any_and_all(void)
     CHECK(truth(any(k4(5), array_of_ints(0, 1, false), true)) == 1);
 }
 
-static void arrays_and_rows(void)
+static SUSPENDS void arrays_and_rows(void)
 {
     struct expr *a = node(EXPR_ARRAY, TYPE_INT4_ARRAY, 3, ARGS(k4(1), null_of(TYPE_INT4), k4(3)));
     CHECK(number(node(EXPR_SUBSCRIPT, TYPE_INT4, 2, ARGS(a, k4(3)))) == 3);
@@ -284,7 +284,7 @@ static void arrays_and_rows(void)
     CHECK(truth(cmp) == 1);
 }
 
-static void casts(void)
+static SUSPENDS void casts(void)
 {
     CHECK(strcmp(text(node(EXPR_IO_CAST, TYPE_TEXT, 1, ARGS(k4(-42)))), "-42") == 0);
     CHECK(number(node(EXPR_IO_CAST, TYPE_INT4, 1, ARGS(kt("17")))) == 17);
@@ -300,7 +300,7 @@ static void casts(void)
     CHECK(strcmp(text(user), "u") == 0);
 }
 
-static void lists_and_inputs(void)
+static SUSPENDS void lists_and_inputs(void)
 {
     input = (struct slot){.values = input_values, .nulls = input_nulls, .count = 4};
     input_values[0] = datum_of_i32(5);
@@ -321,7 +321,7 @@ static void lists_and_inputs(void)
     CHECK(truth(is) == 1);
 }
 
-static void folding(void)
+static SUSPENDS void folding(void)
 {
     struct expr *e = NULL;
     CHECK_OK(expr_fold_wait(mem, &env, call("int4pl", 2, ARGS(k4(1), k4(2))), &e));
@@ -338,7 +338,7 @@ static void folding(void)
     CHECK(e->kind == EXPR_CALL);
 }
 
-static void body(void)
+static SUSPENDS void body(void)
 {
     mem = arena_new();
     logic();

@@ -261,7 +261,7 @@ static SUSPENDS err_t explain_wait(const char *sql, struct arena *mem, struct st
 static bool print_only;
 static const char *only_sql;
 
-static void run_case(const struct plan_case *c)
+static SUSPENDS void run_case(const struct plan_case *c)
 {
     struct arena *mem = arena_new();
     struct strbuf text;
@@ -279,7 +279,7 @@ static void run_case(const struct plan_case *c)
     arena_free(mem);
 }
 
-static void body(void)
+static SUSPENDS void body(void)
 {
     fake_mem = arena_new();
     for (uint32_t i = 0; i < FAKE_TABLES; i++)
