@@ -8,6 +8,8 @@
  * from here it is committed; the outcome travels on its own (settle.c)
  *   3. locks on shards that were not written go; hooks run; table locks go
  */
+#include "shard/txn.h"
+
 #include "shard/table_lock.h"
 
 enum { SHARDS_INLINE = 4 };

@@ -1,9 +1,9 @@
 /*
  * Transactions: the coordinator's side, on the session's core (DESIGN.md section 6).
  *
- * A session's transaction is one struct txn. Fragments that work on shards (here or on other cores) get
- * a struct txn_view by txn_view_make() and bring it back through txn_merge(). Before a fragment that may
- * write runs, txn_enlist() names its shard, so that an abort finds it whatever happens.
+ * A session's transaction is one struct txn. Fragments that work on shards (here or on other cores)
+ * get a struct txn_view by txn_view_make() and bring it back through txn_merge(). Before a fragment
+ * that may write runs, txn_enlist() names its shard, so that an abort finds it whatever happens.
  */
 #ifndef SHARD_TXN_H
 #define SHARD_TXN_H
@@ -22,18 +22,19 @@ struct txn *txn_begin(const struct txn_options *o);
 
 /* A new statement: seq + 1; read committed: a new snapshot; the others: the first call takes it. */
 void txn_statement_begin(struct txn *t);
-/* The statement is over: read committed gives its snapshot back, so that an idle transaction block holds
- * up no purge. Others: nothing. */
+/* The statement is over: read committed gives its snapshot back, so that an idle transaction block
+ * holds up no purge. Others: nothing. */
 void txn_statement_end(struct txn *t);
-/* A statement that stays open over later ones (a cursor, a portal with a row limit) keeps what it sees: open
- * it after txn_statement_begin, enter and leave around each use (nothing else runs in between), close it
- * before the transaction ends. Same core, no suspension in these. */
+/* A statement that stays open over later ones (a cursor, a portal with a row limit) keeps what it
+ * sees: open it after txn_statement_begin, enter and leave around each use (nothing else runs in
+ * between), close it before the transaction ends. Same core, no suspension in these. */
 struct txn_cursor;
 struct txn_cursor *txn_cursor_open(struct txn *t);
 void txn_cursor_enter(struct txn_cursor *c);
 void txn_cursor_leave(struct txn_cursor *c);
 void txn_cursor_close(struct txn_cursor *c);
-/* A second snapshot within a statement is never taken; this one is for pg_export_snapshot and checks. */
+/* A second snapshot within a statement is never taken; this one is for pg_export_snapshot and
+ * checks. */
 ts_t txn_snapshot(const struct txn *t);
 /* seq + 1 within one statement, so that what was written so far becomes visible to what follows
  * (CTE steps, DDL reading its own catalog rows, triggers). Keeps the snapshot. */
@@ -41,8 +42,8 @@ void txn_advance(struct txn *t);
 /* The statement's locks wait until then at most. */
 void txn_set_lock_deadline(struct txn *t, uint64_t deadline_us);
 
-txn_id_t txn_id(const struct txn *t);        /* 0 when none assigned yet */
-txn_id_t txn_assign_id(struct txn *t);       /* pg_current_xact_id(), first write */
+txn_id_t txn_id(const struct txn *t);  /* 0 when none assigned yet */
+txn_id_t txn_assign_id(struct txn *t); /* pg_current_xact_id(), first write */
 bool txn_has_written(const struct txn *t);
 bool txn_is_read_only(const struct txn *t);
 void txn_set_options(struct txn *t, const struct txn_options *o); /* SET TRANSACTION */
@@ -52,20 +53,21 @@ struct txn_view txn_view_make(struct txn *t, bool may_write);
 void txn_enlist(struct txn *t, uint32_t shard_no);
 void txn_merge(struct txn *t, uint32_t shard_no, const struct txn_view *v);
 
-/* Marks for savepoints and statement failure: undo everything with seq >= mark on all participants. */
+/* Marks for savepoints and statement failure: undo everything with seq >= mark on all participants.
+ */
 uint32_t txn_mark(struct txn *t); /* the seq that the next write will carry; bumps seq */
 SUSPENDS err_t txn_undo_to_wait(struct txn *t, uint32_t mark);
 
-/* Commit: one shard = one log flush, many = prepare everywhere, one flush latency. Also for readers:
- * returns when all that was observed is durable. On error the transaction has been rolled back. The
- * txn is freed in every case. */
+/* Commit: one shard = one log flush, many = prepare everywhere, one flush latency. Also for
+ * readers: returns when all that was observed is durable. On error the transaction has been rolled
+ * back. The txn is freed in every case. */
 SUSPENDS err_t txn_commit_wait(struct txn *t);
 SUSPENDS void txn_rollback_wait(struct txn *t);
 /* A reply in the middle of a transaction block may be sent: everything observed is durable. */
 SUSPENDS err_t txn_observe_wait(struct txn *t);
 
-/* Called inside txn_commit_wait after it is certain to commit and before locks are released; used for
- * catalog invalidation. May suspend. One per name; fn(arg). */
+/* Called inside txn_commit_wait after it is certain to commit and before locks are released; used
+ * for catalog invalidation. May suspend. One per name; fn(arg). */
 void txn_on_commit(struct txn *t, void (*fn)(void *arg), void *arg);
 void txn_on_abort(struct txn *t, void (*fn)(void *arg), void *arg);
 

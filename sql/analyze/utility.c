@@ -2,6 +2,8 @@
  * Utility statements into struct utility. Strings are copied out of the raw tree. What is not known
  * here is DDL and goes to analyze_ddl_wait.
  */
+#include "sql/analyze/utility.h"
+
 #include "sql/analyze/analyze_priv.h"
 #include "sql/analyze/ddl.h"
 

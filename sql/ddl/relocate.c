@@ -2,9 +2,9 @@
  * Moving a table into new files: for a new shard key or changed columns. The catalog rows get new
  * file numbers, the rows are rewritten, all indexes are built anew, the old files are dropped.
  */
-#include "sql/ddl/ddl_priv.h"
-
 #include "sql/ddl/relocate.h"
+
+#include "sql/ddl/ddl_priv.h"
 
 struct old_files {
     struct ddl_file *files;

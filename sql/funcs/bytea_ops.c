@@ -3,7 +3,7 @@
  * encodings (UTF-8 only); uuid generation.
  */
 #include "sql/funcs/funcs_priv.h"
-#include "sql/types/types_priv.h"
+#include "sql/types/chars.h"
 
 #include "core/core.h"
 

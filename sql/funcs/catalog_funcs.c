@@ -8,7 +8,8 @@
 #include "sql/catalog_rows.h"
 #include "sql/funcs/funcs_priv.h"
 #include "sql/types/quote.h"
-#include "sql/types/types_priv.h"
+
+#include "sql/type_functions.h"
 
 #define SERVICE(entry)                                                                             \
     struct sql_services *s = c->env->services;                                                     \

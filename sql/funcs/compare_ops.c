@@ -4,7 +4,8 @@
  */
 #include "sql/funcs/funcs_priv.h"
 #include "sql/types/float.h"
-#include "sql/types/types_priv.h"
+
+#include "sql/type_functions.h"
 
 #include <math.h>
 

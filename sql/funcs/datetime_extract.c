@@ -4,10 +4,10 @@
  */
 #include "sql/funcs/funcs_priv.h"
 
+#include "sql/types/chars.h"
 #include "sql/types/datetime.h"
 #include "sql/types/interval.h"
 #include "sql/types/numeric.h"
-#include "sql/types/types_priv.h"
 
 #include <math.h>
 #include <stdio.h>

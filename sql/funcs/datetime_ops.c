@@ -8,7 +8,8 @@
 #include "core/core.h"
 #include "sql/types/datetime.h"
 #include "sql/types/interval.h"
-#include "sql/types/types_priv.h"
+
+#include "sql/type_functions.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -6,7 +6,7 @@
  * 10^14 values before it could overflow.
  */
 #include "sql/funcs/funcs_priv.h"
-#include "sql/types/numeric_priv.h"
+#include "sql/types/number.h"
 
 struct accumulator {
     int64_t *places; /* places[i] counts 10000^(high - i) */

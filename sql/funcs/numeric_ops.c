@@ -3,7 +3,7 @@
  * chooses them: at least 16 significant digits and not fewer places than the inputs have.
  */
 #include "sql/funcs/funcs_priv.h"
-#include "sql/types/numeric_priv.h"
+#include "sql/types/number.h"
 
 #include <math.h>
 #include <stdlib.h>

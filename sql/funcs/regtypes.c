@@ -6,7 +6,10 @@
  * only digits and "-" are read and digits are printed.
  */
 #include "sql/expr/call.h"
-#include "sql/types/types_priv.h"
+#include "sql/types/chars.h"
+#include "sql/types/utf8.h"
+
+#include "sql/type_functions.h"
 
 #include <strings.h>
 

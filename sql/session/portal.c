@@ -209,8 +209,8 @@ static SUSPENDS err_t cursor_absolute_wait(struct session *s, struct portal *p, 
     return row ? cursor_send_wait(s, p, row, send, count) : ERR_OK;
 }
 
-static SUSPENDS err_t cursor_move_wait(struct session *s, struct portal *p,
-                                       const struct utility *u, bool send, uint64_t *count)
+static SUSPENDS err_t cursor_move_wait(struct session *s, struct portal *p, const struct utility *u,
+                                       bool send, uint64_t *count)
 {
     int64_t n = u->fetch_count;
     bool backward = u->fetch_direction == 1;

@@ -1,7 +1,7 @@
 /*
- * Virtual relations over sessions and settings: pg_settings, pg_stat_activity, pg_prepared_statements,
- * pg_cursors. Rows are gathered when the scan begins; what lives on other cores is copied there and
- * fetched by one call per core.
+ * Virtual relations over sessions and settings: pg_settings, pg_stat_activity,
+ * pg_prepared_statements, pg_cursors. Rows are gathered when the scan begins; what lives on other
+ * cores is copied there and fetched by one call per core.
  */
 #include "sql/catalog/virtual.h"
 #include "sql/session/registry.h"
@@ -118,8 +118,8 @@ static err_t settings_begin(const struct session_env *env, struct arena *mem, vo
 {
     static const char *const types[] = {"bool", "integer", "real", "string", "enum"};
     static const char *const contexts[] = {"internal", "postmaster", "sighup", "superuser", "user"};
-    static const char *const sources[] = {"default", "configuration file", "command line",
-                                          "database", "user", "client", "session"};
+    static const char *const sources[] = {
+        "default", "configuration file", "command line", "database", "user", "client", "session"};
     struct view_rows *v = view_new(mem, 17);
     for (int i = 0; i < (int)SETTING_COUNT; i++) {
         const struct setting_info *info = setting_info((enum setting_id)i);

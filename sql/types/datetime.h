@@ -62,8 +62,8 @@ void civil_of_timestamp(int64_t t, struct civil *out);
 bool timestamp_of_civil(const struct civil *c, int64_t *out); /* false: out of range */
 /* The same for a local time whose instant alone has to be in range. */
 bool timestamp_of_civil_unchecked(const struct civil *c, int64_t *out);
-int64_t time_of_civil(const struct civil *c);                 /* microseconds since midnight */
-void civil_of_time(int64_t usec, struct civil *out);          /* time fields only */
+int64_t time_of_civil(const struct civil *c);        /* microseconds since midnight */
+void civil_of_time(int64_t usec, struct civil *out); /* time fields only */
 
 /* ISO 8601 weeks. */
 void iso_week_of_days(int64_t days, int64_t *year, int32_t *week);

@@ -616,8 +616,7 @@ static enum decode decode_date(struct decoder *d, char *text, uint32_t seen, uin
         seen |= one;
         *part |= one;
     }
-    return (seen & ~(uint32_t)(HAS_DAY_OF_YEAR | HAS_ZONE)) == HAS_DATE ? DECODE_OK
-                                                                         : DECODE_SYNTAX;
+    return (seen & ~(uint32_t)(HAS_DAY_OF_YEAR | HAS_ZONE)) == HAS_DATE ? DECODE_OK : DECODE_SYNTAX;
 }
 
 static enum decode decode_zone_name(struct decoder *d, const char *name, bool must)

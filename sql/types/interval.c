@@ -186,8 +186,7 @@ static uint32_t unit_bit(enum datetime_unit unit)
 #define TIME_BITS (1u << UNIT_HOUR | 1u << UNIT_MINUTE | 1u << UNIT_SECOND)
 #define SECOND_BITS (1u << UNIT_SECOND | 1u << UNIT_MILLISECOND | 1u << UNIT_MICROSECOND)
 
-static enum decode decode_clock(const char *text, int32_t range, bool negative,
-                                struct sums *out)
+static enum decode decode_clock(const char *text, int32_t range, bool negative, struct sums *out)
 {
     int64_t hour;
     int32_t minute;

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "sql/types/numeric_priv.h"
+#include "sql/types/number.h"
 #include "sql/types/types_priv.h"
 
 enum { HEADER_BYTES = 6 };

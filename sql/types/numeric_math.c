@@ -6,7 +6,7 @@
  * doubled back. Work is done with guard places beyond rscale, so that only the last place is
  * rounded.
  */
-#include "sql/types/numeric_priv.h"
+#include "sql/types/number.h"
 
 #include <math.h>
 

@@ -2,6 +2,7 @@
 #ifndef SQL_TYPES_TYPES_PRIV_H
 #define SQL_TYPES_TYPES_PRIV_H
 
+#include "sql/types/chars.h"
 #include "sql/types/hash.h"
 #include "sql/types/types.h"
 #include "sql/types/utf8.h"
@@ -12,24 +13,6 @@
 COLD err_t raise_input_syntax(const char *type, const char *text, size_t len);
 COLD err_t raise_out_of_range(const char *type, const char *text, size_t len);
 COLD err_t raise_binary_length(void); /* wrong length of a fixed-size binary value */
-
-static inline bool is_space(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-static inline void trim_spaces(const char **text, size_t *len)
-{
-    while (*len > 0 && is_space((*text)[0])) {
-        (*text)++;
-        (*len)--;
-    }
-    while (*len > 0 && is_space((*text)[*len - 1]))
-        (*len)--;
-}
-static inline char ascii_lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
-}
 
 /* Key pieces: big endian words that compare as bytes. */
 static inline void key_put_u64(struct strbuf *out, uint64_t v)
@@ -48,8 +31,6 @@ static inline void key_put_i64(struct strbuf *out, int64_t v)
 {
     key_put_u64(out, (uint64_t)v ^ (1ULL << 63));
 }
-/* Hex digits, white space between pairs allowed; to has room for len / 2 bytes. */
-err_t hex_decode(const char *text, size_t len, uint8_t *to, size_t *bytes);
 /* Any bytes, ended so that a prefix sorts first: 00 becomes 00 FF, the end is 00 00. */
 void key_put_bytes(struct strbuf *out, const uint8_t *bytes, size_t len);
 /* Bytes without zero: ended by 00. */

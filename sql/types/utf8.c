@@ -6,7 +6,7 @@
 #include "sql/types/utf8.h"
 
 #include <locale.h>
-#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 /* Length of the valid sequence at p, 0 when invalid. */
@@ -100,20 +100,21 @@ size_t utf8_length(const void *text, size_t len)
     return n;
 }
 
-/* Set once, read by all cores. */
-static locale_t utf8_locale;
-static pthread_once_t utf8_once = PTHREAD_ONCE_INIT;
-static void make_locale(void)
-{
-    utf8_locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
-    if (utf8_locale == (locale_t)0)
-        utf8_locale = newlocale(LC_CTYPE_MASK, "C", (locale_t)0);
-    ASSERT(utf8_locale != (locale_t)0);
-}
+/* Set once, read by all cores; of two that make it at the same moment one wins. */
+static _Atomic(locale_t) utf8_locale;
 static locale_t ctype_locale(void)
 {
-    pthread_once(&utf8_once, make_locale);
-    return utf8_locale;
+    locale_t have = atomic_load_explicit(&utf8_locale, memory_order_acquire);
+    if (have != (locale_t)0)
+        return have;
+    locale_t made = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+    if (made == (locale_t)0)
+        made = newlocale(LC_CTYPE_MASK, "C", (locale_t)0);
+    ASSERT(made != (locale_t)0);
+    if (atomic_compare_exchange_strong(&utf8_locale, &have, made))
+        return made;
+    freelocale(made);
+    return have;
 }
 
 uint32_t utf8_to_upper(uint32_t code)

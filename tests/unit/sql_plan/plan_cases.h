@@ -855,4 +855,4 @@
  "                                Hash Cond: (o.id = u.id)\n"
  "                                ->  Seq Scan on orders o\n"
  "                                ->  Seq Scan on users u"},
-/* clang-format on */
+    /* clang-format on */

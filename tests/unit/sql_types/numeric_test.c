@@ -1,5 +1,5 @@
 /* numeric: text forms, exact and inexact arithmetic against values that PostgreSQL 15 gives. */
-#include "sql/types/numeric_priv.h"
+#include "sql/types/number.h"
 
 #include "tests/unit/core/unit.h"
 

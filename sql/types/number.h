@@ -5,8 +5,8 @@
  * Digits are base 10000, as PostgreSQL's are, so that the scales it chooses for quotients and roots
  * come out the same.
  */
-#ifndef SQL_TYPES_NUMERIC_PRIV_H
-#define SQL_TYPES_NUMERIC_PRIV_H
+#ifndef SQL_TYPES_NUMBER_H
+#define SQL_TYPES_NUMBER_H
 
 #include "sql/types/numeric.h"
 
