@@ -139,13 +139,15 @@ static bool read_version(struct shard *s, struct part *p, struct byte_reader *r)
     uint16_t first_slot = read_u16(r);
     uint16_t last_slot = read_u16(r);
     uint32_t len = read_u32(r);
-    if (r->is_bad || kind < VERSION_INSERT || kind > VERSION_FILE_DROP || len > PAGE_BYTES)
+    if (r->is_bad || kind < VERSION_INSERT || kind > VERSION_INDEX_SWEEP || len > PAGE_BYTES)
         return false;
     const uint8_t *bytes = read_bytes(r, len);
     if (r->is_bad)
         return false;
     struct version *v =
         version_push(&s->versions, p, (enum version_kind)kind, seq, heap, row, bytes, len);
+    if (kind == VERSION_INSERT && existed)
+        version_mark_bulk(&s->versions, v);
     v->existed = existed;
     v->index = index;
     v->writer = writer;

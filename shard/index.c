@@ -39,6 +39,18 @@ static enum entry_state entry_newest(struct shard *s, struct txn_view *v, file_i
             v->observed = p->commit_lsn;
         return ver->kind == VERSION_INDEX_ADD ? ENTRY_LIVE : ENTRY_DEAD;
     }
+    if (LIKELY(s->versions.bulk_inserts == 0))
+        return ENTRY_LIVE;
+    struct version *ver = version_insert_of(&s->versions, heap, row);
+    if (ver == NULL || !ver->existed || ver->part->id == v->id)
+        return ENTRY_LIVE;
+    struct part *p = ver->part;
+    if (p->state != PART_COMMITTED) {
+        *wait = p;
+        return ENTRY_WAIT;
+    }
+    if (p->commit_lsn > v->observed && p->commit_lsn > wal_durable(s->wal))
+        v->observed = p->commit_lsn;
     return ENTRY_LIVE;
 }
 
@@ -150,20 +162,26 @@ static void add_record(struct log_writer *w, txn_id_t id, uint32_t seq, file_id 
 }
 
 /* Phase 2 of an insert. */
-static void add_apply(struct shard *s, struct part *p, uint32_t seq, struct bt_path *path,
-                      file_id heap, const uint8_t *key, uint32_t len, row_id row)
+static bool add_apply(struct shard *s, struct part *p, uint32_t seq, struct bt_path *path,
+                      file_id heap, const uint8_t *key, uint32_t len, row_id row, bool is_bulk)
 {
+    file_id index = path->bt->file;
+    if (UNLIKELY(is_bulk) && !index_bulk_note(s, p, seq, index, heap, row))
+        return false;
     struct log_writer w;
-    add_record(&w, p->id, seq, path->bt->file, heap, row);
-    lsn_t lsn = shard_log(s, LOG_INDEX_ADD, &w, key, len);
+    add_record(&w, p->id, seq, index, heap, row);
+    lsn_t lsn = shard_log(s, is_bulk ? LOG_INDEX_ADD_BULK : LOG_INDEX_ADD, &w, key, len);
     p->is_logged = true;
     if (path->found)
         path->bt->changes++;
     else
         btree_insert_apply(s, path, key, len, row, lsn);
+    if (is_bulk)
+        return true;
     struct version *v = version_push(&s->versions, p, VERSION_INDEX_ADD, seq, heap, row, key, len);
-    v->index = path->bt->file;
+    v->index = index;
     v->existed = path->found;
+    return true;
 }
 
 err_t index_insert_wait(struct shard *s, struct txn_view *v, file_id index, file_id heap,
@@ -217,7 +235,9 @@ err_t index_insert_wait(struct shard *s, struct txn_view *v, file_id index, file
         nosuspend_begin();
         struct part *p = part_for_write(s, v);
         v->logged = true;
-        add_apply(s, p, v->seq, &path, heap, key, key_len, id);
+        bool is_bulk = !path.found && index_bulk_wanted(s, p, v->seq, heap, id);
+        bool ok = add_apply(s, p, v->seq, &path, heap, key, key_len, id, is_bulk);
+        ASSERT(ok);
         nosuspend_end();
         btree_path_end(s, &path);
         return ERR_OK;
@@ -225,7 +245,7 @@ err_t index_insert_wait(struct shard *s, struct txn_view *v, file_id index, file
 }
 
 err_t index_add_at_wait(struct shard *s, txn_id_t id, uint32_t seq, file_id index, file_id heap,
-                        row_id row, const uint8_t *key, uint32_t len)
+                        row_id row, const uint8_t *key, uint32_t len, bool is_bulk)
 {
     TRY(key_check(len));
     struct bt_path path;
@@ -234,10 +254,10 @@ err_t index_add_at_wait(struct shard *s, txn_id_t id, uint32_t seq, file_id inde
     struct part *p = part_find(s, id);
     if (p == NULL)
         p = part_make(s, id, 0);
-    add_apply(s, p, seq, &path, heap, key, len, row);
+    bool ok = add_apply(s, p, seq, &path, heap, key, len, row, is_bulk);
     nosuspend_end();
     btree_path_end(s, &path);
-    return ERR_OK;
+    return ok ? ERR_OK : err_raise(ERR_DATA_CORRUPTED, "log: index entry without its row");
 }
 
 err_t index_remove_at_wait(struct shard *s, txn_id_t id, uint32_t seq, file_id index, file_id heap,

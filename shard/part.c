@@ -115,6 +115,7 @@ void part_free(struct shard *s, struct part *p)
     s->parts_count--;
     s->parts_freed++;
     core_free(p->participants);
+    core_free(p->sweeps);
     core_free(p);
     if (s->parts_first == NULL) {
         s->parts_id_min = UINT64_MAX;

@@ -143,7 +143,7 @@ SUSPENDS static err_t redo_change_wait(struct shard *s, struct byte_reader *r, u
     row_id other = 0;
     uint16_t flags = 0;
     if (kind == LOG_ROW_UPDATE || kind == LOG_CHUNK_PUT || kind == LOG_INDEX_ADD ||
-        kind == LOG_INDEX_REMOVE)
+        kind == LOG_INDEX_ADD_BULK || kind == LOG_INDEX_REMOVE)
         other = read_u64(r);
     if (kind == LOG_ROW_INSERT || kind == LOG_ROW_UPDATE)
         flags = read_u16(r);
@@ -165,9 +165,11 @@ SUSPENDS static err_t redo_change_wait(struct shard *s, struct byte_reader *r, u
     case LOG_CHUNK_DROP:
         return heap_chunk_drop_at_wait(s, id, seq, file, row);
     case LOG_INDEX_ADD: /* here row is the heap, other the row */
+    case LOG_INDEX_ADD_BULK:
         if (other >> 48 != 0)
             break;
-        return index_add_at_wait(s, id, seq, file, row, other, bytes, len);
+        return index_add_at_wait(s, id, seq, file, row, other, bytes, len,
+                                 kind == LOG_INDEX_ADD_BULK);
     case LOG_INDEX_REMOVE:
         if (other >> 48 != 0)
             break;
@@ -191,6 +193,7 @@ err_t redo_record_wait(void *shard, uint8_t kind, const uint8_t *payload, uint32
     case LOG_CHUNK_PUT:
     case LOG_CHUNK_DROP:
     case LOG_INDEX_ADD:
+    case LOG_INDEX_ADD_BULK:
     case LOG_INDEX_REMOVE:
     case LOG_FILE_CREATE:
     case LOG_FILE_DROP:
@@ -201,6 +204,13 @@ err_t redo_record_wait(void *shard, uint8_t kind, const uint8_t *payload, uint32
         if (r.is_bad || !file_exists(s->pages, index, NULL))
             return record_bad(kind, lsn);
         return btree_append_leaf_wait(s, btree_of(s, index), body);
+    }
+    case LOG_INDEX_SWEPT: {
+        file_id index = read_u64(&r);
+        row_id row = read_u64(&r);
+        if (r.is_bad || row >> 48 != 0 || !file_exists(s->pages, index, NULL))
+            return record_bad(kind, lsn);
+        return index_swept_redo_wait(s, index, row, r.at, (uint32_t)(r.end - r.at));
     }
     case LOG_COMMIT:
         return redo_commit(s, &r, kind, lsn);

@@ -89,6 +89,7 @@ enum version_kind {
     VERSION_INDEX_REMOVE, /* bytes: the key */
     VERSION_FILE_CREATE,
     VERSION_FILE_DROP,
+    VERSION_INDEX_SWEEP, /* a statement added entries in bulk to an index: no version each */
 };
 
 enum { RANGE_SLOT = 0xffff };
@@ -110,7 +111,9 @@ struct version {
     uint16_t first_slot; /* VERSION_INSERT */
     uint16_t last_slot;
     uint8_t kind;
-    bool existed; /* VERSION_INDEX_ADD: the entry was there before; undo leaves it */
+    /* VERSION_INDEX_ADD: the entry was there before; undo leaves it.
+     * VERSION_INSERT: entries of these rows may have no versions of their own (index_sweep.c). */
+    bool existed;
     uint8_t bytes[];
 };
 
@@ -120,6 +123,7 @@ struct version_store {
     uint64_t chains;
     uint64_t count;
     uint64_t bytes;
+    uint64_t bulk_inserts; /* VERSION_INSERT with existed */
 };
 void versions_init(struct version_store *vs);
 void versions_destroy(struct version_store *vs);
@@ -135,6 +139,7 @@ struct version *version_push(struct version_store *vs, struct part *p, enum vers
 void version_push_insert(struct version_store *vs, struct part *p, uint32_t seq, file_id heap,
                          row_id row);
 void version_drop(struct version_store *vs, struct version *v); /* out of chain and part */
+void version_mark_bulk(struct version_store *vs, struct version *insert);
 bool version_needs_purge_work(const struct version *v);
 
 enum sight { SIGHT_SEEN, SIGHT_UNSEEN, SIGHT_WAIT };
@@ -172,6 +177,11 @@ struct part {
     uint64_t purge_work;      /* versions whose purge changes pages */
     struct version *purge_at; /* position of the running purge pass */
     uint8_t purge_pass;
+    uint32_t adds_seq; /* statement of the newest index entry, and how many it has added */
+    uint64_t adds_count;
+    struct version **sweeps; /* VERSION_INDEX_SWEEP, in order */
+    uint32_t sweep_count;
+    uint32_t sweep_capacity;
     struct lock_owner owner;
     struct part_waiter *waiters; /* for its end */
     struct part *hash_next;
@@ -439,9 +449,21 @@ void btree_leaf_end(struct bt_leaf *l);
 SUSPENDS err_t btree_append_leaf_wait(struct shard *s, struct btree *bt, const uint8_t *body);
 
 SUSPENDS err_t index_add_at_wait(struct shard *s, txn_id_t id, uint32_t seq, file_id index,
-                                 file_id heap, row_id row, const uint8_t *key, uint32_t len);
+                                 file_id heap, row_id row, const uint8_t *key, uint32_t len,
+                                 bool is_bulk);
 SUSPENDS err_t index_remove_at_wait(struct shard *s, txn_id_t id, uint32_t seq, file_id index,
                                     file_id heap, row_id row, const uint8_t *key, uint32_t len);
+
+/* ---- entries added in bulk (index_sweep.c) ---- */
+/* May the part's new entry go without a version of its own? */
+bool index_bulk_wanted(struct shard *s, struct part *p, uint32_t seq, file_id heap, row_id row);
+/* Note such an entry. false: there is no insert of the row that covers it. */
+bool index_bulk_note(struct shard *s, struct part *p, uint32_t seq, file_id index, file_id heap,
+                     row_id row);
+/* Take back all entries added in bulk since seq; before the rows are taken back. */
+SUSPENDS err_t index_sweep_wait(struct shard *s, struct part *p, uint32_t seq);
+SUSPENDS err_t index_swept_redo_wait(struct shard *s, file_id index, row_id row,
+                                     const uint8_t *key, uint32_t len);
 
 /* ---- files (file.c) ---- */
 SUSPENDS err_t shard_file_create_at_wait(struct shard *s, txn_id_t id, uint32_t seq, file_id file,

@@ -152,6 +152,7 @@ err_t undo_newest_wait(struct shard *s, struct part *p, row_id target, bool remo
     case VERSION_INDEX_REMOVE:
     case VERSION_FILE_CREATE:
     case VERSION_FILE_DROP:
+    case VERSION_INDEX_SWEEP:
         return undo_plain_wait(s, p, v);
     }
     return undo_bad(v);
@@ -159,6 +160,8 @@ err_t undo_newest_wait(struct shard *s, struct part *p, row_id target, bool remo
 
 err_t undo_to_wait(struct shard *s, struct part *p, uint32_t seq)
 {
+    if (p->sweep_count != 0)
+        TRY(index_sweep_wait(s, p, seq));
     while (p->newest != NULL && p->newest->seq >= seq) {
         TRY(undo_newest_wait(s, p, TARGET_CHOOSE, false, false));
         TRY(fiber_rest_wait());

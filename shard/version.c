@@ -110,6 +110,13 @@ struct version *version_push(struct version_store *vs, struct part *p, enum vers
     p->version_count++;
     if (version_needs_purge_work(v))
         p->purge_work++;
+    if (UNLIKELY(kind == VERSION_INDEX_SWEEP)) {
+        if (p->sweep_count == p->sweep_capacity) {
+            p->sweep_capacity = p->sweep_capacity * 2 + 8;
+            p->sweeps = core_realloc(p->sweeps, p->sweep_capacity * sizeof(struct version *));
+        }
+        p->sweeps[p->sweep_count++] = v;
+    }
     vs->count++;
     vs->bytes += version_bytes(v);
     return v;
@@ -161,9 +168,28 @@ void version_drop(struct version_store *vs, struct version *v)
     p->version_count--;
     if (version_needs_purge_work(v))
         p->purge_work--;
+    if (UNLIKELY(v->kind == VERSION_INDEX_SWEEP)) {
+        uint32_t i = p->sweep_count; /* undo drops the last one, purge the first */
+        if (p->sweeps[0] == v)
+            i = 1;
+        while (p->sweeps[i - 1] != v)
+            i--;
+        memmove(&p->sweeps[i - 1], &p->sweeps[i], (p->sweep_count - i) * sizeof(struct version *));
+        p->sweep_count--;
+    }
+    if (v->kind == VERSION_INSERT && v->existed)
+        vs->bulk_inserts--;
     vs->count--;
     vs->bytes -= version_bytes(v);
     core_free(v);
+}
+
+void version_mark_bulk(struct version_store *vs, struct version *insert)
+{
+    ASSERT(insert->kind == VERSION_INSERT);
+    if (!insert->existed)
+        vs->bulk_inserts++;
+    insert->existed = true;
 }
 
 bool version_needs_purge_work(const struct version *v)
@@ -253,7 +279,24 @@ bool index_entry_see(struct shard *s, struct txn_view *v, file_id index, file_id
             break;
         }
     }
-    return oldest == NULL || oldest->kind == VERSION_INDEX_REMOVE;
+    if (oldest != NULL && oldest->kind == VERSION_INDEX_ADD)
+        return false;
+    if (LIKELY(s->versions.bulk_inserts == 0))
+        return true;
+    /* An entry added in bulk appeared with its row. */
+    ver = version_insert_of(&s->versions, heap, row);
+    if (ver == NULL || !ver->existed)
+        return true;
+    switch (version_sight(s, v, ver)) {
+    case SIGHT_SEEN:
+        return true;
+    case SIGHT_WAIT:
+        *wait = ver->part;
+        return false;
+    case SIGHT_UNSEEN:
+        break;
+    }
+    return false;
 }
 
 struct version *version_index_newer(const struct version *v)
