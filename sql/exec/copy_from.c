@@ -492,6 +492,7 @@ static err_t convert_fields(struct reader *r)
         return err_raise(ERR_BAD_COPY_FILE_FORMAT, "extra data after last expected column");
     for (uint32_t i = 0; i < c->column_count; i++) {
         uint32_t column = (uint32_t)c->columns[i] - 1;
+        r->field = -1;
         if (i >= r->field_count)
             return err_raise(ERR_BAD_COPY_FILE_FORMAT, "missing data for column \"%s\"",
                              t->column_names[column]);

@@ -36,8 +36,6 @@ static void put_escaped(struct strbuf *out, const char *text, size_t len, char d
             letter = c;
             break;
         }
-        if (c == delimiter)
-            letter = c;
         ERR_IGNORE(strbuf_put(out, text + start, i - start));
         strbuf_putc(out, '\\');
         strbuf_putc(out, letter);

@@ -22,12 +22,30 @@ struct table_writer {
     uint64_t failed_tag;
 };
 
+/* The table and its map tables with room for code of their own: the caller's may live longer than
+ * mem. */
+static struct plan_table *table_copy(struct arena *mem, const struct plan_table *table)
+{
+    struct plan_table *copy = arena_memdup(mem, table, sizeof(*table));
+    copy->code = NULL;
+    copy->indexes = ARENA_ARRAY(mem, struct plan_index, table->index_count + 1);
+    for (uint32_t i = 0; i < table->index_count; i++) {
+        struct plan_index *index = &copy->indexes[i];
+        *index = table->indexes[i];
+        if (index->map_table != NULL) { /* has no map tables itself */
+            index->map_table = arena_memdup(mem, index->map_table, sizeof(*index->map_table));
+            index->map_table->code = NULL;
+        }
+    }
+    return copy;
+}
+
 SUSPENDS err_t table_writer_open_wait(const struct plan_table *table, struct txn *txn,
                                       const struct session_env *env, struct arena *mem,
                                       struct table_writer **out)
 {
     struct table_writer *w = ARENA_NEW(mem, struct table_writer);
-    w->table = (struct plan_table *)(uintptr_t)table;
+    w->table = table_copy(mem, table);
     w->run = (struct run){.exec = &w->exec, .mem = mem, .env = env, .txn = txn};
     w->run.origin = &w->run;
     run_times_init(&w->run);
@@ -36,7 +54,7 @@ SUSPENDS err_t table_writer_open_wait(const struct plan_table *table, struct txn
     w->node.modify.command = CMD_INSERT;
     w->node.modify.table = w->table;
     TRY(code_compile_modify(mem, &w->node));
-    table_write_init(&w->check, &w->run, table);
+    table_write_init(&w->check, &w->run, w->table);
     w->row_mem = arena_new();
     w->row_mark = arena_mark(w->row_mem);
     w->check.eval.mem = w->row_mem;
