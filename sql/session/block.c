@@ -64,6 +64,7 @@ SUSPENDS err_t block_begin_statement_wait(struct session *s, const char *tag, bo
                          "transaction block");
     }
     TRY(block_ensure_txn_wait(s));
+    TRY(session_resolve_path_wait(s));
     s->env.statement_now_us = core_wall_us() - INT64_C(946684800000000);
     return ERR_OK;
 }

@@ -231,6 +231,22 @@ static err_t services_current_txn_id(void *owner, bool assign, uint64_t *out)
     return ERR_OK;
 }
 
+static void services_notice_detail(void *owner, err_t code, const char *severity,
+                                   const char *message, const char *detail)
+{
+    struct session *s = owner;
+    struct arena_mark mark = arena_mark(s->statement);
+    struct diag *d = ARENA_NEW(s->statement, struct diag);
+    d->code = code;
+    d->message = message;
+    d->detail = detail;
+    d->file = "services.c";
+    d->routine = "services_notice_detail";
+    if (session_wants_notice(s, severity))
+        ERR_IGNORE(s->sink->notice(s->sink, severity, d));
+    arena_rewind(s->statement, mark);
+}
+
 static void services_notice(void *owner, err_t code, const char *severity, const char *message)
 {
     /* A client that is gone is noticed by its socket. */
@@ -250,6 +266,7 @@ void services_init(struct session *s)
     s->services.cancel_backend = services_cancel_backend;
     s->services.current_txn_id = services_current_txn_id;
     s->services.notice = services_notice;
+    s->services.notice_detail = services_notice_detail;
 }
 
 void services_end(struct session *s)

@@ -56,17 +56,35 @@ static void session_derive_search_path(struct session *s)
     const char *text = setting_string(s->settings, SET_search_path);
     if (session_split_names(s->path_mem, text, &names, &count) != ERR_OK)
         count = 0;
-    const char **effective = ARENA_ARRAY(s->path_mem, const char *, count + 1);
-    uint32_t effective_count = 0;
     for (uint32_t i = 0; i < count; i++) {
         if (strcmp(names[i], "$user") == 0)
             names[i] = arena_strdup(s->path_mem, s->catalog.user_name);
-        effective[effective_count++] = names[i];
     }
     s->catalog.search_path = names;
     s->catalog.search_path_count = count;
-    s->env.search_schemas = effective;
-    s->env.search_schema_count = effective_count;
+    s->path_schemas = ARENA_ARRAY(s->path_mem, const char *, count + 1);
+    s->env.search_schemas = s->path_schemas;
+    s->env.search_schema_count = 0;
+    s->path_version = UINT64_MAX; /* which of them exist is found out by the next statement */
+}
+
+/* current_schema() and name visibility see only the schemas of the path that exist. */
+SUSPENDS err_t session_resolve_path_wait(struct session *s)
+{
+    uint64_t version = catalog_version();
+    if (s->path_version == version && !s->catalog.txn_changed_catalog)
+        return ERR_OK;
+    uint32_t total = s->catalog.search_path_count;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < total; i++) {
+        oid schema;
+        TRY(schema_oid_wait(&s->catalog, s->catalog.search_path[i], &schema));
+        if (schema != OID_NONE)
+            s->path_schemas[count++] = s->catalog.search_path[i];
+    }
+    s->env.search_schema_count = count;
+    s->path_version = version;
+    return ERR_OK;
 }
 
 void session_refresh_env(struct session *s)
@@ -139,11 +157,16 @@ static int session_severity_rank(const char *severity)
     return 3;
 }
 
-err_t session_notice(struct session *s, const char *severity, err_t code, const char *format, ...)
+bool session_wants_notice(const struct session *s, const char *severity)
 {
     const char *least = setting_string(s->settings, SET_client_min_messages);
-    if (session_severity_rank(severity) < session_severity_rank(least) &&
-        strcmp(severity, "INFO") != 0)
+    return session_severity_rank(severity) >= session_severity_rank(least) ||
+           strcmp(severity, "INFO") == 0;
+}
+
+err_t session_notice(struct session *s, const char *severity, err_t code, const char *format, ...)
+{
+    if (!session_wants_notice(s, severity))
         return ERR_OK;
     struct arena_mark mark = arena_mark(s->statement);
     struct diag *d = ARENA_NEW(s->statement, struct diag);

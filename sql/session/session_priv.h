@@ -139,14 +139,18 @@ struct session {
     /* currval / lastval */
     struct sequence_value *sequence_values;
     oid last_sequence;
+    const char **path_schemas; /* in path_mem; what env.search_schemas shows */
+    uint64_t path_version; /* catalog version that env.search_schemas was made at */
     bool settings_touched; /* SET in this transaction: env is derived anew at its end */
 };
 
 /* session.c */
 void session_refresh_env(struct session *s);
+SUSPENDS err_t session_resolve_path_wait(struct session *s);
 /* First error of a request: settles the transaction and keeps the diagnostics. Returns e. */
 SUSPENDS err_t session_fail_wait(struct session *s, err_t e);
 err_t session_set(struct session *s, const char *name, const char *value, bool is_local);
+bool session_wants_notice(const struct session *s, const char *severity);
 err_t session_notice(struct session *s, const char *severity, err_t code, const char *format, ...)
     PRINTF_LIKE(4, 5);
 struct plan_options session_plan_options(struct session *s);
