@@ -391,7 +391,7 @@ static struct expr *whole_row(struct scope *s, struct scope_item *item, uint32_t
         .name = item->name,
         .rte = item->rte,
         .attno = COLUMN_WHOLE_ROW,
-        .type = item->table && item->table->row_type ? item->table->row_type : TYPE_RECORD,
+        .type = TYPE_RECORD, /* row types of tables have no values of their own yet */
         .typmod = -1,
     };
     return scope_column_expr(s, &c, levels_up, location);
