@@ -6,7 +6,7 @@
 
 static struct arena *mem;
 
-static const struct utility *analysed(const char *text)
+static SUSPENDS const struct utility *analysed(const char *text)
 {
     struct analyze_options o = test_options(text);
     struct parsed *p = NULL;
@@ -24,7 +24,7 @@ static bool same(const char *a, const char *b)
     return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
-static void check_set(const char *text, enum utility_kind kind, const char *name, const char *value)
+static SUSPENDS void check_set(const char *text, enum utility_kind kind, const char *name, const char *value)
 {
     const struct utility *u = analysed(text);
     bool ok = u && u->kind == kind && same(u->name, name) && same(u->value, value);
@@ -33,7 +33,7 @@ static void check_set(const char *text, enum utility_kind kind, const char *name
         fprintf(stderr, "%s: %d %s = %s\n", text, (int)u->kind, u->name, u->value);
 }
 
-static void body_settings(void)
+static SUSPENDS void body_settings(void)
 {
     mem = arena_new();
     check_set("set work_mem = '4MB'", UTIL_SET, "work_mem", "4MB");
@@ -53,7 +53,7 @@ static void body_settings(void)
     arena_free(mem);
 }
 
-static void body_transactions(void)
+static SUSPENDS void body_transactions(void)
 {
     mem = arena_new();
     const struct utility *u = analysed("begin isolation level repeatable read, read only");
@@ -70,7 +70,7 @@ static void body_transactions(void)
     arena_free(mem);
 }
 
-static void body_prepared(void)
+static SUSPENDS void body_prepared(void)
 {
     mem = arena_new();
     const struct utility *u = analysed("PREPARE \"p (1\" (int, text) /* x */ AS SELECT $1, $2");
@@ -87,7 +87,7 @@ static void body_prepared(void)
     arena_free(mem);
 }
 
-static void body_others(void)
+static SUSPENDS void body_others(void)
 {
     mem = arena_new();
     const struct utility *u = analysed("explain (analyze, costs off, format json) select 1");
