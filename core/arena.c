@@ -304,6 +304,7 @@ static bool grow_in_place(struct strbuf *b, size_t capacity)
 
 static err_t strbuf_reserve(struct strbuf *b, size_t len)
 {
+    ASSUME(b->data != NULL || (b->len == 0 && b->capacity == 0));
     size_t need = b->len + len + 1;
     if (LIKELY(need <= b->capacity))
         return ERR_OK;
@@ -342,6 +343,7 @@ err_t strbuf_put(struct strbuf *b, const void *bytes, size_t len)
  */
 static bool strbuf_reserve_plain(struct strbuf *b, size_t len)
 {
+    ASSUME(b->data != NULL || (b->len == 0 && b->capacity == 0));
     size_t need = b->len + len + 1;
     if (LIKELY(need <= b->capacity))
         return true;

@@ -160,4 +160,11 @@ static inline void store_be64(void *p, uint64_t v)
     store_u64(p, __builtin_bswap64(v));
 }
 
+/* What the static analyzer cannot see; no code. */
+#ifdef __clang_analyzer__
+#define ASSUME(condition) ASSERT(condition)
+#else
+#define ASSUME(condition) ((void)0)
+#endif
+
 #endif

@@ -86,4 +86,10 @@ const char *err_sqlstate(err_t code); /* five characters */
 /* "feature x is not supported yet" as 0A000. */
 #define err_not_built(...) err_raise(ERR_FEATURE_NOT_SUPPORTED, __VA_ARGS__)
 
+#ifdef __clang_analyzer__ /* it cannot see into err_raise_at: what is raised is what was given */
+#undef err_raise
+#define err_raise(code, ...)                                                                       \
+    ((void)err_raise_at(__FILE__, __LINE__, __func__, code, __VA_ARGS__), (code))
+#endif
+
 #endif

@@ -352,7 +352,7 @@ void fibers_destroy(struct core *c)
     c->free_fibers = NULL;
     while (c->all_fibers != NULL) {
         struct fiber *f = c->all_fibers;
-        free(f->diag);
+        free(f->diag); /* NOLINT: fiber_unmap takes f off the list */
         free(f->cancel_message);
         fiber_unmap(c, f);
     }

@@ -555,6 +555,7 @@ static void request_helper_run(struct helper_work *w)
                              .buf = p->buf,
                              .len = p->len,
                              .offset = p->offset};
+    ASSUME(call.kind == FILE_READ || call.kind == FILE_WRITE || call.kind == FILE_SYNC);
     int res = call_blocking(&call);
     struct io_request *req = CONTAINER_OF((void *)p, struct io_request, private_words);
     req->os_error = res; /* until request_helper_done() */

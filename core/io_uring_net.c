@@ -325,7 +325,7 @@ err_t io_socket_adopt(int os_fd, const struct io_socket_events *events, void *ow
 {
     struct core *c = core_self();
     ASSERT(!runner_is_borrowing());
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t address_bytes = sizeof(address);
     if (getsockname(os_fd, (struct sockaddr *)&address, &address_bytes) == 0 &&
         address.ss_family != AF_UNIX) {
@@ -392,7 +392,7 @@ int io_socket_release(struct io_socket *s)
 void io_socket_peer(const struct io_socket *s, struct io_peer *out)
 {
     *out = (struct io_peer){0};
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t bytes = sizeof(address);
     if (getpeername(s->fd, (struct sockaddr *)&address, &bytes) != 0)
         return;
@@ -549,13 +549,13 @@ static int tcp_listen_one(const struct addrinfo *a, uint32_t backlog)
 
 static uint16_t fd_port(int fd)
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t bytes = sizeof(address);
     if (getsockname(fd, (struct sockaddr *)&address, &bytes) != 0)
         return 0;
     if (address.ss_family == AF_INET)
         return ntohs(((struct sockaddr_in *)&address)->sin_port);
-    return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
+    return ntohs(((struct sockaddr_in6 *)&address)->sin6_port); /* NOLINT: getsockname filled it */
 }
 
 err_t io_listen_tcp(const char *host, uint16_t port, uint32_t backlog,

@@ -96,6 +96,7 @@ static struct entry *entry_find(const struct settings_view *v, enum setting_id i
 {
     if (v == NULL || (id != SETTING_COUNT && !is_touched(v, id)))
         return NULL;
+    ASSUME(id != SETTING_COUNT || custom_name != NULL);
     for (uint32_t i = 0; i < v->count; i++) {
         struct entry *e = &v->entries[i];
         if (e->id == id && (id != SETTING_COUNT || strcasecmp(e->name, custom_name) == 0))
@@ -447,7 +448,7 @@ void settings_report_changes(struct settings_view *v,
 }
 
 void setting_describe(const struct settings_view *v, enum setting_id id, struct arena *out,
-                      const char **value, const char **reset_text, enum setting_source *source,
+                      const char **value, const char **reset_value, enum setting_source *source,
                       const char **source_file, int *source_line)
 {
     const struct server_value *server = &server_values()->values[id];
@@ -469,5 +470,5 @@ void setting_describe(const struct settings_view *v, enum setting_id id, struct 
             }
         }
     }
-    *reset_text = arena_strdup(out, reset);
+    *reset_value = arena_strdup(out, reset);
 }

@@ -57,6 +57,7 @@ static struct remote_owner **owner_place(struct core_locks *l, txn_id_t id)
 static void owner_drop_if_idle(struct remote_owner **at)
 {
     struct remote_owner *o = *at;
+    ASSUME(o != NULL);
     if (o->owner.holds == NULL) {
         *at = o->next;
         core_free(o);

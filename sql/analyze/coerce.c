@@ -220,6 +220,7 @@ static err_t coerce_by_path(struct scope *s, struct expr *e, oid target, enum co
     struct expr *r;
     switch (coercion_path(target, e->type, context, &func)) {
     case PATH_FUNCTION:
+        ASSUME(func != NULL);
         r = cast_node(s, EXPR_CALL, e, target, is_explicit, location);
         r->op = is_explicit ? 'e' : 'i';
         r->func = func;
