@@ -12,6 +12,7 @@ struct ddl_analysis {
     struct arena *mem;
     int32_t begin; /* of the statement in o->text */
     int32_t end;
+    const char *relation; /* CREATE/ALTER TABLE: for messages */
 };
 
 /* ddl_text.c: SQL text of a raw expression. ERR_FEATURE_NOT_SUPPORTED for forms that columns' own
@@ -40,12 +41,12 @@ err_t ddl_index_items(const struct ddl_analysis *a, const List *l, struct ddl_in
                       uint32_t *count);
 
 /* ddl_table.c */
-SUSPENDS err_t ddl_create_table_wait(const struct ddl_analysis *a, const CreateStmt *n,
+SUSPENDS err_t ddl_create_table_wait(const struct ddl_analysis *outer, const CreateStmt *n,
                                      struct ddl *d);
 SUSPENDS err_t ddl_create_table_as_wait(const struct ddl_analysis *a, const CreateTableAsStmt *n,
                                         struct ddl *d);
 err_t ddl_create_index(const struct ddl_analysis *a, const IndexStmt *n, struct ddl *d);
-SUSPENDS err_t ddl_alter_table_wait(const struct ddl_analysis *a, const AlterTableStmt *n,
+SUSPENDS err_t ddl_alter_table_wait(const struct ddl_analysis *outer, const AlterTableStmt *n,
                                     struct ddl *d);
 /* ddl_statement.c */
 SUSPENDS err_t ddl_node_wait(const struct ddl_analysis *a, void *node, struct ddl **out);

@@ -74,8 +74,9 @@ static err_t column_null(const struct ddl_analysis *a, const struct ddl_column *
     if ((not_null && c->null_given) || (!not_null && c->not_null))
         return ddl_at(a, location,
                       err_raise(ERR_SYNTAX_ERROR,
-                                "conflicting NULL/NOT NULL declarations for column \"%s\"",
-                                c->name));
+                                "conflicting NULL/NOT NULL declarations for column \"%s\" of table "
+                                "\"%s\"",
+                                c->name, a->relation));
     return ERR_OK;
 }
 
@@ -95,8 +96,9 @@ static SUSPENDS err_t column_constraint_wait(const struct ddl_analysis *a, const
         if (c->default_sql)
             return ddl_at(a, n->location,
                           err_raise(ERR_SYNTAX_ERROR,
-                                    "multiple default values specified for column \"%s\"",
-                                    c->name));
+                                    "multiple default values specified for column \"%s\" of table "
+                                    "\"%s\"",
+                                    c->name, a->relation));
         return ddl_expression_text(a, n->raw_expr, &c->default_sql);
     case CONSTR_IDENTITY:
         if (c->identity)
@@ -162,15 +164,17 @@ static SUSPENDS err_t column_wait(const struct ddl_analysis *a, const ColumnDef 
     if (out->identity && out->default_sql)
         return ddl_at(a, n->location,
                       err_raise(ERR_SYNTAX_ERROR,
-                                "both default and identity specified for column \"%s\"",
-                                out->name));
+                                "both default and identity specified for column \"%s\" of table "
+                                "\"%s\"",
+                                out->name, a->relation));
     if (out->serial != SERIAL_NONE) {
         TRY(column_null(a, out, n->location, true));
         if (out->default_sql)
             return ddl_at(a, n->location,
                           err_raise(ERR_SYNTAX_ERROR,
-                                    "multiple default values specified for column \"%s\"",
-                                    out->name));
+                                    "multiple default values specified for column \"%s\" of table "
+                                    "\"%s\"",
+                                    out->name, a->relation));
         out->not_null = true;
     }
     return ERR_OK;
@@ -213,8 +217,11 @@ static SUSPENDS err_t table_element_wait(const struct ddl_analysis *a, const Nod
     }
 }
 
-err_t ddl_create_table_wait(const struct ddl_analysis *a, const CreateStmt *n, struct ddl *d)
+err_t ddl_create_table_wait(const struct ddl_analysis *outer, const CreateStmt *n, struct ddl *d)
 {
+    struct ddl_analysis with_name = *outer;
+    const struct ddl_analysis *a = &with_name;
+    with_name.relation = n->relation->relname;
     if (n->inhRelations || n->partbound)
         return err_not_built(n->partbound ? "partitioned tables are not supported"
                                           : "table inheritance is not supported");
@@ -449,8 +456,11 @@ static enum ddl_object alter_object(ObjectType t)
     }
 }
 
-err_t ddl_alter_table_wait(const struct ddl_analysis *a, const AlterTableStmt *n, struct ddl *d)
+err_t ddl_alter_table_wait(const struct ddl_analysis *outer, const AlterTableStmt *n, struct ddl *d)
 {
+    struct ddl_analysis with_name = *outer;
+    const struct ddl_analysis *a = &with_name;
+    with_name.relation = n->relation->relname;
     if (n->objtype != OBJECT_TABLE && n->objtype != OBJECT_INDEX && n->objtype != OBJECT_VIEW &&
         n->objtype != OBJECT_SEQUENCE)
         return err_not_built("%s is not supported", d->tag);

@@ -22,10 +22,11 @@ struct catalog_session {
     const char *const *search_path; /* schema names as set, "$user" resolved by lookup; pg_catalog
                                        first unless named */
     uint32_t search_path_count;
-    oid temp_schema;          /* 0 */
-    struct txn *txn;          /* running transaction; never NULL during a statement */
-    bool txn_changed_catalog; /* set by catalog_* changes; cleared at the transaction's end */
-    void *local_cache;        /* of such a transaction */
+    oid temp_schema;               /* 0 */
+    struct txn *txn;               /* running transaction; never NULL during a statement */
+    bool txn_changed_catalog;      /* set by catalog_* changes; cleared at the transaction's end */
+    void *local_cache;             /* of such a transaction */
+    const struct session_env *env; /* the session's; NULL: definitions are shown as stored */
 };
 
 enum distribution_kind {

@@ -50,8 +50,28 @@ static bool looks_like_call(const char *text)
     return false;
 }
 
-err_t define_expression_wait(struct catalog_session *cs, const char *text, struct arena *mem,
-                             const char **out)
+static SUSPENDS err_t names_for_oids_wait(struct catalog_session *cs, const char *text,
+                                          struct arena *mem, const char **out);
+
+/* Set at start, before sessions run. */
+static define_printer expression_printer;
+
+void define_set_printer(define_printer printer)
+{
+    expression_printer = printer;
+}
+
+err_t define_expression_wait(struct catalog_session *cs, const struct table_desc *t,
+                             const char *text, bool pretty, struct arena *mem, const char **out)
+{
+    if (t && cs->env && expression_printer)
+        TRY(expression_printer(cs, t, text, pretty, mem, &text));
+    return names_for_oids_wait(cs, text, mem, out);
+}
+
+/* Without a printer: '16390'::regclass becomes the relation's name. */
+static SUSPENDS err_t names_for_oids_wait(struct catalog_session *cs, const char *text,
+                                          struct arena *mem, const char **out)
 {
     static const char cast[] = "'::regclass";
     *out = text;
@@ -120,12 +140,12 @@ static SUSPENDS err_t put_index_column_wait(struct catalog_session *cs, const st
         return ERR_OK;
     }
     const char *text;
-    TRY(define_expression_wait(cs, k->expression, mem, &text));
+    TRY(define_expression_wait(cs, t, k->expression, pretty, mem, &text));
     const char *bare = strip_parentheses(mem, text);
     if (looks_like_call(bare))
         strbuf_puts(b, bare);
     else
-        strbuf_printf(b, "(%s)", pretty ? bare : text);
+        strbuf_printf(b, "(%s)", bare);
     return ERR_OK;
 }
 
@@ -189,7 +209,7 @@ static SUSPENDS err_t index_text_wait(struct catalog_session *cs, const struct t
     }
     if (d->predicate) {
         const char *text;
-        TRY(define_expression_wait(cs, d->predicate, mem, &text));
+        TRY(define_expression_wait(cs, t, d->predicate, pretty, mem, &text));
         strbuf_printf(&b, " WHERE %s", pretty ? strip_parentheses(mem, text) : text);
     }
     *out = b.data;
@@ -260,7 +280,11 @@ err_t define_constraint_wait(struct catalog_session *cs, oid constraint, bool pr
     char type = catalog_char_value(r, COL_CONTYPE);
     if (type == 'c') {
         const char *text = catalog_text_value(mem, r, COL_CONBIN, NULL);
-        TRY(define_expression_wait(cs, text ? text : "", mem, &text));
+        const struct table_desc *t;
+        TRY(table_by_oid_wait(cs, catalog_oid_value(r, COL_CONRELID), &t));
+        err_t e = define_expression_wait(cs, t, text ? text : "", pretty, mem, &text);
+        table_release(t);
+        TRY(e);
         strbuf_printf(&b, "CHECK (%s)", pretty ? strip_parentheses(mem, text) : text);
         if (catalog_bool_value(r, COL_CONNOINHERIT))
             strbuf_puts(&b, " NO INHERIT");

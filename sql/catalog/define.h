@@ -14,8 +14,13 @@ SUSPENDS err_t define_constraint_wait(struct catalog_session *cs, oid constraint
                                       struct arena *mem, const char **out);
 SUSPENDS err_t define_view_wait(struct catalog_session *cs, oid view, bool pretty,
                                 struct arena *mem, const char **out);
-/* A stored expression for showing: '16390'::regclass becomes the relation's name. */
-SUSPENDS err_t define_expression_wait(struct catalog_session *cs, const char *text,
-                                      struct arena *mem, const char **out);
+/* A stored expression of t (NULL: of no table) for showing. */
+SUSPENDS err_t define_expression_wait(struct catalog_session *cs, const struct table_desc *t,
+                                      const char *text, bool pretty, struct arena *mem,
+                                      const char **out);
+/* Analysing and printing an expression is the work of later rooms: sql/ddl gives this at start. */
+typedef err_t (*define_printer)(struct catalog_session *cs, const struct table_desc *t,
+                                const char *text, bool pretty, struct arena *mem, const char **out);
+void define_set_printer(define_printer printer);
 
 #endif

@@ -637,10 +637,15 @@ static SUSPENDS err_t service_view_definition(void *owner, oid view, bool pretty
     return define_view_wait(session_of(owner), view, pretty, mem, out);
 }
 
-static SUSPENDS err_t service_stored_expression(void *owner, const char *text, struct arena *mem,
-                                                const char **out)
+static SUSPENDS err_t service_stored_expression(void *owner, const char *text, oid relation,
+                                                bool pretty, struct arena *mem, const char **out)
 {
-    return define_expression_wait(session_of(owner), text, mem, out);
+    struct catalog_session *cs = session_of(owner);
+    const struct table_desc *t;
+    TRY(table_by_oid_wait(cs, relation, &t));
+    err_t e = define_expression_wait(cs, t, text, pretty, mem, out);
+    table_release(t);
+    return e;
 }
 
 void catalog_fill_services(struct sql_services *s, struct catalog_session *(*cs_of)(void *owner))

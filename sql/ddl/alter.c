@@ -106,8 +106,9 @@ static SUSPENDS err_t add_column_wait(struct ddl_context *x, oid table, const st
     table_release(t);
     TRY(e);
     if (exists && a->missing_ok) {
-        ddl_notice(x, "column \"%s\" of relation \"%s\" already exists, skipping", c->name,
-                   table_name);
+        ddl_notice_code(x, ERR_DUPLICATE_COLUMN,
+                        "column \"%s\" of relation \"%s\" already exists, skipping", c->name,
+                        table_name);
         return ERR_OK;
     }
     if (exists)
@@ -453,7 +454,10 @@ static SUSPENDS err_t identity_wait(struct ddl_context *x, oid table, const stru
     if (a->kind == ALTER_ADD_IDENTITY) {
         column.identity = a->letter;
         column.identity_options = a->column->identity_options;
-        if (!c->not_null)
+        if (c->type != TYPE_INT2 && c->type != TYPE_INT4 && c->type != TYPE_INT8)
+            e = err_raise(ERR_INVALID_PARAMETER_VALUE,
+                          "identity column type must be smallint, integer, or bigint");
+        else if (!c->not_null)
             e = err_raise(ERR_OBJECT_NOT_IN_PREREQUISITE_STATE,
                           "column \"%s\" of relation \"%s\" must be declared NOT NULL before "
                           "identity can be added",
@@ -466,9 +470,6 @@ static SUSPENDS err_t identity_wait(struct ddl_context *x, oid table, const stru
             e = err_raise(ERR_OBJECT_NOT_IN_PREREQUISITE_STATE,
                           "column \"%s\" of relation \"%s\" already has a default value", c->name,
                           t->name);
-        else if (c->type != TYPE_INT2 && c->type != TYPE_INT4 && c->type != TYPE_INT8)
-            e = err_raise(ERR_INVALID_PARAMETER_VALUE,
-                          "identity column type must be smallint, integer, or bigint");
     } else if (!c->identity) {
         skip = true;
         if (a->missing_ok)

@@ -22,9 +22,14 @@ struct ddl_context {
 /* *tag is the command tag to send (it may be finer than the statement's own: "SELECT 5"). */
 SUSPENDS err_t ddl_execute_wait(struct ddl_context *ctx, const struct ddl *d, const char **tag);
 
+/* Once at start, before sessions run. */
+void ddl_start(void);
+
 /* The end of a session that made temporary tables: drops its temporary schema's contents in a
  * transaction of its own. Fine when it has none. */
 SUSPENDS err_t ddl_drop_temporary_wait(struct catalog_session *cs, const struct session_env *env);
+/* At start: temporary schemas that sessions left behind when the server died. */
+SUSPENDS err_t ddl_sweep_temporary_wait(void);
 /* Before COMMIT of a transaction: ON COMMIT DELETE ROWS / DROP of its temporary tables. */
 SUSPENDS err_t ddl_before_commit_wait(struct ddl_context *ctx);
 

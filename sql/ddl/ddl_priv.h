@@ -15,6 +15,11 @@
 /* ---- object.c: names, locks, notices, rights ---- */
 
 void ddl_notice(struct ddl_context *x, const char *format, ...) PRINTF_LIKE(2, 3);
+/* "... already exists, skipping" carries the code that the error would have had. */
+void ddl_notice_code(struct ddl_context *x, err_t code, const char *format, ...) PRINTF_LIKE(3, 4);
+void ddl_notice_detail(struct ddl_context *x, const char *message, const char *detail);
+/* The error's position in the statement's text. Returns e. */
+err_t ddl_error_at(struct ddl_context *x, int32_t location, err_t e);
 void ddl_warning(struct ddl_context *x, err_t code, const char *format, ...) PRINTF_LIKE(3, 4);
 SUSPENDS err_t ddl_lock_wait(struct ddl_context *x, oid relation, enum table_lock_mode mode);
 /* Where a new object of this name goes. */

@@ -213,8 +213,10 @@ static SUSPENDS err_t check_cascade_wait(struct closure *c, uint32_t targets, bo
 {
     uint32_t others = 0;
     struct strbuf detail;
+    struct strbuf list;
     const char *text = "";
     strbuf_init(&detail, c->x->mem);
+    strbuf_init(&list, c->x->mem);
     for (uint32_t i = targets; i < c->count; i++) {
         const struct member *m = &c->members[i];
         if (m->goes_along)
@@ -225,6 +227,7 @@ static SUSPENDS err_t check_cascade_wait(struct closure *c, uint32_t targets, bo
         if (others++ < 100) {
             TRY(ddl_object_text_wait(c->x, on->class, on->object, on->sub, &on_text));
             strbuf_printf(&detail, "%s%s depends on %s", others > 1 ? "\n" : "", text, on_text);
+            strbuf_printf(&list, "%sdrop cascades to %s", others > 1 ? "\n" : "", text);
         }
     }
     if (others == 0 || quiet)
@@ -233,7 +236,9 @@ static SUSPENDS err_t check_cascade_wait(struct closure *c, uint32_t targets, bo
         if (others == 1)
             ddl_notice(c->x, "drop cascades to %s", text);
         else
-            ddl_notice(c->x, "drop cascades to %u other objects", others);
+            ddl_notice_detail(c->x,
+                              arena_printf(c->x->mem, "drop cascades to %u other objects", others),
+                              list.data);
         return ERR_OK;
     }
     err_t e;
@@ -645,24 +650,62 @@ err_t ddl_drop_run_wait(struct ddl_context *x, const struct ddl *d)
     return count ? ddl_drop_objects_wait(x, objects, count, d->cascade, false) : ERR_OK;
 }
 
-err_t ddl_drop_temporary_wait(struct catalog_session *cs, const struct session_env *env)
+static SUSPENDS err_t drop_schemas_wait(struct catalog_session *cs, const struct session_env *env,
+                                        const oid *schemas, uint32_t count)
 {
-    if (!cs->temp_schema)
-        return ERR_OK;
     struct txn_options o = {.isolation = READ_COMMITTED, .synchronous_commit = false};
     struct txn *own = txn_begin(&o);
     txn_statement_begin(own);
     struct txn *before = cs->txn;
     cs->txn = own;
     struct ddl_context x = {.catalog = cs, .env = env, .mem = arena_new()};
-    struct drop_object schema = {REL_NAMESPACE, cs->temp_schema, 0};
-    err_t e = ddl_drop_objects_wait(&x, &schema, 1, true, true);
-    cs->temp_schema = 0;
+    struct drop_object *objects = ARENA_ARRAY(x.mem, struct drop_object, count + 1);
+    for (uint32_t i = 0; i < count; i++)
+        objects[i] = (struct drop_object){REL_NAMESPACE, schemas[i], 0};
+    err_t e = ddl_drop_objects_wait(&x, objects, count, true, true);
     if (e == ERR_OK)
         e = txn_commit_wait(own);
     else
         txn_rollback_wait(own);
     cs->txn = before;
     arena_free(x.mem);
+    return e;
+}
+
+err_t ddl_drop_temporary_wait(struct catalog_session *cs, const struct session_env *env)
+{
+    oid schema = cs->temp_schema;
+    if (!schema)
+        return ERR_OK;
+    err_t e = drop_schemas_wait(cs, env, &schema, 1);
+    cs->temp_schema = 0;
+    return e;
+}
+
+static SUSPENDS err_t sweep_database_wait(oid database, struct arena *mem)
+{
+    struct session_env env = {.is_superuser = true, .user_oid = ROLE_BOOTSTRAP};
+    struct catalog_session cs = {
+        .database = database, .user = ROLE_BOOTSTRAP, .is_superuser = true, .user_name = ""};
+    struct catalog_probe p = {.relation = REL_NAMESPACE};
+    TRY(catalog_probe_in_wait(NULL, database, &p, 1, mem));
+    oid *schemas = ARENA_ARRAY(mem, oid, p.found.count + 1);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < p.found.count; i++) {
+        const char *name = catalog_text_value(mem, &p.found.rows[i], COL_NSPNAME, NULL);
+        if (name && strncmp(name, "pg_temp_", 8) == 0)
+            schemas[count++] = catalog_oid_value(&p.found.rows[i], COL_OID);
+    }
+    return count ? drop_schemas_wait(&cs, &env, schemas, count) : ERR_OK;
+}
+
+err_t ddl_sweep_temporary_wait(void)
+{
+    struct arena *mem = arena_new();
+    struct catalog_probe p = {.relation = REL_DATABASE};
+    err_t e = catalog_probe_in_wait(NULL, 0, &p, 1, mem);
+    for (uint32_t i = 0; e == ERR_OK && i < p.found.count; i++)
+        e = sweep_database_wait(catalog_oid_value(&p.found.rows[i], COL_OID), mem);
+    arena_free(mem);
     return e;
 }

@@ -15,7 +15,8 @@ static SUSPENDS err_t extension_wait(struct ddl_context *x, const struct ddl *d)
     }
     if (!d->missing_ok)
         return err_raise(ERR_DUPLICATE_OBJECT, "extension \"%s\" already exists", d->new_name);
-    ddl_notice(x, "extension \"%s\" already exists, skipping", d->new_name);
+    ddl_notice_code(x, ERR_DUPLICATE_OBJECT, "extension \"%s\" already exists, skipping",
+                    d->new_name);
     return ERR_OK;
 }
 

@@ -4,6 +4,8 @@
  */
 #include "sql/ddl/ddl_priv.h"
 
+#include "sql/catalog/define.h"
+
 enum { FUNCTION_NEXTVAL = 1574 };
 
 struct walk {
@@ -138,4 +140,26 @@ static err_t column_to_input(struct arena *mem, const struct expr *e, void *ctx,
 err_t ddl_expression_over_row_wait(struct ddl_context *x, const struct expr *e, struct expr **out)
 {
     return expr_rewrite(x->mem, e, column_to_input, NULL, out);
+}
+
+/* Shows a stored expression: analysed again and printed, so that relations have the names they have
+ * now. */
+static SUSPENDS err_t show_expression(struct catalog_session *cs, const struct table_desc *t,
+                                      const char *text, bool pretty, struct arena *mem,
+                                      const char **out)
+{
+    struct analyze_options o = {.catalog = cs, .env = cs->env};
+    struct walk w = {.mem = mem, .t = t};
+    struct expr *e;
+    struct strbuf b;
+    TRY(analyze_table_expr_wait(&o, t, text, 0, -1, mem, &e));
+    strbuf_init(&b, mem);
+    TRY(expr_deparse(mem, e, pretty, column_name, &w, &b));
+    *out = b.data;
+    return ERR_OK;
+}
+
+void ddl_start(void)
+{
+    define_set_printer(show_expression);
 }

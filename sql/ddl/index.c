@@ -389,7 +389,8 @@ err_t ddl_create_index_run_wait(struct ddl_context *x, const struct ddl *d)
     if (e == ERR_OK && i->name && i->if_not_exists) {
         e = ddl_relation_exists_wait(x, t->schema, i->name, &skip);
         if (e == ERR_OK && skip)
-            ddl_notice(x, "relation \"%s\" already exists, skipping", i->name);
+            ddl_notice_code(x, ERR_DUPLICATE_TABLE, "relation \"%s\" already exists, skipping",
+                            i->name);
     }
     oid table = t->oid;
     table_release(t);

@@ -28,6 +28,34 @@ void ddl_notice(struct ddl_context *x, const char *format, ...)
     va_end(args);
 }
 
+void ddl_notice_code(struct ddl_context *x, err_t code, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    notice_raise(x, code, "NOTICE", format, args);
+    va_end(args);
+}
+
+void ddl_notice_detail(struct ddl_context *x, const char *message, const char *detail)
+{
+    const struct sql_services *s = x->env->services;
+    if (s && s->notice_detail)
+        s->notice_detail(s->owner, ERR_OK, "NOTICE", message, detail);
+    else
+        ddl_notice(x, "%s", message);
+}
+
+err_t ddl_error_at(struct ddl_context *x, int32_t location, err_t e)
+{
+    if (location < 0 || !x->text)
+        return e;
+    int32_t characters = 1;
+    for (int32_t i = 0; i < location && x->text[i]; i++)
+        characters += ((uint8_t)x->text[i] & 0xC0) != 0x80;
+    err_position(characters);
+    return e;
+}
+
 void ddl_warning(struct ddl_context *x, err_t code, const char *format, ...)
 {
     va_list args;
@@ -93,7 +121,9 @@ err_t ddl_creation_schema_wait(struct ddl_context *x, const struct ddl_name *n, 
         return catalog_creation_schema_wait(x->catalog, x->mem, schema, schema_name);
     TRY(schema_oid_wait(x->catalog, n->schema, schema));
     if (*schema == 0)
-        return err_raise(ERR_UNDEFINED_SCHEMA, "schema \"%s\" does not exist", n->schema);
+        return ddl_error_at(
+            x, n->location,
+            err_raise(ERR_UNDEFINED_SCHEMA, "schema \"%s\" does not exist", n->schema));
     *schema_name = n->schema;
     if (*schema == SCHEMA_PG_CATALOG || *schema == SCHEMA_PG_TOAST) {
         err_t e = err_raise(ERR_INSUFFICIENT_PRIVILEGE, "permission denied to create \"%s.%s\"",

@@ -237,27 +237,51 @@ static SUSPENDS err_t alter_role_wait(struct ddl_context *x, const struct ddl *d
     return ERR_OK;
 }
 
+/* An access list grants something to the role. */
+static err_t acl_names(struct ddl_context *x, const struct catalog_row *row, int column,
+                       const char *role_name, bool *yes)
+{
+    const datum *items;
+    uint32_t count;
+    size_t len = strlen(role_name);
+    *yes = false;
+    if (row->nulls[column - 1])
+        return ERR_OK;
+    TRY(catalog_array_read(x->mem, row->values[column - 1], &count, &items));
+    for (uint32_t i = 0; i < count; i++) {
+        const char *item = varlen_cstring(x->mem, datum_varlen(items[i]));
+        *yes = *yes || (strncmp(item, role_name, len) == 0 && item[len] == '=');
+    }
+    return ERR_OK;
+}
+
 /* Objects of a role in this database, and databases. */
-static SUSPENDS err_t role_is_used_wait(struct ddl_context *x, oid role, const char **by)
+static SUSPENDS err_t role_is_used_wait(struct ddl_context *x, oid role, const char *role_name,
+                                        const char **by)
 {
     static const struct {
         oid relation;
         int owner;
         int name;
+        int acl;
     } owners[] = {
-        {REL_DATABASE, COL_DATDBA, COL_DATNAME},
-        {REL_NAMESPACE, COL_NSPOWNER, COL_NSPNAME},
-        {REL_CLASS, COL_RELOWNER, COL_RELNAME},
+        {REL_DATABASE, COL_DATDBA, COL_DATNAME, COL_DATACL},
+        {REL_NAMESPACE, COL_NSPOWNER, COL_NSPNAME, COL_NSPACL},
+        {REL_CLASS, COL_RELOWNER, COL_RELNAME, COL_RELACL},
     };
     *by = NULL;
     for (size_t i = 0; i < ARRAY_LEN(owners); i++) {
         struct catalog_rows rows;
         TRY(catalog_find_wait(x->catalog, owners[i].relation, 0, 0, 0, 0, x->mem, &rows));
         for (uint32_t k = 0; k < rows.count; k++) {
-            if (catalog_oid_value(&rows.rows[k], owners[i].owner) != role)
+            bool owns = catalog_oid_value(&rows.rows[k], owners[i].owner) == role;
+            bool named = false;
+            if (!owns)
+                TRY(acl_names(x, &rows.rows[k], owners[i].acl, role_name, &named));
+            if (!owns && !named)
                 continue;
             const char *name = catalog_text_value(x->mem, &rows.rows[k], owners[i].name, NULL);
-            *by = arena_printf(x->mem, "owner of %s %s",
+            *by = arena_printf(x->mem, "%s %s %s", owns ? "owner of" : "privileges for",
                                owners[i].relation == REL_DATABASE ? "database"
                                : owners[i].relation == REL_NAMESPACE
                                    ? "schema"
@@ -295,7 +319,7 @@ static SUSPENDS err_t drop_role_wait(struct ddl_context *x, const struct ddl *d,
                          "cannot drop role %s because it is required by the database system",
                          r->name);
     const char *by;
-    TRY(role_is_used_wait(x, object, &by));
+    TRY(role_is_used_wait(x, object, r->name, &by));
     if (by) {
         err_t e =
             err_raise(ERR_DEPENDENT_OBJECTS_STILL_EXIST,

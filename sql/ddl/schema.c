@@ -69,9 +69,24 @@ err_t ddl_create_schema_run_wait(struct ddl_context *x, const struct ddl *d)
     if (schema) {
         if (!d->missing_ok)
             return err_raise(ERR_DUPLICATE_SCHEMA, "schema \"%s\" already exists", name);
-        ddl_notice(x, "schema \"%s\" already exists, skipping", name);
+        ddl_notice_code(x, ERR_DUPLICATE_SCHEMA, "schema \"%s\" already exists, skipping", name);
         return ERR_OK;
     }
     TRY(ddl_make_schema_wait(x, name, owner, &schema));
-    return schema_elements_wait(x, d, name);
+    if (d->element_count == 0)
+        return ERR_OK;
+    /* what is made inside looks for names in the new schema first */
+    struct catalog_session *cs = x->catalog;
+    const char *const *saved = cs->search_path;
+    uint32_t saved_count = cs->search_path_count;
+    const char **path = ARENA_ARRAY(x->mem, const char *, saved_count + 1);
+    path[0] = name;
+    for (uint32_t i = 0; i < saved_count; i++)
+        path[i + 1] = saved[i];
+    cs->search_path = path;
+    cs->search_path_count = saved_count + 1;
+    err_t e = schema_elements_wait(x, d, name);
+    cs->search_path = saved;
+    cs->search_path_count = saved_count;
+    return e;
 }

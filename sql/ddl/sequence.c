@@ -286,7 +286,7 @@ static SUSPENDS err_t create_sequence_wait(struct ddl_context *x, const struct d
     if (exists) {
         if (!d->missing_ok)
             return err_raise(ERR_DUPLICATE_TABLE, "relation \"%s\" already exists", r.name);
-        ddl_notice(x, "relation \"%s\" already exists, skipping", r.name);
+        ddl_notice_code(x, ERR_DUPLICATE_TABLE, "relation \"%s\" already exists, skipping", r.name);
         return ERR_OK;
     }
     oid sequence;

@@ -113,9 +113,9 @@ static SUSPENDS err_t sort_open_file_wait(struct key_sort *s)
         return ERR_OK;
     const char *directory = setting_string(NULL, SET_data_directory);
     char path[512];
-    (void)snprintf(path, sizeof(path), "%s/pgsql_tmp", directory ? directory : ".");
+    (void)snprintf(path, sizeof(path), "%s/pg_temp", directory ? directory : ".");
     TRY(io_mkdir_wait(path));
-    (void)snprintf(path, sizeof(path), "%s/pgsql_tmp/index_%u_%016llx", directory ? directory : ".",
+    (void)snprintf(path, sizeof(path), "%s/pg_temp/index_%u_%016llx", directory ? directory : ".",
                    core_id(), (unsigned long long)core_random_u64());
     s->path = core_malloc(strlen(path) + 1);
     memcpy(s->path, path, strlen(path) + 1);

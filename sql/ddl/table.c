@@ -404,14 +404,17 @@ static err_t check_columns(const struct table_request *r)
 }
 
 /* The primary key's columns are NOT NULL, and the shard key unless something else was said. */
-static err_t apply_primary_key(struct table_request *r, const struct ddl_constraint *c)
+static err_t apply_primary_key(struct ddl_context *x, struct table_request *r,
+                               const struct ddl_constraint *c)
 {
     bool is_key = r->distribution == 'k' && c->column_count <= ARRAY_LEN(r->keys);
     for (uint32_t i = 0; i < c->column_count; i++) {
         int16_t number = column_number(r, c->columns[i], strlen(c->columns[i]));
         if (number == 0)
-            return err_raise(ERR_UNDEFINED_COLUMN, "column \"%s\" named in key does not exist",
-                             c->columns[i]);
+            return ddl_error_at(x, c->location,
+                                err_raise(ERR_UNDEFINED_COLUMN,
+                                          "column \"%s\" named in key does not exist",
+                                          c->columns[i]));
         if (r->columns[number - 1].null_given)
             return err_raise(ERR_SYNTAX_ERROR,
                              "conflicting NULL/NOT NULL declarations for column \"%s\" of table "
@@ -473,17 +476,20 @@ static SUSPENDS err_t create_wait(struct ddl_context *x, const struct ddl_table 
             char distribution = r->distribution;
             if (pass == 0)
                 r->distribution = 'h';
-            TRY(apply_primary_key(r, &all[i]));
+            TRY(apply_primary_key(x, r, &all[i]));
             if (pass == 0)
                 r->distribution = distribution;
             primary += (uint32_t)pass;
+            if (primary > 1)
+                return ddl_error_at(x, all[i].location,
+                                    err_raise(ERR_INVALID_TABLE_DEFINITION,
+                                              "multiple primary keys for table \"%s\" are not "
+                                              "allowed",
+                                              r->name));
         }
         if (pass == 0)
             TRY(options_apply(x, d->options, d->option_count, r));
     }
-    if (primary > 1)
-        return err_raise(ERR_INVALID_TABLE_DEFINITION,
-                         "multiple primary keys for table \"%s\" are not allowed", r->name);
     oid table;
     TRY(ddl_make_table_wait(x, r, &table));
     TRY(finish_columns_wait(x, table, r));
@@ -518,7 +524,7 @@ static SUSPENDS err_t new_relation_wait(struct ddl_context *x, const struct ddl_
         return ERR_OK;
     if (!d->if_not_exists)
         return err_raise(ERR_DUPLICATE_TABLE, "relation \"%s\" already exists", r->name);
-    ddl_notice(x, "relation \"%s\" already exists, skipping", r->name);
+    ddl_notice_code(x, ERR_DUPLICATE_TABLE, "relation \"%s\" already exists, skipping", r->name);
     *skip = true;
     return ERR_OK;
 }

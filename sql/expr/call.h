@@ -120,9 +120,13 @@ struct sql_services {
     err_t (*advisory_lock)(void *owner, int64_t key, bool two_keys, bool shared, bool session,
                            bool try_only, bool unlock, bool *done);
     void (*notice)(void *owner, err_t code, const char *severity, const char *message);
-    /* pg_get_expr: a stored expression names relations by oid ('16390'::regclass); this shows their
-     * names. */
-    err_t (*stored_expression)(void *owner, const char *text, struct arena *mem, const char **out);
+    /* The same with a DETAIL; may be NULL: then notice is used. */
+    void (*notice_detail)(void *owner, err_t code, const char *severity, const char *message,
+                          const char *detail);
+    /* pg_get_expr: shows a stored expression of a relation (0: of none), which names relations by
+     * oid ('16390'::regclass), as people read it. */
+    err_t (*stored_expression)(void *owner, const char *text, oid relation, bool pretty,
+                               struct arena *mem, const char **out);
     /* Qualified and quoted name of the sequence that a column owns (serial, identity), NULL when it
      * owns none. ERR_UNDEFINED_COLUMN. */
     err_t (*serial_sequence)(void *owner, oid table, const char *column, struct arena *mem,

@@ -157,7 +157,8 @@ SUSPENDING(fn_pg_get_expr)
     if (s == NULL || s->stored_expression == NULL)
         RETURN_DATUM(c->args[0]);
     const char *text = NULL;
-    TRY(s->stored_expression(s->owner, arg_cstring(c, 0), c->mem, &text));
+    bool pretty = c->arg_count > 2 && ARG_BOOL(2);
+    TRY(s->stored_expression(s->owner, arg_cstring(c, 0), ARG_OID(1), pretty, c->mem, &text));
     return text_or_null(c, text, out);
 }
 static NO_SUSPEND_ANALYSIS err_t constraint_text(struct call *c, bool pretty, datum *out)

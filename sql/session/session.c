@@ -5,6 +5,8 @@
  */
 #include "sql/session/session_priv.h"
 
+#include "sql/ddl/ddl.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -264,6 +266,7 @@ static SUSPENDS err_t session_identify_wait(struct session *s, const struct sess
                          "database \"%s\" is not currently accepting connections", o->database);
     s->login_role = role.oid;
     s->catalog.user = role.oid;
+    s->catalog.env = &s->env;
     s->catalog.database = database;
     s->catalog.is_superuser = role.superuser;
     s->catalog.user_name = s->user;
@@ -337,6 +340,7 @@ SUSPENDS void session_close_wait(struct session *s)
     block_abort_wait(s);
     fiber_shield_begin();
     portal_drop_all_wait(s, false);
+    ERR_IGNORE(ddl_drop_temporary_wait(&s->catalog, &s->env));
     fiber_shield_end();
     prepared_drop_all(s);
     registry_remove(s);

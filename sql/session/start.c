@@ -1,17 +1,20 @@
 /* The sql layer as a whole: bootstrap, start, and what authentication asks. */
 #include "sql/catalog/virtual.h"
+#include "sql/ddl/ddl.h"
 #include "sql/funcs/funcs.h"
 #include "sql/session/session_priv.h"
 
 SUSPENDS err_t sql_start_wait(const struct sql_options *o)
 {
     session_views_register();
+    ddl_start();
     funcs_set_start_time(core_wall_us() - INT64_C(946684800000000));
     funcs_set_reload_time(core_wall_us() - INT64_C(946684800000000));
     TRY(exec_temp_clean_wait());
     if (o->bootstrap)
         TRY(catalog_bootstrap_wait(o->superuser, o->password_verifier));
-    return catalog_start_wait();
+    TRY(catalog_start_wait());
+    return ddl_sweep_temporary_wait();
 }
 
 SUSPENDS err_t sql_find_role_wait(const char *name, struct arena *mem, struct auth_role *out)
