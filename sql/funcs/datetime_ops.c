@@ -922,7 +922,7 @@ struct series {
 };
 static err_t series_begin(struct call *c, bool with_zone, void **state)
 {
-    struct series *s = ARENA_NEW(c->mem, struct series);
+    struct series *s = ARENA_NEW(c->state_mem, struct series);
     s->at = ARG_I64(0);
     s->last = ARG_I64(1);
     s->step = ARG_INTERVAL(2);

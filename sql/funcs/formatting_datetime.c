@@ -5,9 +5,9 @@
  */
 #include "sql/funcs/funcs_priv.h"
 
+#include "sql/types/chars.h"
 #include "sql/types/datetime.h"
 #include "sql/types/interval.h"
-#include "sql/types/types_priv.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -260,6 +260,11 @@ static void put_number(struct strbuf *out, const struct node *n, int64_t v, int 
     strbuf_printf(out, "%0*lld", w, (long long)v);
     put_ordinal(out, start, n->ordinal);
 }
+/* A sign counts as one of the digits. */
+static void put_unsigned(struct strbuf *out, const struct node *n, int64_t v, int width)
+{
+    put_number(out, n, v, v < 0 ? width - 1 : width);
+}
 static void put_word(struct strbuf *out, const struct node *n, const char *word, size_t len,
                      int width)
 {
@@ -403,7 +408,7 @@ static err_t put_field(struct strbuf *out, const struct node *n, const struct br
         put_word(out, n, day_names[week_day(b->days)], 3, 0);
         break;
     case F_DDD:
-        put_number(out, n, b->day_of_year, 3);
+        put_unsigned(out, n, b->day_of_year, 3);
         break;
     case F_IDDD:
         put_number(out, n,
@@ -411,7 +416,7 @@ static err_t put_field(struct strbuf *out, const struct node *n, const struct br
                    3);
         break;
     case F_DD:
-        put_number(out, n, f->day, 2);
+        put_unsigned(out, n, f->day, 2);
         break;
     case F_D:
         put_number(out, n, week_day(b->days) + 1, 1);
@@ -473,8 +478,7 @@ static err_t put_field(struct strbuf *out, const struct node *n, const struct br
     case F_RM: {
         if (f->month == 0 && f->year == 0)
             break;
-        int32_t m = f->month < 0 ? (12 + f->month) % 12 : f->month;
-        const char *r = roman_months[(m + 11) % 12];
+        const char *r = roman_months[f->month < 0 ? f->month + 12 : (f->month + 11) % 12];
         put_word(out, n, r, strlen(r), 4);
         break;
     }

@@ -10,8 +10,8 @@
  */
 #include "sql/funcs/funcs_priv.h"
 
+#include "sql/types/chars.h"
 #include "sql/types/numeric.h"
-#include "sql/types/types_priv.h"
 
 #include <float.h>
 #include <math.h>
@@ -50,7 +50,8 @@ struct number_template {
     bool bracket;
     bool sign_before; /* S before the digits */
     bool sign_after;
-    bool placed_sign; /* MI, PL or SG */
+    bool placed_sign; /* MI or SG */
+    bool plus_seen;   /* PL */
     bool scientific;
     bool roman;
     bool roman_lower;
@@ -95,8 +96,8 @@ static err_t parse_number_template(struct call *c, const struct varlen *v,
             continue;
         }
         if (mark(&p, end, "PL")) {
-            i->kind = I_PLUS;
-            t->placed_sign = true;
+            i->kind = I_PLUS; /* the sign keeps its own place too */
+            t->plus_seen = true;
         } else if (mark(&p, end, "MI")) {
             i->kind = I_MINUS;
             t->placed_sign = true;
@@ -125,7 +126,7 @@ static err_t parse_number_template(struct call *c, const struct varlen *v,
             i->kind = I_SIGN;
             if (t->sign_before || t->sign_after)
                 return raise_template("cannot use \"S\" twice");
-            if (t->placed_sign || t->bracket)
+            if (t->placed_sign || t->plus_seen || t->bracket)
                 return raise_template("cannot use \"S\" and \"PL\"/\"MI\"/\"SG\"/\"PR\" together");
             if (t->before + t->after > 0)
                 t->sign_after = true;
@@ -144,6 +145,8 @@ static err_t parse_number_template(struct call *c, const struct varlen *v,
             if (p == i->text)
                 p++;
             i->kind = I_GROUP;
+        } else if (mark(&p, end, "B")) {
+            continue; /* known, without effect */
         } else if (mark(&p, end, "L")) {
             i->kind = I_CURRENCY;
         } else if (*p == '9' || *p == '0') {
@@ -152,7 +155,7 @@ static err_t parse_number_template(struct call *c, const struct varlen *v,
                 int32_t at = t->before + t->after;
                 if (t->bracket)
                     return raise_template("\"0\" must be ahead of \"PR\"");
-                if (t->zero_first < 0)
+                if (t->zero_first < 0 && !t->has_point)
                     t->zero_first = at;
                 t->zero_last = at;
             } else if (t->bracket) {
@@ -223,9 +226,12 @@ static void lay_out(struct strbuf *out, const struct number_template *t, const c
     bool overflow = whole > t->before;
     /* A lone 0 before a fraction is not written, except where 0 asks for it. */
     bool no_zero = whole == 1 && digits[0] == '0' && t->after > 0 && t->zero_first < 0;
+    bool is_word = digits[0] > '9'; /* NaN, Infinity: no point */
     if (overflow) {
         whole = t->before;
         no_zero = false;
+        is_word = false;
+        fraction_len = t->after;
     }
     int32_t shown = no_zero ? 0 : whole;
     int32_t first = t->before - shown; /* first slot written */
@@ -266,7 +272,7 @@ static void lay_out(struct strbuf *out, const struct number_template *t, const c
         }
         switch (i->kind) {
         case I_POINT:
-            if (!t->fill || last >= t->before || fraction_len >= 0)
+            if (!is_word)
                 strbuf_putc(out, '.');
             any_digit = true;
             break;
@@ -397,12 +403,7 @@ static err_t double_to_char(struct call *c, double v, int digits, datum *out)
         return finish_scientific(c, text, out);
     }
     if (isnan(v) || isinf(v)) {
-        /* No digits fit it: # in every position. */
-        struct number_template full = t;
-        text = arena_alloc(c->mem, (size_t)t.before + 4);
-        memset(text, '9', (size_t)t.before + 2);
-        text[t.before + 2] = 0;
-        return finish(c, &full, v < 0 ? arena_printf(c->mem, "-%s", text) : text, out);
+        return finish(c, &t, isnan(v) ? "NaN" : v < 0 ? "-Infinity" : "Infinity", out);
     }
     if (t.shift > 0)
         v *= pow(10, t.shift);
@@ -450,7 +451,13 @@ static err_t numeric_to_char(struct call *c, datum v, datum *out)
     TRY(value_to_text(c, TYPE_NUMERIC, v, &text));
     bool special = text.len > 0 && strpbrk(text.data, "NIn") != NULL;
     if (special || t.roman || t.scientific) {
-        TRY(numeric_to_f64(c->mem, v, &approximate));
+        int64_t whole = 0;
+        if (t.roman && !special)
+            TRY(numeric_to_i64(v, INT32_MIN, INT32_MAX, "integer", &whole));
+        if (t.roman)
+            approximate = (double)whole;
+        else
+            TRY(numeric_to_f64(c->mem, v, &approximate));
         if (t.scientific && !special) {
             /* Exact digits: round at the decimal exponent, then shift the point. */
             const char *p = text.data + (text.data[0] == '-');
@@ -598,8 +605,8 @@ FUNCTION(fn_numeric_to_number)
             p += MIN(2, end - p);
             break;
         case I_CURRENCY:
-            if (*p == ' ')
-                p++;
+            if (!(*p >= '0' && *p <= '9') && strchr("+-.,", *p) == NULL)
+                p += MIN((ptrdiff_t)utf8_char_bytes((uint8_t)*p), end - p);
             break;
         case I_TEXT:
             p += MIN((ptrdiff_t)utf8_char_bytes((uint8_t)*p), end - p);
@@ -613,7 +620,7 @@ FUNCTION(fn_numeric_to_number)
     TRY(type_find(TYPE_NUMERIC)->input(&io, digits, n, out));
     if (t.shift > 0) {
         datum power = 0;
-        char *text = arena_printf(c->mem, "1e-%d", t.shift);
+        char *text = arena_printf(c->mem, "0.%0*d%0*d", t.shift, 1, MAX(16 - t.shift, 1), 0);
         TRY(type_find(TYPE_NUMERIC)->input(&io, text, strlen(text), &power));
         return numeric_mul(c->mem, *out, power, out);
     }
