@@ -216,7 +216,7 @@ SUSPENDS err_t fragment_next_wait(struct run *run, struct fragment *f, const uin
 {
     for (;;) {
         struct batch *b = &f->batches[f->reading];
-        if (b->read_at < b->used && !(f->is_filling && f->filling == f->reading)) {
+        if (!(f->is_filling && f->filling == f->reading) && b->read_at < b->used) {
             uint8_t *at = b->data + b->read_at;
             uint32_t len = load_u32(at);
             b->read_at += 8 + (((size_t)len + 7) & ~(size_t)7);
