@@ -291,6 +291,7 @@ err_t heap_chunk_drop_at_wait(struct shard *s, txn_id_t id, uint32_t seq, file_i
 /* The before image must be read while old and home are pinned. */
 static bool place_image(const struct row_place *p, row_id row, struct cell *out)
 {
+    ASSUME(p->home != NULL);
     if (!hp_get(p->home->data, row_slot(row), out))
         return false;
     uint64_t writer = out->writer;

@@ -151,8 +151,8 @@ static err_t take_leaf(struct index_scan *scan, const struct bt_leaf *leaf, stru
     *wait = NULL;
     const uint8_t *d = leaf->leaf->data;
     uint32_t count = bp_count(d);
-    uint32_t from = 0;
-    uint32_t to = count;
+    uint32_t from;
+    uint32_t to;
     if (!scan->backward) {
         from = bp_lower_bound(d, &scan->at);
         to = scan->has_high ? bp_lower_bound(d, &scan->high) : count;

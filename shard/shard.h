@@ -1,10 +1,11 @@
 /*
- * Shards: rows, index entries, sequences, versions and locks of one shard, used as its owner; and the
- * placement of rows over shards (DESIGN.md sections 4 to 7).
+ * Shards: rows, index entries, sequences, versions and locks of one shard, used as its owner; and
+ * the placement of rows over shards (DESIGN.md sections 4 to 7).
  *
- * A row's bytes and an index key's bytes are opaque here. Index keys are memcmp-able and made by sql.
- * The caller (sql/exec) computes the keys and calls the index operations beside the row operation; the
- * shard alone decides visibility, of rows and of index entries, exactly (no recheck by key needed).
+ * A row's bytes and an index key's bytes are opaque here. Index keys are memcmp-able and made by
+ * sql. The caller (sql/exec) computes the keys and calls the index operations beside the row
+ * operation; the shard alone decides visibility, of rows and of index entries, exactly (no recheck
+ * by key needed).
  */
 #ifndef SHARD_SHARD_H
 #define SHARD_SHARD_H
@@ -38,14 +39,16 @@ struct shard_options {
     uint64_t wal_buffer_bytes;
     uint64_t max_wal_bytes; /* per shard: log volume that starts a checkpoint */
     uint64_t checkpoint_timeout_us;
-    uint64_t bulk_entries_min; /* index entries of one statement with versions of their own; 0 = 2000 */
+    uint64_t
+        bulk_entries_min; /* index entries of one statement with versions of their own; 0 = 2000 */
 };
 /* On an empty directory: makes shard_count stores and logs and the control file. Any core, once. */
 SUSPENDS err_t shards_create_wait(const struct shard_options *o, uint32_t count);
-/* Reads the control file: shard count and clean/unclean. Any core, once, before shards_open_wait. */
+/* Reads the control file: shard count and clean/unclean. Any core, once, before shards_open_wait.
+ */
 SUSPENDS err_t shards_inspect_wait(const struct shard_options *o, uint32_t *count, bool *clean);
-/* Opens and recovers all shards, each on its core, settles prepared transactions, starts the counters.
- * Called on one core when all run. */
+/* Opens and recovers all shards, each on its core, settles prepared transactions, starts the
+ * counters. Called on one core when all run. */
 SUSPENDS err_t shards_open_wait(const struct shard_options *o);
 /* Checkpoint of all shards (CHECKPOINT, shutdown). */
 SUSPENDS err_t shards_checkpoint_wait(void);
@@ -55,7 +58,8 @@ SUSPENDS void shards_abandon_wait(void);
 /* How long a wait lasts before its edges go to the deadlock detector. Default 1 s; any thread. */
 void shards_set_deadlock_timeout(uint64_t microseconds);
 /* Checks a whole shard that nobody writes to: page structure, tree order and reachability, free
- * lists, forwards, chunks. ERR_DATA_CORRUPTED / ERR_INDEX_CORRUPTED with a text that names the place. */
+ * lists, forwards, chunks. ERR_DATA_CORRUPTED / ERR_INDEX_CORRUPTED with a text that names the
+ * place. */
 SUSPENDS err_t shard_verify_wait(struct shard *s, struct arena *mem);
 /* Every entry of an index leads to a row of the heap; *entries = how many there are, seen by anyone
  * or not. */
@@ -67,27 +71,29 @@ SUSPENDS err_t shard_verify_index_wait(struct shard *s, file_id index, file_id h
 enum isolation { READ_COMMITTED, REPEATABLE_READ, SERIALIZABLE };
 
 /*
- * A transaction as seen by an operation on a shard. The coordinator (shard/txn.h) hands out a copy for
- * each fragment; after the fragment the coordinator takes observed and wrote back with txn_merge().
+ * A transaction as seen by an operation on a shard. The coordinator (shard/txn.h) hands out a copy
+ * for each fragment; after the fragment the coordinator takes observed and wrote back with
+ * txn_merge().
  *
  * Own changes: those with seq < view.seq are visible to this statement, the statement's own
  * (seq == view.seq) are not.
  */
 struct txn_view {
-    txn_id_t id;    /* 0 while the transaction has written and locked nothing (then only reads) */
+    txn_id_t id; /* 0 while the transaction has written and locked nothing (then only reads) */
     ts_t snapshot;
-    uint32_t seq;   /* statement number; undo goes back to one of these */
+    uint32_t seq; /* statement number; undo goes back to one of these */
     uint8_t isolation;
-    bool wrote;         /* out: the shard holds undo or locks of this transaction */
-    bool logged;        /* out: its log has records of this transaction */
-    uint32_t session;   /* session number (pid), for pg_locks and lock messages */
+    bool wrote;                /* out: the shard holds undo or locks of this transaction */
+    bool logged;               /* out: its log has records of this transaction */
+    uint32_t session;          /* session number (pid), for pg_locks and lock messages */
     uint64_t lock_deadline_us; /* lock_timeout: UINT64_MAX = none */
-    lsn_t observed; /* out: highest commit lsn seen that was not durable when seen */
+    lsn_t observed;            /* out: highest commit lsn seen that was not durable when seen */
 };
 
 /* ---- rows ---- */
 
-/* A row image copied out. data is the reader's, from its arena, valid until the next call with it. */
+/* A row image copied out. data is the reader's, from its arena, valid until the next call with it.
+ */
 struct row_buf {
     uint8_t *data;
     uint32_t len;
@@ -118,8 +124,8 @@ enum row_lock_result {
 };
 /* Lock the row for this transaction and compare with what the snapshot sees. Repeatable read and
  * serializable raise ERR_T_R_SERIALIZATION_FAILURE ("could not serialize access due to concurrent
- * update" / "... delete") instead of CHANGED/GONE. LOCK_NOWAIT: ERR_LOCK_NOT_AVAILABLE. newest may be
- * NULL; it is also filled for ROW_LOCKED. */
+ * update" / "... delete") instead of CHANGED/GONE. LOCK_NOWAIT: ERR_LOCK_NOT_AVAILABLE. newest may
+ * be NULL; it is also filled for ROW_LOCKED. */
 SUSPENDS err_t row_lock_wait(struct shard *s, struct txn_view *v, file_id heap, row_id id,
                              enum row_lock_mode mode, enum lock_policy policy,
                              enum row_lock_result *result, struct row_buf *newest);
@@ -131,7 +137,8 @@ SUSPENDS err_t row_fetch_wait(struct shard *s, struct txn_view *v, file_id heap,
 struct heap_scan;
 SUSPENDS err_t heap_scan_begin_wait(struct shard *s, struct txn_view *v, file_id heap,
                                     struct arena *mem, struct heap_scan **out);
-/* *row points into the scan's buffer, 8-aligned, valid until the next call. *id = ROW_ID_NONE at the end. */
+/* *row points into the scan's buffer, 8-aligned, valid until the next call. *id = ROW_ID_NONE at
+ * the end. */
 SUSPENDS err_t heap_scan_next_wait(struct heap_scan *scan, row_id *id, const uint8_t **row,
                                    uint32_t *len);
 void heap_scan_restart(struct heap_scan *scan);
@@ -144,9 +151,9 @@ void heap_scan_end(struct heap_scan *scan);
 
 enum { INDEX_KEY_BYTES_MAX = 2704 };
 
-/* Add the entry (key, id) for a row of heap. unique: an entry with the same key that leads to a live
- * row makes *conflict its row id (else ROW_ID_NONE) and nothing is inserted; an entry of a transaction
- * in progress is waited for. unique = false never conflicts. */
+/* Add the entry (key, id) for a row of heap. unique: an entry with the same key that leads to a
+ * live row makes *conflict its row id (else ROW_ID_NONE) and nothing is inserted; an entry of a
+ * transaction in progress is waited for. unique = false never conflicts. */
 SUSPENDS err_t index_insert_wait(struct shard *s, struct txn_view *v, file_id index, file_id heap,
                                  const void *key, uint32_t key_len, row_id id, bool unique,
                                  row_id *conflict);
@@ -157,7 +164,7 @@ SUSPENDS err_t index_remove_wait(struct shard *s, struct txn_view *v, file_id in
 
 struct index_scan;
 struct index_range {
-    const void *low;  /* NULL = from the first; memcmp order of keys; a bound may be a key prefix */
+    const void *low; /* NULL = from the first; memcmp order of keys; a bound may be a key prefix */
     uint32_t low_len;
     const void *high; /* NULL = to the last */
     uint32_t high_len;
@@ -200,15 +207,16 @@ struct sequence_state {
     int64_t last_value;
     bool is_called;
 };
-SUSPENDS err_t sequence_write_wait(struct shard *s, struct txn_view *v, file_id seq,
-                                   const struct sequence_state *state); /* setval, create, restart */
+SUSPENDS err_t
+sequence_write_wait(struct shard *s, struct txn_view *v, file_id seq,
+                    const struct sequence_state *state); /* setval, create, restart */
 SUSPENDS err_t sequence_read_wait(struct shard *s, file_id seq, struct sequence_state *out);
 /* Advance by increment within [min, max]: *first is the next value, *count ≤ want how many values
  * follow at increment distance. ERR_SEQUENCE_GENERATOR_LIMIT_EXCEEDED is left to the caller: *count
  * = 0. Logged ahead; a crash may skip values, never repeats one. */
-SUSPENDS err_t sequence_next_wait(struct shard *s, struct txn_view *v, file_id seq, int64_t increment,
-                                  int64_t min, int64_t max, bool cycle, uint32_t want,
-                                  int64_t *first, uint32_t *count);
+SUSPENDS err_t sequence_next_wait(struct shard *s, struct txn_view *v, file_id seq,
+                                  int64_t increment, int64_t min, int64_t max, bool cycle,
+                                  uint32_t want, int64_t *first, uint32_t *count);
 
 /* ---- the log's state ---- */
 SUSPENDS err_t shard_flush_wait(struct shard *s, lsn_t lsn);

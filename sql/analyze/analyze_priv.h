@@ -45,7 +45,12 @@ struct analysis {
 void analysis_begin(struct analysis *a, const struct analyze_options *o, struct arena *mem);
 void analysis_end(struct analysis *a);
 /* Sets the error's position from a byte offset; returns e. */
-COLD err_t analyze_at(const struct analysis *a, int32_t location, err_t e);
+COLD void analyze_set_position(const struct analysis *a, int32_t location);
+static inline err_t analyze_at(const struct analysis *a, int32_t location, err_t e)
+{
+    analyze_set_position(a, location);
+    return e;
+}
 SUSPENDS err_t analysis_table_by_oid_wait(struct analysis *a, oid table,
                                           const struct table_desc **out);
 /* NULL when there is none. */

@@ -161,6 +161,7 @@ static SUSPENDS err_t transform_cast_wait(struct scope *s, const TypeCast *n, st
                                  &arg));
     else
         TRY(transform_wait(s, n->arg, &arg));
+    ASSUME(arg != NULL);
     int32_t location = n->location >= 0 ? n->location : n->typeName->location;
     TRY(coerce_to_target(s, arg, type, typmod, COERCE_BY_CAST, true, location, out));
     if (!*out)
@@ -177,6 +178,7 @@ static SUSPENDS err_t transform_collate_wait(struct scope *s, const CollateClaus
     struct expr *arg;
     oid collation;
     TRY(transform_wait(s, n->arg, &arg));
+    ASSUME(arg != NULL);
     if (type_collation(arg->type) == OID_NONE && arg->type != TYPE_UNKNOWN)
         return analyze_at(s->a, n->location,
                           err_raise(ERR_DATATYPE_MISMATCH,
@@ -231,6 +233,7 @@ static SUSPENDS err_t transform_null_test_wait(struct scope *s, const NullTest *
 {
     struct expr **args = ARENA_ARRAY(s->a->mem, struct expr *, 1);
     TRY(transform_wait(s, n->arg, &args[0]));
+    ASSUME(args[0] != NULL);
     if (args[0]->type == TYPE_UNKNOWN && args[0]->kind != EXPR_PARAM)
         TRY(coerce_type(s, args[0], TYPE_TEXT, -1, COERCE_BY_CONTEXT, false, -1, &args[0]));
     *out = expr_bool(s, EXPR_IS_NULL, args, 1, n->location);
@@ -270,6 +273,7 @@ static SUSPENDS err_t case_operand_wait(struct scope *s, const CaseExpr *n, stru
         return ERR_OK;
     struct expr *arg;
     TRY(transform_wait(s, n->arg, &arg));
+    ASSUME(arg != NULL);
     if (arg->type == TYPE_UNKNOWN)
         TRY(coerce_to_common(s, arg, TYPE_TEXT, "CASE", &arg));
     e->cases.operand = arg;

@@ -30,16 +30,15 @@ void analysis_end(struct analysis *a)
     a->tables = NULL;
 }
 
-COLD err_t analyze_at(const struct analysis *a, int32_t location, err_t e)
+COLD void analyze_set_position(const struct analysis *a, int32_t location)
 {
     if (!a->text || location < a->text_skip)
-        return e;
+        return;
     size_t bytes = (size_t)(location - a->text_skip);
     int32_t character = 1;
     for (size_t i = 0; i < bytes && a->text[i]; i++)
         character += ((uint8_t)a->text[i] & 0xC0) != 0x80;
     err_position(character);
-    return e;
 }
 
 static void analysis_hold(struct analysis *a, const struct table_desc *t)
