@@ -170,11 +170,9 @@ static SUSPENDS err_t column_wait(const struct ddl_analysis *a, const ColumnDef 
     if (out->serial != SERIAL_NONE) {
         TRY(column_null(a, out, n->location, true));
         if (out->default_sql)
-            return ddl_at(a, n->location,
-                          err_raise(ERR_SYNTAX_ERROR,
-                                    "multiple default values specified for column \"%s\" of table "
-                                    "\"%s\"",
-                                    out->name, a->relation));
+            return err_raise(ERR_SYNTAX_ERROR,
+                             "multiple default values specified for column \"%s\" of table \"%s\"",
+                             out->name, a->relation);
         out->not_null = true;
     }
     return ERR_OK;

@@ -145,7 +145,7 @@ static SUSPENDS err_t put_index_column_wait(struct catalog_session *cs, const st
     if (looks_like_call(bare))
         strbuf_puts(b, bare);
     else
-        strbuf_printf(b, "(%s)", bare);
+        strbuf_printf(b, "(%s)", pretty ? bare : text);
     return ERR_OK;
 }
 

@@ -54,6 +54,15 @@ struct system_view {
     "r.rolname, r.rolsuper, r.rolinherit, r.rolcreaterole, r.rolcreatedb, r.rolcanlogin,"          \
     " r.rolreplication, r.rolconnlimit"
 
+/* The array of the slot of this kind, whichever of the five it is. */
+#define STATISTIC_SLOT(kind, column)                                                               \
+    "CASE WHEN s.stakind1 = " kind " THEN s." column "1 WHEN s.stakind2 = " kind " THEN s." column \
+    "2 WHEN s.stakind3 = " kind " THEN s." column "3 WHEN s.stakind4 = " kind " THEN s." column    \
+    "4 WHEN s.stakind5 = " kind " THEN s." column "5 END"
+#define STATISTIC_NUMBER(kind)                                                                     \
+    "CASE WHEN s.stakind1 = " kind " THEN s.stanumbers1[1] WHEN s.stakind2 = " kind                \
+    " THEN s.stanumbers2[1] WHEN s.stakind3 = " kind " THEN s.stanumbers3[1] END"
+
 static const struct system_view views[] = {
     {"pg_group", "SELECT r.rolname AS groname, r.oid AS grosysid,"
                  " ARRAY(SELECT m.member FROM pg_catalog.pg_auth_members m WHERE m.roleid = r.oid)"
@@ -104,6 +113,26 @@ static const struct system_view views[] = {
     {"pg_statio_all_tables", TABLE_IO},
     {"pg_statio_sys_tables", TABLE_IO SYSTEM_ONLY},
     {"pg_statio_user_tables", TABLE_IO USER_ONLY},
+    {"pg_stats",
+     "SELECT n.nspname AS schemaname, c.relname AS tablename, a.attname,"
+     " s.stainherit AS inherited, s.stanullfrac AS null_frac, s.stawidth AS avg_width,"
+     " s.stadistinct AS n_distinct, " STATISTIC_SLOT("1", "stavalues") " AS "
+                                                                       "most_common_vals,"
+                                                                       " " STATISTIC_SLOT("1", "sta"
+                                                                                               "num"
+                                                                                               "ber"
+                                                                                               "s") " AS most_common_freqs, " STATISTIC_SLOT("2", "stavalues") " AS histogram_bounds, " STATISTIC_NUMBER("3") " AS correlation, " STATISTIC_SLOT(
+                                                                           "4",
+                                                                           "stavalues") " AS "
+                                                                                        "most_"
+                                                                                        "common_"
+                                                                                        "elems,"
+                                                                                        " " STATISTIC_SLOT("4",
+                                                                                                           "stanumbers") " AS most_common_elem_freqs, " STATISTIC_SLOT("5",
+                                                                                                                                                                       "stanumbers") " AS elem_count_histogram"
+                                                                                                                                                                                     " FROM pg_catalog.pg_statistic s JOIN pg_catalog.pg_class c ON c.oid = s.starelid"
+                                                                                                                                                                                     " JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = s.staattnum"
+                                                                                                                                                                                     " LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE NOT a.attisdropped"},
     {"pg_tables",
      "SELECT n.nspname AS schemaname, c.relname AS tablename,"
      " pg_catalog.pg_get_userbyid(c.relowner) AS tableowner,"

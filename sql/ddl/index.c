@@ -94,7 +94,7 @@ static SUSPENDS err_t item_column_wait(struct ddl_context *x, struct maker *m, u
     }
     struct ddl_expression *e = &m->expressions[m->expression_count++];
     TRY(ddl_expression_wait(x, m->t, item->expression, 0, -1, e));
-    if (e->is_volatile)
+    if (expr_is_mutable(e->expr))
         return err_raise(ERR_INVALID_OBJECT_DEFINITION,
                          "functions in index expression must be marked IMMUTABLE");
     m->types[i] = e->expr->type;
@@ -133,7 +133,7 @@ static SUSPENDS err_t items_wait(struct ddl_context *x, struct maker *m)
     if (!r->predicate)
         return ERR_OK;
     TRY(ddl_expression_wait(x, m->t, r->predicate, TYPE_BOOL, -1, &m->predicate));
-    if (m->predicate.is_volatile)
+    if (expr_is_mutable(m->predicate.expr))
         return err_raise(ERR_INVALID_OBJECT_DEFINITION,
                          "functions in index predicate must be marked IMMUTABLE");
     return ERR_OK;

@@ -336,7 +336,10 @@ static err_t fill_column(struct arena *mem, const struct plan_table *t, uint32_t
             }
             uint32_t len = w->type->by_value ? (uint32_t)MAX(w->type->typlen, 1)
                                              : datum_varlen(values[column])->len + 4;
-            w->width += w->type->typlen > 0 ? w->type->typlen : (double)len;
+            /* a short value's header is one byte in PostgreSQL's count */
+            w->width += w->type->typlen > 0 ? w->type->typlen
+                        : len < 130         ? (double)len - 3
+                                            : (double)len;
             if (!w->type->by_value && len > 1024)
                 continue; /* too wide to be common */
             w->values[w->count++] = (struct value){values[column], w->count};

@@ -85,7 +85,21 @@ static err_t reads_object(struct reads *r, oid table, int32_t column)
         r->room = room;
     }
     r->seen[r->count++] = (struct drop_object){REL_CLASS, table, column};
-    return rows_depend(r->w, r->mem, REL_REWRITE, r->rule, 0, REL_CLASS, table, column, 'n');
+    return ERR_OK;
+}
+
+/* A table of which columns are named is not named as a whole too. */
+static err_t reads_write(struct reads *r)
+{
+    for (uint32_t i = 0; i < r->count; i++) {
+        bool by_column = false;
+        for (uint32_t k = 0; k < r->count && r->seen[i].sub == 0; k++)
+            by_column = by_column || (r->seen[k].object == r->seen[i].object && r->seen[k].sub);
+        if (!by_column)
+            TRY(rows_depend(r->w, r->mem, REL_REWRITE, r->rule, 0, REL_CLASS, r->seen[i].object,
+                            r->seen[i].sub, 'n'));
+    }
+    return ERR_OK;
 }
 
 static err_t reads_expr(struct expr *e, void *ctx, bool *descend)
@@ -238,6 +252,7 @@ static SUSPENDS err_t write_rule_wait(struct ddl_context *x, oid view, const cha
     TRY(catalog_put(w, REL_REWRITE, v, n));
     TRY(rows_depend(w, x->mem, REL_REWRITE, rule, 0, REL_CLASS, view, 0, 'i'));
     TRY(reads_query(r, q));
+    TRY(reads_write(r));
     return catalog_apply_wait(w);
 }
 
