@@ -136,7 +136,7 @@ void cached_release(struct cached *c)
 
 static SUSPENDS err_t cached_analyze_wait(struct session *s, struct cached *c,
                                           struct raw_statement *raw, const oid *types,
-                                          uint32_t type_count)
+                                          uint32_t type_count, bool params_fixed)
 {
     c->catalog_version = catalog_version();
     c->tag = parse_command_tag(raw);
@@ -146,6 +146,7 @@ static SUSPENDS err_t cached_analyze_wait(struct session *s, struct cached *c,
         .text = c->text,
         .param_types = types,
         .param_count = type_count,
+        .params_fixed = params_fixed,
     };
     TRY(analyze_statement_wait(&o, raw, c->mem, &c->statement));
     if (c->statement->command == CMD_UTILITY)
@@ -169,7 +170,7 @@ SUSPENDS err_t cached_make_wait(struct session *s, const char *text, struct pars
                                 struct cached **out)
 {
     struct cached *c = cached_new(text);
-    err_t e = cached_analyze_wait(s, c, &parsed->statements[index], types, type_count);
+    err_t e = cached_analyze_wait(s, c, &parsed->statements[index], types, type_count, true);
     if (e != ERR_OK) {
         cached_free(c);
         return e;
@@ -207,7 +208,7 @@ SUSPENDS err_t cached_get_wait(struct session *s, const char *text, const oid *t
     if (e == ERR_OK && c->parsed->count == 0)
         c->is_empty = true;
     else if (e == ERR_OK)
-        e = cached_analyze_wait(s, c, &c->parsed->statements[0], types, type_count);
+        e = cached_analyze_wait(s, c, &c->parsed->statements[0], types, type_count, false);
     if (e != ERR_OK) {
         cached_free(c);
         return e;
