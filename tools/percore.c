@@ -93,6 +93,7 @@ static void usage(void)
          "  --version, --help");
 }
 
+/* Frees text. */
 static void option_assign(char *text)
 {
     char *equals = strchr(text, '=');
@@ -102,6 +103,7 @@ static void option_assign(char *text)
     for (char *p = text; *p; p++)
         *p = *p == '-' ? '_' : *p;
     must(settings_set_argv(text, equals + 1));
+    free(text);
 }
 
 static const char *option_value(int argc, char **argv, int *i)
@@ -212,7 +214,7 @@ static void start_signals(void)
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGQUIT);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
-    signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGPIPE, SIG_IGN);
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, server.signal_sockets) != 0)
         die("could not create the signal socket");
     pthread_t thread;

@@ -569,8 +569,9 @@ static bool see(const char *symbol)
         if (seen == NULL)
             fail("out of memory");
     }
-    seen[seen_count] = alloc(strlen(symbol) + 1);
-    strcpy(seen[seen_count++], symbol);
+    size_t bytes = strlen(symbol) + 1;
+    seen[seen_count] = alloc(bytes);
+    memcpy(seen[seen_count++], symbol, bytes);
     return true;
 }
 

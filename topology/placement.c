@@ -108,7 +108,7 @@ static void deal_threads(const struct topology *t, const struct placement_config
                          const struct chosen *c, struct placement *out)
 {
     for (uint32_t i = 0; i < out->core_count; i++) {
-        const struct topology_cpu *cpu = c->cpus[i % c->count];
+        const struct topology_cpu *cpu = c->cpus[i % c->count]; /* NOLINT: one at least */
         struct placement_core *core = &out->cores[i];
         core->cpu = cpu->cpu;
         core->node = cpu->node;
@@ -186,7 +186,7 @@ bool placement_make(const struct topology *t, const struct placement_config *con
                         out->shard_count);
         out->core_count = out->shard_count;
     }
-    out->cores = calloc(out->core_count, sizeof(*out->cores));
+    out->cores = calloc(out->core_count, sizeof(*out->cores)); /* NOLINT: one at least */
     if (out->cores == NULL)
         return fail(error, "out of memory");
     deal_threads(t, config, &chosen, out);

@@ -144,6 +144,7 @@ static err_t put_cast(struct writer *w, const TypeCast *c)
 
 static void put_operator(struct writer *w, const List *name)
 {
+    ASSUME(name != NULL);
     if (list_length(name) == 1) {
         strbuf_puts(&w->out, list_string(name, 0));
         return;

@@ -314,6 +314,7 @@ static err_t change_add(struct catalog_writer *w, enum change_kind kind, oid rel
     c->relation = r;
     c->heap = catalog_file(w->database, r);
     c->id = old ? old->id : ROW_ID_NONE;
+    ASSUME(values != NULL || old != NULL);
     c->values = values ? values : old->values;
     c->nulls = values ? nulls : old->nulls;
     if (values) {

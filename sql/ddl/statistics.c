@@ -334,6 +334,7 @@ static err_t fill_column(struct arena *mem, const struct plan_table *t, uint32_t
                 w->nulls++;
                 continue;
             }
+            ASSUME(w->type != NULL);
             uint32_t len = w->type->by_value ? (uint32_t)MAX(w->type->typlen, 1)
                                              : datum_varlen(values[column])->len + 4;
             /* a short value's header is one byte in PostgreSQL's count */

@@ -341,6 +341,7 @@ static SUSPENDS err_t expand_likes_wait(struct ddl_context *x, const struct ddl_
         e = ddl_open_wait(x, &d->likes[i].table, LOCK_ACCESS_SHARE, &tables[i]);
         if (e == ERR_OK && !tables[i])
             e = ddl_missing(x, &d->likes[i].table, "relation");
+        ASSUME(e != ERR_OK || tables[i] != NULL);
         if (e == ERR_OK && tables[i]->kind != 'r' && tables[i]->kind != 'v')
             e = err_raise(ERR_WRONG_OBJECT_TYPE, "relation \"%s\" is invalid in LIKE clause",
                           tables[i]->name);

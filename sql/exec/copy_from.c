@@ -657,11 +657,9 @@ static COLD void add_context(struct reader *r)
         err_context("COPY %s, line %lu", t->name, line);
         return;
     }
-    size_t shown = MIN(r->line_len, (size_t)CONTEXT_BYTES_MAX);
+    size_t shown = 0;
     if (utf8_check(r->line, r->line_len) == ERR_OK)
         shown = utf8_clip_bytes(r->line, r->line_len, CONTEXT_BYTES_MAX);
-    else
-        shown = 0;
     if (shown == 0 && r->line_len > 0)
         err_context("COPY %s, line %lu", t->name, line);
     else

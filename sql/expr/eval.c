@@ -135,6 +135,7 @@ static err_t any_read(struct eval *e, const struct call_site *s, void **states, 
         *out = a;
         return ERR_OK;
     }
+    ASSUME(states != NULL);
     struct any_state *a = states[s->state_index];
     if (a == NULL)
         states[s->state_index] = a = ARENA_NEW(e->state_mem, struct any_state);

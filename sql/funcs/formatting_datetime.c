@@ -369,7 +369,7 @@ static err_t put_field(struct strbuf *out, const struct node *n, const struct br
     case F_SSSS:
     case F_SSSSS: {
         size_t start = out->len;
-        strbuf_printf(out, "%lld", (long long)(b->hour * 3600 + f->minute * 60 + f->second));
+        strbuf_printf(out, "%lld", (long long)b->hour * 3600 + f->minute * 60 + f->second);
         put_ordinal(out, start, n->ordinal);
         break;
     }

@@ -201,10 +201,10 @@ static void put_roman(struct strbuf *out, int64_t v, bool valid, const struct nu
                  {5, "V"},    {4, "IV"},   {1, "I"}};
     char text[24] = "###############";
     if (valid && v >= 1 && v <= 3999) {
-        text[0] = 0;
+        char *end = text;
         for (size_t i = 0; i < ARRAY_LEN(steps); i++)
             while (v >= steps[i].value) {
-                strcat(text, steps[i].text);
+                end = stpcpy(end, steps[i].text);
                 v -= steps[i].value;
             }
         for (char *p = text; t->roman_lower && *p != 0; p++)
@@ -294,7 +294,7 @@ static void lay_out(struct strbuf *out, const struct number_template *t, const c
                 if (overflow)
                     strbuf_putc(out, '#');
                 else if (at < fraction_len)
-                    strbuf_putc(out, fraction[at]);
+                    strbuf_putc(out, fraction[at]); /* NOLINT: at < fraction_len */
             }
             slot++;
             if (slot == total) {

@@ -777,6 +777,8 @@ static err_t build_join_keys(struct fix *f, const struct path *path, struct plan
         TRY(build_fix(f, forward ? c->left : c->right, &n->join.outer_keys[i]));
         TRY(build_fix(f, forward ? c->right : c->left, &n->join.inner_keys[i]));
         n->join.equal[i] = func_find(o->function);
+        ASSUME(n->join.outer_keys[i] != NULL);
+        ASSUME(n->join.inner_keys[i] != NULL);
         oid type = n->join.outer_keys[i]->type;
         if (type != n->join.inner_keys[i]->type &&
             (type == TYPE_INT2 || type == TYPE_INT4)) /* words compare alike as int8 */

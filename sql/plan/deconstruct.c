@@ -102,6 +102,7 @@ static bool eclass_absorb(struct level *l, struct clause *c)
         c->ec = ec;
         return true;
     }
+    ASSUME(c->right != NULL);
     if (!types_hash_alike(c->left->type, c->right->type))
         return false;
     struct eclass *a = eclass_of_side(l, c->left, c->below_outer);

@@ -216,7 +216,9 @@ static err_t having_to_where(struct level *l, struct jtree *top)
     struct query *q = l->q;
     if (!q->having || q->group_count == 0 || q->grouping_sets)
         return ERR_OK;
-    struct expr_list all = {0}, stay = {0}, go = {0};
+    struct expr_list all = {0};
+    struct expr_list stay = {0};
+    struct expr_list go = {0};
     expr_conjuncts(l->mem, q->having, &all);
     for (uint32_t i = 0; i < all.count; i++) {
         struct expr *e = all.items[i];

@@ -108,7 +108,7 @@ static double equal_selectivity(struct level *l, struct expr *column, struct exp
     const struct rel *r = expr_single_rel(l, column, &attno);
     double distinct = expr_distinct(l, column, r ? r->tuples : 1000);
     if (column_is_unique(l, column))
-        return r->tuples > 0 ? 1 / r->tuples : default_equal;
+        return r && r->tuples > 0 ? 1 / r->tuples : default_equal;
     datum v;
     bool is_null;
     bool known = known_value(l, value, &v, &is_null);

@@ -24,7 +24,7 @@
 /* Digits and exponent of "%.*e" text, laid out as PostgreSQL prints shortest values. */
 static void put_shortest(const char *e_form, int plain_max, struct strbuf *out)
 {
-    char digits[24];
+    char digits[24] = "0";
     int count = 0;
     const char *p = e_form;
     if (*p == '-') {
@@ -34,7 +34,7 @@ static void put_shortest(const char *e_form, int plain_max, struct strbuf *out)
     for (; *p != 0 && *p != 'e'; p++)
         if (*p != '.' && count < (int)sizeof(digits))
             digits[count++] = *p;
-    int exponent = *p == 'e' ? atoi(p + 1) : 0;
+    int exponent = *p == 'e' ? (int)strtol(p + 1, NULL, 10) : 0;
     while (count > 1 && digits[count - 1] == '0')
         count--;
     if (exponent < -4 || exponent >= plain_max) {

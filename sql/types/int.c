@@ -122,7 +122,7 @@ err_t int4_send(struct type_io *io, datum value, struct strbuf *out)
 err_t int8_input(struct type_io *io, const char *text, size_t len, datum *out)
 {
     (void)io;
-    int64_t v;
+    int64_t v = 0;
     TRY(parse_integer("bigint", text, len, INT64_MIN, INT64_MAX, &v));
     *out = datum_of_i64(v);
     return ERR_OK;

@@ -55,8 +55,11 @@ struct number number_exp(struct arena *mem, const struct number *n, int32_t rsca
     double approximate = number_to_f64(n);
     int32_t digits = (int32_t)fmax(0, approximate * 0.4342944819 + 1);
     int halvings = 0;
-    for (double v = fabs(approximate); v > 0.01; v /= 2)
+    double left = fabs(approximate);
+    while (left > 0.01) {
+        left /= 2;
         halvings++;
+    }
     int32_t work = rscale + digits + halvings / 3 + 12;
     struct number x = *n;
     if (halvings > 0) {

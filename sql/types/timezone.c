@@ -423,7 +423,7 @@ const struct time_zone *time_zone_find(const char *name)
     if (a % 3600 != 0)
         n += snprintf(text + n, sizeof(text) - (size_t)n, ":%02d", a % 3600 / 60);
     if (a % 60 != 0)
-        n += snprintf(text + n, sizeof(text) - (size_t)n, ":%02d", a % 60);
+        (void)snprintf(text + n, sizeof(text) - (size_t)n, ":%02d", a % 60);
     char posix[64];
     snprintf(posix, sizeof(posix), east < 0 ? "<-%s>+%s" : "<+%s>-%s", text, text);
     return time_zone_find_name(posix);
