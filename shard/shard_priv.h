@@ -462,8 +462,8 @@ bool index_bulk_note(struct shard *s, struct part *p, uint32_t seq, file_id inde
                      row_id row);
 /* Take back all entries added in bulk since seq; before the rows are taken back. */
 SUSPENDS err_t index_sweep_wait(struct shard *s, struct part *p, uint32_t seq);
-SUSPENDS err_t index_swept_redo_wait(struct shard *s, file_id index, row_id row,
-                                     const uint8_t *key, uint32_t len);
+SUSPENDS err_t index_swept_redo_wait(struct shard *s, file_id index, row_id row, const uint8_t *key,
+                                     uint32_t len);
 
 /* ---- files (file.c) ---- */
 SUSPENDS err_t shard_file_create_at_wait(struct shard *s, txn_id_t id, uint32_t seq, file_id file,
@@ -663,7 +663,7 @@ void snapshot_drop(struct snapshot *s); /* not active is fine */
 void snapshot_move(struct snapshot *to, struct snapshot *from);
 /* One more of the same age. */
 void snapshot_copy(struct snapshot *to, struct snapshot *from);
-void snapshots_reset(void);             /* this core's word: none */
+void snapshots_reset(void); /* this core's word: none */
 
 /* outcome messages, from the coordinator's core (settle.c) */
 void outcome_send(txn_id_t id, ts_t ts, const uint32_t *participants, uint32_t count);
