@@ -140,8 +140,8 @@ struct session {
     struct sequence_value *sequence_values;
     oid last_sequence;
     const char **path_schemas; /* in path_mem; what env.search_schemas shows */
-    uint64_t path_version; /* catalog version that env.search_schemas was made at */
-    bool settings_touched; /* SET in this transaction: env is derived anew at its end */
+    uint64_t path_version;     /* catalog version that env.search_schemas was made at */
+    bool settings_touched;     /* SET in this transaction: env is derived anew at its end */
 };
 
 /* session.c */
