@@ -24,7 +24,8 @@ static bool same(const char *a, const char *b)
     return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
-static SUSPENDS void check_set(const char *text, enum utility_kind kind, const char *name, const char *value)
+static SUSPENDS void check_set(const char *text, enum utility_kind kind, const char *name,
+                               const char *value)
 {
     const struct utility *u = analysed(text);
     bool ok = u && u->kind == kind && same(u->name, name) && same(u->value, value);
