@@ -198,6 +198,22 @@ static err_t group_visit(struct expr *e, uint32_t depth, struct deep_walk *w, bo
     return ERR_OK;
 }
 
+static err_t visit_aggregate(struct expr *e, void *ctx, bool *descend)
+{
+    int32_t *location = ctx;
+    if (e->kind == EXPR_AGGREGATE && *location < 0)
+        *location = e->location;
+    *descend = *location < 0;
+    return ERR_OK;
+}
+
+static int32_t aggregate_location(struct expr *e)
+{
+    int32_t location = -1;
+    ERR_IGNORE(expr_walk(e, visit_aggregate, &location));
+    return location;
+}
+
 err_t aggregate_check_query(struct scope *s)
 {
     struct query *q = s->query;
@@ -220,5 +236,14 @@ err_t aggregate_check_query(struct scope *s)
         TRY(deep_walk_expr(&w, q->targets[i].expr));
     if (q->having)
         TRY(deep_walk_expr(&w, q->having));
-    return ERR_OK;
+    if (!s->has_self_reference || !q->has_aggregates)
+        return ERR_OK;
+    int32_t location = -1;
+    for (uint32_t i = 0; i < q->target_count && location < 0; i++)
+        location = aggregate_location(q->targets[i].expr);
+    if (q->having && location < 0)
+        location = aggregate_location(q->having);
+    return analyze_at(s->a, location,
+                      err_raise(ERR_INVALID_RECURSION, "aggregate functions are not allowed in a "
+                                                       "recursive query's recursive term"));
 }

@@ -135,6 +135,7 @@ struct scope_cte {
     bool in_progress; /* a recursive CTE's own query is being analysed */
     bool has_columns; /* its columns are known */
     bool is_visible;
+    uint32_t self_count; /* references to itself */
 };
 
 struct scope {
@@ -148,6 +149,7 @@ struct scope {
     uint32_t rte_capacity;
     struct scope_cte *ctes;
     uint32_t cte_count;
+    const WithClause *with; /* while its items are analysed */
     enum place place;
     bool lateral_active;
     bool
@@ -161,6 +163,8 @@ struct scope {
     uint32_t window_capacity;
     struct target *order_targets;    /* while ORDER BY etc. are resolved: the target list */
     struct recursive_cte *recursive; /* WITH RECURSIVE: the query analysed next is this CTE's */
+    const char *no_recursion;        /* what a reference of a CTE to itself may not stand within */
+    bool has_self_reference;         /* FROM has one */
 };
 struct recursive_cte {
     struct scope_cte *cte;

@@ -60,7 +60,9 @@ static err_t const_number(struct scope *s, const char *text, int32_t location, s
     errno = 0;
     long long v = strtoll(text, &end, 10);
     if (errno == 0 && *end == '\0') {
-        *out = expr_const(s->a->mem, TYPE_INT8, -1, datum_of_i64(v), false);
+        /* The one int4 that the grammar cannot give as an integer is -2147483648. */
+        *out = v == INT32_MIN ? expr_const(s->a->mem, TYPE_INT4, -1, datum_of_i32(INT32_MIN), false)
+                              : expr_const(s->a->mem, TYPE_INT8, -1, datum_of_i64(v), false);
         (*out)->location = location;
         return ERR_OK;
     }

@@ -142,6 +142,18 @@ static err_t from_cte(struct scope *s, const RangeVar *rv, struct scope_cte *cte
                                     "recursive reference to query \"%s\" must not appear within "
                                     "its non-recursive term",
                                     cte->name));
+    if (cte->in_progress && s->no_recursion)
+        return analyze_at(s->a, rv->location,
+                          err_raise(ERR_INVALID_RECURSION,
+                                    "recursive reference to query \"%s\" must not appear within %s",
+                                    cte->name, s->no_recursion));
+    if (cte->in_progress && cte->self_count++ > 0)
+        return analyze_at(s->a, rv->location,
+                          err_raise(ERR_INVALID_RECURSION,
+                                    "recursive reference to query \"%s\" must not appear more "
+                                    "than once",
+                                    cte->name));
+    s->has_self_reference |= cte->in_progress;
     struct range_entry *r = range_entry_new(s, RTE_CTE, cte->column_count);
     for (uint32_t i = 0; i < cte->column_count; i++) {
         r->column_names[i] = cte->column_names[i];
@@ -166,6 +178,21 @@ static err_t from_cte(struct scope *s, const RangeVar *rv, struct scope_cte *cte
     return ERR_OK;
 }
 
+/* The WITH clause in which an item of this name comes only later, or NULL. */
+static const WithClause *with_of_later_item(const struct scope *s, const char *name)
+{
+    for (; s; s = s->parent) {
+        if (!s->with)
+            continue;
+        for (int i = (int)s->cte_count; i < list_length(s->with->ctes); i++) {
+            const CommonTableExpr *n = list_nth(s->with->ctes, i);
+            if (strcmp(n->ctename, name) == 0)
+                return s->with;
+        }
+    }
+    return NULL;
+}
+
 static SUSPENDS err_t from_range_var_wait(struct scope *s, const RangeVar *rv,
                                           struct from_result *out)
 {
@@ -175,10 +202,22 @@ static SUSPENDS err_t from_range_var_wait(struct scope *s, const RangeVar *rv,
         if (cte)
             return from_cte(s, rv, cte, levels_up, out);
     }
+    const WithClause *later = rv->schemaname ? NULL : with_of_later_item(s, rv->relname);
+    if (later && later->recursive)
+        return analyze_at(s->a, rv->location,
+                          err_not_built("references to later items of WITH RECURSIVE are not "
+                                        "supported yet"));
     const struct table_desc *t;
-    TRY(analysis_table_wait(s->a, rv, &t));
+    err_t e = analysis_table_wait(s->a, rv, &t);
+    if (e == ERR_UNDEFINED_TABLE && later) {
+        err_detail("There is a WITH item named \"%s\", but it cannot be referenced from this "
+                   "part of the query.",
+                   rv->relname);
+        err_hint("Use WITH RECURSIVE, or re-order the WITH items to remove forward references.");
+    }
+    TRY(e);
     if (t->kind == 'i' || t->kind == 'c') {
-        err_t e = err_raise(ERR_WRONG_OBJECT_TYPE, "cannot open relation \"%s\"", t->name);
+        e = err_raise(ERR_WRONG_OBJECT_TYPE, "cannot open relation \"%s\"", t->name);
         err_detail("This operation is not supported for %s.",
                    t->kind == 'i' ? "indexes" : "composite types");
         return analyze_at(s->a, rv->location, e);
@@ -682,12 +721,20 @@ static void join_result(struct scope *s, const JoinExpr *n, struct join_build *j
 static SUSPENDS err_t join_sides_wait(struct scope *s, const JoinExpr *n, struct join_build *j)
 {
     uint32_t before = s->item_count;
-    TRY(from_item_wait(s, n->larg, &j->left));
+    const char *outside = s->no_recursion;
+    if (j->type == JOIN_RIGHT || j->type == JOIN_FULL)
+        s->no_recursion = "an outer join";
+    err_t e = from_item_wait(s, n->larg, &j->left);
+    s->no_recursion = outside;
+    TRY(e);
     bool ok = j->type == JOIN_INNER || j->type == JOIN_LEFT;
     items_set_lateral(j->left.items, j->left.item_count, true, ok);
     for (uint32_t i = 0; i < j->left.item_count; i++)
         scope_add_item(s, j->left.items[i]);
-    err_t e = from_item_wait(s, n->rarg, &j->right);
+    if (j->type == JOIN_LEFT || j->type == JOIN_FULL)
+        s->no_recursion = "an outer join";
+    e = from_item_wait(s, n->rarg, &j->right);
+    s->no_recursion = outside;
     s->item_count = before;
     TRY(e);
     return scope_check_conflicts(s, j->left.items, j->left.item_count, j->right.items,

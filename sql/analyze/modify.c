@@ -385,9 +385,11 @@ static SUSPENDS err_t update_source_wait(struct scope *s, const Node *n, struct 
     if (IsA(m->source, SubLink) && ((const SubLink *)m->source)->subLinkType == EXPR_SUBLINK)
         return multi_subselect_wait(s, m, out);
     if (!IsA(m->source, RowExpr))
-        return err_raise(ERR_FEATURE_NOT_SUPPORTED,
-                         "source for a multiple-column UPDATE item must be a sub-SELECT or ROW() "
-                         "expression");
+        return analyze_at(
+            s->a, IsA(m->source, A_Const) ? ((const A_Const *)m->source)->location : -1,
+            err_raise(ERR_FEATURE_NOT_SUPPORTED,
+                      "source for a multiple-column UPDATE item must be a sub-SELECT or ROW() "
+                      "expression"));
     const RowExpr *row = (const RowExpr *)m->source;
     if (list_length(row->args) != m->ncolumns)
         return analyze_at(

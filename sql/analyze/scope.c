@@ -10,6 +10,8 @@ struct scope *scope_new(struct analysis *a, struct scope *parent, enum command c
     struct scope *s = ARENA_NEW(a->mem, struct scope);
     s->a = a;
     s->parent = parent;
+    if (parent)
+        s->no_recursion = parent->no_recursion;
     s->query = ARENA_NEW(a->mem, struct query);
     s->query->command = command;
     return s;

@@ -254,7 +254,12 @@ static SUSPENDS err_t tree_make_wait(struct scope *s, const SelectStmt *n, bool 
         if (n->op == SETOP_UNION)
             TRY(recursive_begin(s, recursive, left));
     }
-    TRY(tree_make_wait(s, n->rarg, false, NULL, &right));
+    const char *outside = s->no_recursion;
+    if (n->op == SETOP_EXCEPT)
+        s->no_recursion = "EXCEPT";
+    err_t e = tree_make_wait(s, n->rarg, false, NULL, &right);
+    s->no_recursion = outside;
+    TRY(e);
     if (left->column_count != right->column_count) {
         const struct query *q = s->query->rtes[tree_first_leaf(right)]->subquery;
         return analyze_at(s->a, q->target_count ? expr_location(q->targets[0].expr) : -1,

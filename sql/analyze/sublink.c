@@ -91,7 +91,11 @@ SUSPENDS err_t transform_sublink_wait(struct scope *s, const SubLink *n, struct 
     TRY(sublink_place(s, n->location));
     s->query->has_subqueries = true;
     struct query *q;
-    TRY(analyze_subquery_wait(s, n->subselect, false, NULL, false, &q));
+    const char *outside = s->no_recursion;
+    s->no_recursion = "a subquery";
+    err_t error = analyze_subquery_wait(s, n->subselect, false, NULL, false, &q);
+    s->no_recursion = outside;
+    TRY(error);
     struct expr *e = expr_new(s->a->mem, EXPR_SUBQUERY, TYPE_BOOL, -1);
     e->subquery.query = q;
     e->location = n->location;

@@ -76,7 +76,10 @@ static SUSPENDS err_t cte_analyze_wait(struct scope *s, struct scope_cte *cte,
     cte->is_visible = recursive;
     struct recursive_cte context = {.cte = cte, .node = n};
     s->recursive = recursive ? &context : NULL;
+    const char *outside = s->no_recursion;
+    s->no_recursion = NULL;
     err_t e = analyze_subquery_wait(s, n->ctequery, false, NULL, false, &q);
+    s->no_recursion = outside;
     s->recursive = NULL;
     TRY(e);
     s->query->ctes[cte->index].query = q;
@@ -95,6 +98,7 @@ SUSPENDS err_t clause_with_wait(struct scope *s, const WithClause *with)
     uint32_t count = (uint32_t)list_length(with->ctes);
     s->ctes = ARENA_ARRAY(mem, struct scope_cte, count + 1);
     q->ctes = ARENA_ARRAY(mem, struct cte, count + 1);
+    s->with = with;
     for (uint32_t i = 0; i < count; i++) {
         const CommonTableExpr *n = list_nth(with->ctes, (int)i);
         for (uint32_t k = 0; k < i; k++) {
@@ -115,5 +119,6 @@ SUSPENDS err_t clause_with_wait(struct scope *s, const WithClause *with)
         q->cte_count = i + 1;
         TRY(cte_analyze_wait(s, cte, n, with->recursive));
     }
+    s->with = NULL;
     return ERR_OK;
 }

@@ -581,19 +581,16 @@ static const struct plan_node *fragment_modify(const struct plan_node *n)
 }
 
 /* Uncorrelated subplans used by the fragment, and by subplans it uses. */
-static err_t gather_subplans(struct compile *c, struct plan_node *n, struct node_code *code)
+static err_t needed_subplans(struct compile *c, const struct plan_node *fragment,
+                             struct node_code *code)
 {
     uint32_t count = c->plan->subplan_count;
-    code->modify = fragment_modify(n->outer);
-    if (code->modify != NULL)
-        code->writes_elsewhere =
-            code->modify->modify.changes_shard_key || code->modify->modify.table->code->has_map;
     if (count == 0)
         return ERR_OK;
     bool *found = ARENA_ARRAY(c->mem, bool, count);
     bool *seen = ARENA_ARRAY(c->mem, bool, count);
     struct find_subplans f = {.c = c, .found = found};
-    TRY(find_in_node(&f, n->outer));
+    TRY(find_in_node(&f, fragment));
     for (bool again = true; again;) {
         again = false;
         for (uint32_t i = 0; i < count; i++) {
@@ -613,6 +610,15 @@ static err_t gather_subplans(struct compile *c, struct plan_node *n, struct node
         if (found[i] && !c->plan->subplans[i].is_correlated)
             code->subplans[code->subplan_count++] = i;
     return ERR_OK;
+}
+
+static err_t gather_subplans(struct compile *c, struct plan_node *n, struct node_code *code)
+{
+    code->modify = fragment_modify(n->outer);
+    if (code->modify != NULL)
+        code->writes_elsewhere =
+            code->modify->modify.changes_shard_key || code->modify->modify.table->code->has_map;
+    return needed_subplans(c, n->outer, code);
 }
 
 static err_t compile_gather(struct compile *c, struct plan_node *n, struct node_code *code)
@@ -752,6 +758,12 @@ static err_t compile_gathers(struct compile *c, struct plan_node *n)
     TRY(fiber_check_stack());
     if (n->kind == PLAN_GATHER)
         TRY(gather_subplans(c, n, n->code));
+    /* The workers of a routed modification evaluate its expressions on other cores. */
+    if (n->kind == PLAN_MODIFY && !n->modify.local) {
+        struct plan_node alone = *n;
+        alone.outer = NULL;
+        TRY(needed_subplans(c, &alone, n->code));
+    }
     if (keeps_result(n->kind))
         TRY(node_depends(c, n));
     if (n->kind == PLAN_APPEND)

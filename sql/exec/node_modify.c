@@ -28,6 +28,9 @@ static SUSPENDS err_t modify_open_wait(struct node *n)
     }
     if (n->run->txn == NULL)
         return err_raise(ERR_INTERNAL_ERROR, "routed modification inside of a remote fragment");
+    for (uint32_t i = 0; i < n->code->subplan_count; i++)
+        if (n->run->plan->subplans[n->code->subplans[i]].code->has_gather)
+            TRY(subplan_prepare_wait(&n->run->exec->run, n->code->subplans[i]));
     m->worker_count = shard_count();
     m->workers = ARENA_ARRAY(n->run->mem, struct worker *, m->worker_count);
     slot_init(&m->row, n->run->mem, n->plan->modify.returning_count);

@@ -181,6 +181,8 @@ err_t expr_rewrite(struct arena *mem, const struct expr *e,
                                struct expr **out),
                    void *ctx, struct expr **out);
 bool expr_is_volatile(const struct expr *e);
+/* Its value may change between statements: it calls a stable or volatile function. */
+bool expr_is_mutable(const struct expr *e);
 bool expr_is_constant(
     const struct expr *e); /* no columns, inputs, params, subplans, volatile calls */
 

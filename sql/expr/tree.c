@@ -359,6 +359,22 @@ bool expr_is_volatile(const struct expr *e)
     return found;
 }
 
+static err_t visit_mutable(struct expr *e, void *ctx, bool *descend)
+{
+    bool *found = ctx;
+    bool calls = e->func && e->kind != EXPR_AGGREGATE && e->kind != EXPR_WINDOW;
+    *found = *found || calls_volatile(e) || (calls && e->func->volatility != 'i');
+    *descend = !*found;
+    return ERR_OK;
+}
+
+bool expr_is_mutable(const struct expr *e)
+{
+    bool found = false;
+    ERR_IGNORE(expr_walk((struct expr *)(uintptr_t)e, visit_mutable, &found));
+    return found;
+}
+
 static err_t visit_variable(struct expr *e, void *ctx, bool *descend)
 {
     bool *found = ctx;

@@ -34,8 +34,6 @@ static err_t like_match(const uint8_t *t, size_t t_len, const uint8_t *p, size_t
                 *match = true;
                 return ERR_OK;
             }
-            if (p[pi] == '\\' && pi + 1 == p_len)
-                return raise_escape_at_end();
             return ERR_OK; /* stretching a % further cannot help at the end */
         }
         if (pi == p_len) {

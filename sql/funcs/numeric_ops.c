@@ -318,8 +318,15 @@ FUNCTION(fn_numeric_float4)
     double v;
     TRY(numeric_to_f64(c->mem, c->args[0], &v));
     float narrow = (float)v;
-    if (isinf(narrow) && !isinf(v))
-        return err_raise(ERR_NUMERIC_VALUE_OUT_OF_RANGE, "value out of range: overflow");
+    if ((isinf(narrow) && !isinf(v)) || (narrow == 0 && v != 0)) {
+        struct strbuf text;
+        strbuf_init(&text, c->mem);
+        struct number n;
+        number_read(c->args[0], &n);
+        number_format(&n, &text);
+        return err_raise(ERR_NUMERIC_VALUE_OUT_OF_RANGE, "\"%s\" is out of range for type real",
+                         text.data);
+    }
     RETURN_F32(narrow);
 }
 

@@ -279,7 +279,8 @@ static void join_paths(struct join_step *s)
             bool bound = set_meets(inner->param, s->outer->set);
             if (nest)
                 nest_path(s, outer, inner);
-            if (!bound && s->hash.count)
+            /* A full join on a constant has one bucket for all. */
+            if (!bound && (s->hash.count || (s->type == JOIN_FULL && !s->merge.count)))
                 hash_path(s, outer, inner);
             if (!bound && s->merge.count && s->type != JOIN_SEMI && s->type != JOIN_ANTI &&
                 s->type != JOIN_RIGHT)
@@ -374,10 +375,12 @@ static err_t join_step(struct level *l, struct rel *j, struct rel *outer, struct
     find_keys(&s);
     if (j->rows == 0)
         j->rows = join_rows(l, outer, inner, type, &s.conditions, &s.filters);
-    if (type == JOIN_FULL && s.hash.count == 0 && s.merge.count == 0)
-        return err_raise(ERR_FEATURE_NOT_SUPPORTED, "FULL JOIN is only supported with "
-                                                    "merge-joinable or hash-joinable join "
-                                                    "conditions");
+    bool has_keys = s.hash.count > 0 || s.merge.count > 0;
+    for (uint32_t i = 0; type == JOIN_FULL && !has_keys && i < s.conditions.count; i++)
+        if (!expr_is_constant(s.conditions.items[i]->expr))
+            return err_raise(ERR_FEATURE_NOT_SUPPORTED, "FULL JOIN is only supported with "
+                                                        "merge-joinable or hash-joinable join "
+                                                        "conditions");
     join_paths(&s);
     if (type == JOIN_SEMI)
         semi_by_unique(&s);
