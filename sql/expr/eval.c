@@ -487,6 +487,7 @@ static inline bool text_equal(datum a, datum b)
         goto *labels[ip->op];                                                                      \
     } while (0)
 
+/* NOLINTNEXTLINE(readability-function-size): one loop, a label per instruction */
 static SUSPENDS err_t run_wait(const struct program *p, struct eval *e, datum *regs, bool *nulls)
 {
     static const void *const labels[] = {
