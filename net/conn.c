@@ -201,7 +201,8 @@ static void conn_timed_out(void *arg)
 {
     struct conn *c = arg;
     c->timer_runs = false;
-    if (c->phase == CONN_STARTUP) {
+    /* The phase does not tell: while a password is asked for, messages are read as after login. */
+    if (!c->session) {
         io_socket_abort(c->socket);
         return;
     }
