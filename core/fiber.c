@@ -27,7 +27,7 @@ void *__tsan_get_current_fiber(void);
 
 enum {
     STACK_BYTES_DEFAULT = 64 * 1024,
-    STACK_BYTES_SANITIZED = 256 * 1024,
+    STACK_BYTES_SANITIZED = 1024 * 1024,
     FIBERS_MAPPED_MAX = 30000, /* two mappings each; the kernel's default limit is 65530 */
     FREE_FIBERS_MAX = 1024,
     STACK_LEFT_MIN_BYTES = 8 * 1024,

@@ -86,14 +86,20 @@ void stall_watch_add_thread(struct core *c)
 {
     if (process.options.stall_log_us == 0 || backend_is_simulated)
         return;
-    static __thread char *signal_stack;
-    if (signal_stack == NULL)
-        signal_stack = malloc(SIGNAL_STACK_BYTES);
-    if (signal_stack == NULL)
+    /* A sanitizer has given the thread a signal stack already, and wants that one back at its end. */
+    stack_t present;
+    if (sigaltstack(NULL, &present) != 0)
         return;
-    stack_t stack = {.ss_sp = signal_stack, .ss_size = SIGNAL_STACK_BYTES};
-    if (sigaltstack(&stack, NULL) != 0)
-        return;
+    if ((present.ss_flags & SS_DISABLE) != 0) {
+        static __thread char *signal_stack;
+        if (signal_stack == NULL)
+            signal_stack = malloc(SIGNAL_STACK_BYTES);
+        if (signal_stack == NULL)
+            return;
+        stack_t stack = {.ss_sp = signal_stack, .ss_size = SIGNAL_STACK_BYTES};
+        if (sigaltstack(&stack, NULL) != 0)
+            return;
+    }
     slots[c->id].thread = pthread_self();
     c->stall_word = &slots[c->id].slice;
     atomic_store(&slots[c->id].is_known, true);

@@ -217,10 +217,9 @@ SUSPENDS static err_t walk_tree_wait(struct shard *s, struct arena *mem, file_id
     return ERR_OK;
 }
 
-SUSPENDS static err_t verify_tree_wait(struct shard *s, struct arena *mem, file_id file)
+SUSPENDS static err_t verify_tree_once_wait(struct shard *s, struct arena *mem, file_id file,
+                                            const struct btree *bt)
 {
-    struct btree *bt = btree_of(s, file);
-    TRY(btree_load_wait(s, bt));
     if (bt->root == PAGE_NONE)
         return ERR_OK;
     uint32_t pages = file_page_count(s->pages, file);
@@ -249,6 +248,22 @@ SUSPENDS static err_t verify_tree_wait(struct shard *s, struct arena *mem, file_
     }
     core_free(seen);
     return e;
+}
+
+/* A finding counts only when the tree stood still while it was made: purge may have moved entries and pages
+ * in between, then the check begins again. Purge has a bounded amount to do, so this ends. */
+SUSPENDS static err_t verify_tree_wait(struct shard *s, struct arena *mem, file_id file)
+{
+    struct btree *bt = btree_of(s, file);
+    TRY(btree_load_wait(s, bt));
+    for (;;) {
+        struct arena_mark mark = arena_mark(mem);
+        uint64_t changes = bt->changes;
+        err_t e = verify_tree_once_wait(s, mem, file, bt);
+        if (e != ERR_INDEX_CORRUPTED || bt->changes == changes)
+            return e;
+        arena_rewind(mem, mark);
+    }
 }
 
 err_t shard_verify_wait(struct shard *s, struct arena *mem)

@@ -468,7 +468,7 @@ err_t array_output(struct type_io *io, datum value, struct strbuf *out)
         show_bounds |= a.lower[d] != 1;
     if (show_bounds) {
         for (int32_t d = 0; d < a.ndim; d++)
-            strbuf_printf(out, "[%d:%d]", a.lower[d], a.lower[d] + a.dims[d] - 1);
+            strbuf_printf(out, "[%d:%lld]", a.lower[d], (long long)a.lower[d] + a.dims[d] - 1);
         strbuf_putc(out, '=');
     }
     struct type_io element_io = *io;
