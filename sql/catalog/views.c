@@ -113,33 +113,19 @@ static const struct system_view views[] = {
     {"pg_statio_all_tables", TABLE_IO},
     {"pg_statio_sys_tables", TABLE_IO SYSTEM_ONLY},
     {"pg_statio_user_tables", TABLE_IO USER_ONLY},
-    {"pg_stats",
-     "SELECT n.nspname AS schemaname, c.relname AS tablename, a.attname,"
-     " s.stainherit AS inherited, s.stanullfrac AS null_frac, s.stawidth AS avg_width,"
-     " s.stadistinct AS n_distinct, " STATISTIC_SLOT(
-         "1",
-         "stavalues") " AS "
-                      "most_common_vals,"
-                      " " STATISTIC_SLOT(
-                          "1",
-                          "sta"
-                          "num"
-                          "ber"
-                          "s") " AS most_common_freqs, " STATISTIC_SLOT("2",
-                                                                        "stavalues") " AS "
-                                                                                     "histogram_"
-                                                                                     "bounds,"
-                                                                                     " " STATISTIC_NUMBER("3") " AS correlation, " STATISTIC_SLOT("4",
-                                                                                                                                                  "stavalues") " AS "
-                                                                                                                                                               "most_"
-                                                                                                                                                               "common_"
-                                                                                                                                                               "elems,"
-                                                                                                                                                               " " STATISTIC_SLOT("4", "stanumbers") " AS most_common_elem_freqs, " STATISTIC_SLOT(
-                                                                                                                                                                   "5",
-                                                                                                                                                                   "stanumbers") " AS elem_count_histogram"
-                                                                                                                                                                                 " FROM pg_catalog.pg_statistic s JOIN pg_catalog.pg_class c ON c.oid = s.starelid"
-                                                                                                                                                                                 " JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = s.staattnum"
-                                                                                                                                                                                 " LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE NOT a.attisdropped"},
+    /* clang-format off */
+    {"pg_stats", "SELECT n.nspname AS schemaname, c.relname AS tablename, a.attname, s.stainherit"
+     " AS inherited, s.stanullfrac AS null_frac, s.stawidth AS avg_width,"
+     " s.stadistinct AS n_distinct, " STATISTIC_SLOT("1", "stavalues") " AS most_common_vals, "
+     STATISTIC_SLOT("1", "stanumbers") " AS most_common_freqs, " STATISTIC_SLOT("2", "stavalues")
+     " AS histogram_bounds, " STATISTIC_NUMBER("3") " AS correlation, "
+     STATISTIC_SLOT("4", "stavalues") " AS most_common_elems, " STATISTIC_SLOT("4", "stanumbers")
+     " AS most_common_elem_freqs, " STATISTIC_SLOT("5", "stanumbers")
+     " AS elem_count_histogram FROM pg_catalog.pg_statistic s JOIN"
+     " pg_catalog.pg_class c ON c.oid = s.starelid JOIN pg_catalog.pg_attribute a ON"
+     " a.attrelid = c.oid AND a.attnum = s.staattnum LEFT JOIN"
+     " pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE NOT a.attisdropped"},
+    /* clang-format on */
     {"pg_tables",
      "SELECT n.nspname AS schemaname, c.relname AS tablename,"
      " pg_catalog.pg_get_userbyid(c.relowner) AS tableowner,"
