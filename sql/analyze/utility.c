@@ -479,7 +479,9 @@ static SUSPENDS err_t copy_wait(struct analysis *a, const CopyStmt *n, struct ut
     TRY(option_list(a, n->options, true, u));
     if (n->relation) {
         const struct table_desc *t;
-        TRY(analysis_table_wait(a, n->relation, &t));
+        RangeVar name = *n->relation;
+        name.location = -1; /* COPY's errors show no position, as PostgreSQL's */
+        TRY(analysis_table_wait(a, &name, &t));
         TRY(copy_relation_kind(t, n->is_from));
         u->copy.table = t->oid;
         TRY(copy_columns(a, n, t, u));
