@@ -175,7 +175,11 @@ static err_t net_listen(struct io_listener *l)
 static err_t net_listen_tcp(const char *host, uint16_t port)
 {
     struct io_listener *l;
-    TRY(io_listen_tcp(host, port, LISTEN_BACKLOG, net_accepted, NULL, &l));
+    err_t e = io_listen_tcp(host, port, LISTEN_BACKLOG, net_accepted, NULL, &l);
+    if (e != ERR_OK) {
+        err_hint("Is another server already running on port %u?", (unsigned)port);
+        return e;
+    }
     return net_listen(l);
 }
 

@@ -57,6 +57,8 @@ NORETURN static void die_of_error(void)
 {
     const struct diag *d = err_diag();
     fprintf(stderr, "percore: FATAL:  %s\n", d->message ? d->message : "unknown error");
+    if (d->context)
+        fprintf(stderr, "CONTEXT:  %s\n", d->context);
     if (d->detail)
         fprintf(stderr, "DETAIL:  %s\n", d->detail);
     if (d->hint)
@@ -242,7 +244,8 @@ static SUSPENDS void reload(void *arg)
     (void)arg;
     log_write(LOG_LOG, "received SIGHUP, reloading configuration files");
     if (reload_call(NULL) != ERR_OK || net_reload_wait() != ERR_OK)
-        log_write(LOG_LOG, "configuration was not reloaded: %s", err_diag()->message);
+        log_write(LOG_LOG, "configuration was not reloaded: %s%s%s", err_diag()->message,
+                  err_diag()->context ? "; " : "", err_diag()->context ? err_diag()->context : "");
 }
 
 static void signal_arrived(void *owner, const uint8_t *data, uint32_t len)

@@ -247,6 +247,21 @@ static void services_notice_detail(void *owner, err_t code, const char *severity
     arena_rewind(s->statement, mark);
 }
 
+/* Advisory locks are not built: none is ever held, so only giving all of them back is possible. */
+static err_t services_advisory_lock(void *owner, int64_t key, bool two_keys, bool shared,
+                                    bool session, bool try_only, bool unlock, bool *done)
+{
+    (void)owner;
+    (void)key;
+    (void)two_keys;
+    (void)shared;
+    (void)session;
+    if (!unlock || !try_only)
+        return err_not_built("advisory locks are not supported yet");
+    *done = true;
+    return ERR_OK;
+}
+
 static void services_notice(void *owner, err_t code, const char *severity, const char *message)
 {
     /* A client that is gone is noticed by its socket. */
@@ -265,6 +280,7 @@ void services_init(struct session *s)
     s->services.setting_set = services_setting_set;
     s->services.cancel_backend = services_cancel_backend;
     s->services.current_txn_id = services_current_txn_id;
+    s->services.advisory_lock = services_advisory_lock;
     s->services.notice = services_notice;
     s->services.notice_detail = services_notice_detail;
 }

@@ -432,8 +432,9 @@ SUSPENDS err_t utility_run_wait(struct session *s, struct cached *c, const struc
         return copy_run_wait(s, u, tag);
     case UTIL_DDL:
         return utility_ddl_wait(s, c, u, tag);
-    case UTIL_LISTEN:
     case UTIL_UNLISTEN:
+        return ERR_OK; /* nothing is listened to */
+    case UTIL_LISTEN:
     case UTIL_NOTIFY:
         break;
     }
