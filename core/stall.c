@@ -86,7 +86,8 @@ void stall_watch_add_thread(struct core *c)
 {
     if (process.options.stall_log_us == 0 || backend_is_simulated)
         return;
-    /* A sanitizer has given the thread a signal stack already, and wants that one back at its end. */
+    /* A sanitizer has given the thread a signal stack already, and wants that one back at its end.
+     */
     stack_t present;
     if (sigaltstack(NULL, &present) != 0)
         return;

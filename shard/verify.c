@@ -250,8 +250,9 @@ SUSPENDS static err_t verify_tree_once_wait(struct shard *s, struct arena *mem, 
     return e;
 }
 
-/* A finding counts only when the tree stood still while it was made: purge may have moved entries and pages
- * in between, then the check begins again. Purge has a bounded amount to do, so this ends. */
+/* A finding counts only when the tree stood still while it was made: purge may have moved entries
+ * and pages in between, then the check begins again. Purge has a bounded amount to do, so this
+ * ends. */
 SUSPENDS static err_t verify_tree_wait(struct shard *s, struct arena *mem, file_id file)
 {
     struct btree *bt = btree_of(s, file);

@@ -95,8 +95,7 @@ SUSPENDS err_t prepared_current_wait(struct session *s, struct prepared *p)
     if (!prepared_same_result(p->cached->plan, fresh->plan)) {
         cached_release(fresh);
         /* Drivers that keep statements know by the routine that they have to prepare again. */
-        return err_raise_at(__FILE__, __LINE__, "RevalidateCachedQuery",
-                            ERR_FEATURE_NOT_SUPPORTED,
+        return err_raise_at(__FILE__, __LINE__, "RevalidateCachedQuery", ERR_FEATURE_NOT_SUPPORTED,
                             "cached plan must not change result type");
     }
     cached_release(p->cached);
