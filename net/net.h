@@ -24,8 +24,10 @@ SUSPENDS err_t net_start_wait(const struct net_options *o);
 SUSPENDS err_t net_reload_wait(void);
 /* Stops listening. */
 void net_stop_listening(void);
-/* Ends all connections (57P01) and waits until they are gone; smart: waits without ending them. */
-SUSPENDS void net_drain_wait(bool smart);
+/* No new sessions from now on; with end_sessions those that run are ended (57P01). Waits a moment;
+ * true when no connection is left. Called again until then, so that a fast shutdown can overtake a
+ * smart one. */
+SUSPENDS bool net_drain_wait(bool end_sessions);
 uint32_t net_connection_count(void);
 
 #endif

@@ -244,14 +244,11 @@ static err_t net_end_call(void *arg)
     return ERR_OK;
 }
 
-SUSPENDS void net_drain_wait(bool smart)
+SUSPENDS bool net_drain_wait(bool end_sessions)
 {
-    bool end_sessions = !smart;
-    do {
-        for (uint32_t i = 0; i < core_count(); i++)
-            ERR_IGNORE(core_call_wait(i, net_end_call, &end_sessions));
-        if (server.total == 0)
-            break;
+    for (uint32_t i = 0; i < core_count(); i++)
+        ERR_IGNORE(core_call_wait(i, net_end_call, &end_sessions));
+    if (server.total > 0)
         ERR_IGNORE(fiber_sleep_wait(DRAIN_POLL_US));
-    } while (server.total > 0);
+    return server.total == 0;
 }

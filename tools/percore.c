@@ -359,10 +359,14 @@ static SUSPENDS err_t start_wait(void)
 
 static SUSPENDS void stop_wait(void)
 {
-    bool smart = server.stop_signal == SIGTERM;
-    log_write(LOG_LOG, "received %s shutdown request", smart ? "smart" : "fast");
+    int told = 0;
     net_stop_listening();
-    net_drain_wait(smart);
+    do {
+        if (server.stop_signal != told)
+            log_write(LOG_LOG, "received %s shutdown request",
+                      server.stop_signal == SIGTERM ? "smart" : "fast");
+        told = server.stop_signal;
+    } while (!net_drain_wait(told != SIGTERM));
     log_write(LOG_LOG, "shutting down");
     if (shards_close_wait() != ERR_OK) {
         log_diag(LOG_ERROR, err_diag());
