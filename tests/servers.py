@@ -2,9 +2,11 @@
 import os
 import pathlib
 import pwd
+import random
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -14,9 +16,15 @@ PG_BIN = pathlib.Path("/usr/lib/postgresql/15/bin")
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port below the ephemeral range: a client that connects to a closed port there never meets itself."""
+    while True:
+        port = random.randrange(15000, 32000)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 class Server:
@@ -49,8 +57,11 @@ class Server:
             if self.process.poll() is not None:
                 break
             try:
-                with socket.create_connection(("127.0.0.1", self.port), timeout=1):
-                    return
+                with socket.create_connection(("127.0.0.1", self.port), timeout=1) as s:
+                    # An answer, not only a connection: a killed server's listener may outlive it a little.
+                    s.sendall(struct.pack("!II", 8, 80877103))
+                    if s.recv(1):
+                        return
             except OSError:
                 time.sleep(0.02)
         tail = self.log.read_text(errors="replace")[-3000:] if self.log.exists() else ""
