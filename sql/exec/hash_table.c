@@ -150,7 +150,8 @@ struct hash_entry *hash_table_add(struct hash_table *t, uint64_t hash, const voi
     struct hash_entry *e = arena_alloc(t->mem, sizeof(*e) + len);
     struct hash_entry **bucket = &t->buckets[hash & (t->bucket_count - 1)];
     *e = (struct hash_entry){.next = *bucket, .hash = hash, .key_len = u32_from(len)};
-    memcpy(e->key, key, len);
+    if (len > 0)
+        memcpy(e->key, key, len);
     *bucket = e;
     t->count++;
     return e;
