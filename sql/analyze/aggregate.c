@@ -77,8 +77,9 @@ err_t aggregate_check(struct scope *s, struct expr *agg, int32_t location)
             s->a, f.aggregate_location,
             err_raise(ERR_GROUPING_ERROR, "aggregate function calls cannot be nested"));
     for (uint32_t i = 0; i < agg->arg_count; i++) {
-        if (expr_has_kind(agg->args[i], EXPR_WINDOW))
-            return analyze_at(s->a, location,
+        const struct expr *window = expr_find_kind(agg->args[i], EXPR_WINDOW);
+        if (window)
+            return analyze_at(s->a, window->location,
                               err_raise(ERR_GROUPING_ERROR,
                                         "aggregate function calls cannot contain window function "
                                         "calls"));

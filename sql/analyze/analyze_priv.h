@@ -349,6 +349,8 @@ SUSPENDS err_t window_find_wait(struct scope *s, const WindowDef *def, struct wi
 err_t aggregate_check(struct scope *s, struct expr *agg, int32_t location);
 err_t aggregate_check_query(struct scope *s);
 bool expr_has_kind(const struct expr *e, enum expr_kind kind);
+/* The first one, from the left; NULL. */
+const struct expr *expr_find_kind(const struct expr *e, enum expr_kind kind);
 int32_t expr_location(const struct expr *e);
 bool expr_has_columns(const struct expr *e); /* of this level */
 bool expr_returns_set(const struct expr *e);

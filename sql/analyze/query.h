@@ -111,12 +111,31 @@ struct on_conflict {
     uint32_t excluded_rte;
 };
 
+/* PostgreSQL's FRAMEOPTION bits. */
+enum {
+    WINDOW_NONDEFAULT = 0x1,
+    WINDOW_RANGE = 0x2,
+    WINDOW_ROWS = 0x4,
+    WINDOW_GROUPS = 0x8,
+    WINDOW_BETWEEN = 0x10,
+    WINDOW_START_UNBOUNDED = 0x20,
+    WINDOW_END_UNBOUNDED = 0x100,
+    WINDOW_START_CURRENT = 0x200,
+    WINDOW_END_CURRENT = 0x400,
+    WINDOW_START_PRECEDING = 0x800,
+    WINDOW_END_PRECEDING = 0x1000,
+    WINDOW_START_FOLLOWING = 0x2000,
+    WINDOW_END_FOLLOWING = 0x4000,
+    WINDOW_EXCLUDE_CURRENT = 0x8000,
+    WINDOW_EXCLUDE_GROUP = 0x10000,
+    WINDOW_EXCLUDE_TIES = 0x20000,
+};
 struct window_spec {
     struct expr **partition;
     uint32_t partition_count;
     struct sort_item *order;
     uint32_t order_count;
-    int frame_options; /* PostgreSQL's FRAMEOPTION bits */
+    int frame_options; /* WINDOW_* */
     struct expr *start_offset;
     struct expr *end_offset;
 };

@@ -213,20 +213,29 @@ int32_t expr_location(const struct expr *e)
     return first;
 }
 
+struct kind_find {
+    enum expr_kind kind;
+    const struct expr *found;
+};
 static err_t kind_visit(struct expr *e, void *ctx, bool *descend)
 {
-    int *state = ctx; /* kind searched, then -1 when found */
-    if (*state >= 0 && e->kind == (enum expr_kind) * state)
-        *state = -1;
-    *descend = *state >= 0;
+    struct kind_find *f = ctx;
+    if (!f->found && e->kind == f->kind)
+        f->found = e;
+    *descend = !f->found;
     return ERR_OK;
+}
+
+const struct expr *expr_find_kind(const struct expr *e, enum expr_kind kind)
+{
+    struct kind_find f = {.kind = kind};
+    ERR_IGNORE(expr_walk((struct expr *)(uintptr_t)e, kind_visit, &f));
+    return f.found;
 }
 
 bool expr_has_kind(const struct expr *e, enum expr_kind kind)
 {
-    int state = (int)kind;
-    ERR_IGNORE(expr_walk((struct expr *)(uintptr_t)e, kind_visit, &state));
-    return state < 0;
+    return expr_find_kind(e, kind) != NULL;
 }
 
 static err_t columns_visit(struct expr *e, uint32_t depth, struct deep_walk *w, bool *descend)

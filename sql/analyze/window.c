@@ -68,6 +68,42 @@ static err_t window_inherit(struct scope *s, const WindowDef *def, const struct 
     return ERR_OK;
 }
 
+/* The offset's type is that of an in_range() function for the column's type: the offset's own when
+ * there is one, else the only one that it can be turned into. */
+static err_t window_range_offset(struct scope *s, struct expr *given, oid column, struct expr **out)
+{
+    oid preferred = given->type != TYPE_UNKNOWN ? given->type : column;
+    oid chosen = OID_NONE;
+    uint32_t exist = 0;
+    uint32_t match = 0;
+    uint32_t count;
+    const struct func *const *f = func_find_name("in_range", &count);
+    for (uint32_t i = 0; i < count; i++) {
+        if (f[i]->args[0] != column)
+            continue;
+        exist++;
+        if (!coerce_is_possible(1, &given->type, &f[i]->args[2], COERCE_BY_CONTEXT))
+            continue;
+        match++;
+        if (chosen != preferred)
+            chosen = f[i]->args[2];
+    }
+    const char *what = "RANGE with offset PRECEDING/FOLLOWING";
+    if (exist == 0)
+        return analyze_at(s->a, expr_location(given),
+                          err_raise(ERR_FEATURE_NOT_SUPPORTED,
+                                    "%s is not supported for column type %s", what,
+                                    analyze_type_text(s->a, column)));
+    if (match != 0 && (match == 1 || chosen == preferred))
+        return coerce_to_target(s, given, chosen, -1, COERCE_BY_CONTEXT, false, -1, out);
+    err_t e = err_raise(ERR_FEATURE_NOT_SUPPORTED, "%s %s for column type %s and offset type %s",
+                        what, match == 0 ? "is not supported" : "has multiple interpretations",
+                        analyze_type_text(s->a, column), analyze_type_text(s->a, given->type));
+    err_hint(match == 0 ? "Cast the offset value to an appropriate type."
+                        : "Cast the offset value to the exact intended type.");
+    return analyze_at(s->a, expr_location(given), e);
+}
+
 static SUSPENDS err_t window_offset_wait(struct scope *s, const WindowDef *def, const Node *node,
                                          const struct window_spec *w, struct expr **out)
 {
@@ -83,17 +119,7 @@ static SUSPENDS err_t window_offset_wait(struct scope *s, const WindowDef *def, 
     if (rows || groups) {
         TRY(coerce_to_specific(s, *out, TYPE_INT8, rows ? "ROWS" : "GROUPS", out));
     } else {
-        oid want =
-            type_category(w->order[0].expr->type) == 'D' ? TYPE_INTERVAL : w->order[0].expr->type;
-        struct expr *given = *out;
-        TRY(coerce_to_target(s, given, want, -1, COERCE_BY_CONTEXT, false, -1, out));
-        if (!*out)
-            return analyze_at(s->a, expr_location(given),
-                              err_raise(ERR_FEATURE_NOT_SUPPORTED,
-                                        "RANGE with offset PRECEDING/FOLLOWING is not supported "
-                                        "for column type %s and offset type %s",
-                                        analyze_type_text(s->a, w->order[0].expr->type),
-                                        analyze_type_text(s->a, given->type)));
+        TRY(window_range_offset(s, *out, w->order[0].expr->type, out));
     }
     if (expr_has_columns(*out))
         return analyze_at(s->a, expr_location(*out),

@@ -333,6 +333,41 @@ static err_t compile_aggregate(struct compile *c, struct plan_node *n, struct no
     return ERR_OK;
 }
 
+static err_t compile_window(struct compile *c, struct plan_node *n, struct node_code *code)
+{
+    const oid *in = n->outer->code->types;
+    uint32_t in_count = n->outer->code->type_count;
+    uint32_t count = n->window.function_count;
+    oid *types = ARENA_ARRAY(c->mem, oid, n->window.partition_count + n->window.order_count + 1);
+    for (uint32_t i = 0; i < n->window.partition_count; i++)
+        types[i] = in[n->window.partition[i]];
+    TRY(key_parts(c, types, n->window.partition_count, &code->outer_parts));
+    for (uint32_t i = 0; i < n->window.order_count; i++)
+        types[i] = n->window.order[i].type;
+    TRY(key_parts(c, types, n->window.order_count, &code->inner_parts));
+    TRY(compile_optional(c, n->window.start_offset, &code->low));
+    TRY(compile_optional(c, n->window.end_offset, &code->high));
+    code->aggregates = ARENA_ARRAY(c->mem, struct aggregate_code, count + 1);
+    oid *all = ARENA_ARRAY(c->mem, oid, in_count + count + 1);
+    memcpy(all, in, sizeof(oid) * in_count);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct plan_aggregate *f = &n->window.functions[i];
+        struct aggregate_code *a = &code->aggregates[i];
+        all[in_count + i] = f->type;
+        uint32_t state_bytes = 0;
+        if (f->func->kind == 'a') {
+            TRY(compile_aggregate_call(c, f, false, a, &state_bytes));
+            continue;
+        }
+        a->func = f->func;
+        a->arg_types = f->arg_types;
+        TRY(expr_compile_list(c->mem, f->args, f->arg_count, &a->args));
+    }
+    code->types = all;
+    code->type_count = in_count + count;
+    return ERR_OK;
+}
+
 static err_t compile_index_scan(struct compile *c, struct plan_node *n, struct node_code *code)
 {
     const struct plan_index_bounds *b = &n->scan.bounds;
@@ -533,6 +568,14 @@ static err_t find_in_node(struct find_subplans *f, const struct plan_node *n)
             TRY(find_in(f, &a->filter, 1));
         }
         break;
+    case PLAN_WINDOW:
+        TRY(find_in(f, &n->window.start_offset, 1));
+        TRY(find_in(f, &n->window.end_offset, 1));
+        for (uint32_t i = 0; i < n->window.function_count; i++) {
+            TRY(find_in(f, n->window.functions[i].args, n->window.functions[i].arg_count));
+            TRY(find_in(f, &n->window.functions[i].filter, 1));
+        }
+        break;
     case PLAN_LIMIT:
         TRY(find_in(f, &n->limit.count, 1));
         TRY(find_in(f, &n->limit.offset, 1));
@@ -676,7 +719,7 @@ static err_t compile_kind(struct compile *c, struct plan_node *n, struct node_co
     case PLAN_GATHER:
         return compile_gather(c, n, code);
     case PLAN_WINDOW:
-        return err_not_built("window functions are not supported yet");
+        return compile_window(c, n, code);
     case PLAN_RESULT:
     case PLAN_VIRTUAL_SCAN:
     case PLAN_CTE_SCAN:

@@ -154,6 +154,8 @@ uint64_t row_store_count(const struct row_store *s);
 uint64_t row_store_bytes(const struct row_store *s);
 void row_reader_init(struct row_reader *r, struct row_store *s);
 void row_reader_rewind(struct row_reader *r);
+/* To the row that began when row_store_bytes() was at. */
+void row_reader_seek(struct row_reader *r, uint64_t at);
 /* *row NULL at the end; 8-aligned; valid until the next call with this reader. Rows may be added
  * between reads. */
 SUSPENDS err_t row_reader_next_wait(struct row_reader *r, const uint8_t **row, uint32_t *len);
@@ -311,6 +313,7 @@ NODE_OPS(node_nested_loop)
 NODE_OPS(node_hash_join)
 NODE_OPS(node_merge_join)
 NODE_OPS(node_aggregate)
+NODE_OPS(node_window)
 NODE_OPS(node_sort)
 NODE_OPS(node_limit)
 NODE_OPS(node_distinct)

@@ -186,6 +186,14 @@ void row_reader_rewind(struct row_reader *r)
     r->chunk = NULL;
 }
 
+void row_reader_seek(struct row_reader *r, uint64_t at)
+{
+    const struct chunk *c = r->chunk;
+    r->at = at;
+    if (c != NULL && at < c->start)
+        r->chunk = NULL;
+}
+
 static const uint8_t *read_memory(struct row_reader *r)
 {
     struct row_store *s = r->store;

@@ -219,7 +219,7 @@ static const struct node_ops *ops_of(enum plan_kind kind)
     case PLAN_GATHER:
         return &node_gather_ops;
     case PLAN_WINDOW:
-        break;
+        return &node_window_ops;
     }
     return NULL;
 }

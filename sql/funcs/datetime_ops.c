@@ -909,6 +909,18 @@ FUNCTION(fn_in_range_time_interval)
     RETURN_BOOL(ARG_BOOL(4) ? ARG_I64(0) <= bound : ARG_I64(0) >= bound);
 }
 
+FUNCTION(fn_in_range_timetz_interval)
+{
+    struct timetz bound = ARG_TIMETZ(1);
+    struct interval i = ARG_INTERVAL(2);
+    if (i.usec < 0)
+        return raise_frame();
+    if (ckd_add_i64(&bound.usec, bound.usec, ARG_BOOL(3) ? -i.usec : i.usec))
+        RETURN_BOOL(ARG_BOOL(4) != ARG_BOOL(3)); /* before or after all times */
+    int order = timetz_compare(c->args[0], timetz_make(c->mem, bound));
+    RETURN_BOOL(ARG_BOOL(4) ? order <= 0 : order >= 0);
+}
+
 /* ---- generate_series ---- */
 
 struct series {

@@ -156,6 +156,29 @@ FUNCTION(fn_numeric_inc)
     return numeric_add(c->mem, c->args[0], numeric_of_i64(c->mem, 1), out);
 }
 
+/* Window frames: value compared with base plus or minus offset. */
+FUNCTION(fn_in_range_numeric_numeric)
+{
+    enum numeric_sign value = arg_number(c, 0).sign;
+    enum numeric_sign base = arg_number(c, 1).sign;
+    enum numeric_sign offset = arg_number(c, 2).sign;
+    bool sub = ARG_BOOL(3);
+    bool less = ARG_BOOL(4);
+    if (offset == NUMERIC_NAN || offset == NUMERIC_NEGATIVE || offset == NUMERIC_MINUS_INFINITY)
+        return err_raise(ERR_INVALID_PRECEDING_OR_FOLLOWING_SIZE,
+                         "invalid preceding or following size in window function");
+    if (value == NUMERIC_NAN)
+        RETURN_BOOL(base == NUMERIC_NAN || !less);
+    if (base == NUMERIC_NAN)
+        RETURN_BOOL(less);
+    if (offset == NUMERIC_INFINITY && base == (sub ? NUMERIC_INFINITY : NUMERIC_MINUS_INFINITY))
+        RETURN_BOOL(true); /* infinity minus infinity: everything is in range */
+    datum bound = 0;
+    TRY((sub ? numeric_sub : numeric_add)(c->mem, c->args[1], c->args[2], &bound));
+    int order = numeric_compare(c->args[0], bound);
+    RETURN_BOOL(less ? order <= 0 : order >= 0);
+}
+
 FUNCTION(fn_numeric_sign)
 {
     struct number n = arg_number(c, 0);

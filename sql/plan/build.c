@@ -219,7 +219,7 @@ static err_t fix_node(struct arena *mem, const struct expr *e, void *ctx, struct
     case EXPR_AGGREGATE:
         return err_raise(ERR_INTERNAL_ERROR, "aggregate in a place without aggregation");
     case EXPR_WINDOW:
-        return err_not_built("window functions are not supported yet");
+        return err_raise(ERR_INTERNAL_ERROR, "window function in a place without windows");
     case EXPR_SUBQUERY:
         return err_raise(ERR_INTERNAL_ERROR, "subquery was left unplanned");
     case EXPR_DEFAULT:

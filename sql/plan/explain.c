@@ -64,6 +64,22 @@ static const char *leaf_column(struct explain *x, const struct plan_node *n, uin
     return arena_printf(x->mem, "column%u", index + 1);
 }
 
+static const char *aggregate_text(struct explain *x, const struct plan_node *n,
+                                  const struct plan_aggregate *a)
+{
+    struct strbuf b;
+    strbuf_init(&b, x->mem);
+    strbuf_printf(&b, "%s(", a->func->name);
+    if (a->star)
+        strbuf_putc(&b, '*');
+    if (a->distinct)
+        strbuf_puts(&b, "DISTINCT ");
+    for (uint32_t i = 0; a->args && i < a->arg_count; i++)
+        strbuf_printf(&b, "%s%s", i ? ", " : "", expr_text(x, n, a->args[i]));
+    strbuf_putc(&b, ')');
+    return b.data;
+}
+
 /* Text of column `index` of what n yields. */
 static const char *output_text(struct explain *x, const struct plan_node *n, uint32_t index)
 {
@@ -85,6 +101,13 @@ static const char *output_text(struct explain *x, const struct plan_node *n, uin
     case PLAN_CTE_SCAN:
     case PLAN_WORK_TABLE:
         return leaf_column(x, n, index);
+    case PLAN_WINDOW: {
+        uint32_t below = n->target_count - n->window.function_count;
+        return index < below
+                   ? output_text(x, n->outer, index)
+                   : arena_printf(x->mem, "(%s OVER (?))",
+                                  aggregate_text(x, n, &n->window.functions[index - below]));
+    }
     case PLAN_APPEND:
         return n->append.count ? output_text(x, n->append.children[0], index) : "?";
     default:
@@ -105,18 +128,7 @@ static const char *slot3_text(struct explain *x, const struct plan_node *n, uint
                 n = c;
                 break;
             }
-    const struct plan_aggregate *a = &n->aggregate.aggregates[index];
-    struct strbuf b;
-    strbuf_init(&b, x->mem);
-    strbuf_printf(&b, "%s(", a->func->name);
-    if (a->star)
-        strbuf_putc(&b, '*');
-    if (a->distinct)
-        strbuf_puts(&b, "DISTINCT ");
-    for (uint32_t i = 0; a->args && i < a->arg_count; i++)
-        strbuf_printf(&b, "%s%s", i ? ", " : "", expr_text(x, n, a->args[i]));
-    strbuf_putc(&b, ')');
-    return b.data;
+    return aggregate_text(x, n, &n->aggregate.aggregates[index]);
 }
 
 static const char *param_text(struct explain *x, uint32_t param)

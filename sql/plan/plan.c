@@ -69,8 +69,6 @@ SUSPENDS err_t plan_level_wait(struct planner *p, struct level *parent, const st
     l->mem = p->mem;
     l->q = arena_memdup(p->mem, q, sizeof(*q));
     *out = (struct planned){0};
-    if (q->has_windows)
-        return err_not_built("window functions are not supported yet");
     if (parent && q->command != CMD_SELECT)
         return err_not_built("data-modifying statements in WITH are not supported yet");
     TRY(prepare_level_wait(l));

@@ -239,6 +239,19 @@ struct plan_node {
             struct plan_sort_key *ties;
             uint32_t tie_count;
         } limit;
+        struct { /* yields slot 0 = the child's columns, then a column per function */
+            struct plan_aggregate *functions; /* args and filter over the child's row */
+            uint32_t function_count;
+            uint32_t *partition; /* columns of the child, which is sorted by them, then by order */
+            uint32_t partition_count;
+            struct plan_sort_key *order;
+            uint32_t order_count;
+            int frame_options;
+            struct expr *start_offset; /* without inputs; NULL */
+            struct expr *end_offset;
+            const struct func *start_range; /* in_range() of RANGE offsets; NULL */
+            const struct func *end_range;
+        } window;
         struct {
             uint32_t key_count; /* leading columns compared */
             bool sorted;        /* input ordered by them; else hashed */

@@ -491,6 +491,13 @@ struct plan_sort_key *build_sort_keys(struct level *l, const struct planned *x,
                                       const struct order *o, uint32_t *count);
 err_t build_subplan_root(struct level *l, struct subplan_draft *d, struct plan_node **out);
 
+/* ---- window.c ---- */
+/* GROUPING() calls that windows and targets read above an aggregation. */
+err_t window_inputs(struct level *l, struct expr *const *targets, uint32_t count,
+                    struct expr_list *groupings);
+/* Window nodes for every EXPR_WINDOW in targets: x yields them beside its own columns. */
+err_t window_steps(struct level *l, struct planned *x, struct expr *const *targets, uint32_t count);
+
 /* ---- upper.c, setop.c, modify.c ---- */
 err_t upper_plan(struct level *l, double fraction, struct planned *out);
 /* DISTINCT, ORDER BY and LIMIT over x, whose columns are the level's targets; junk goes. */

@@ -669,9 +669,10 @@ static err_t locked_plan(struct level *l, struct expr *const *targets, uint32_t 
                          struct planned *out)
 {
     struct query *q = l->q;
-    if (q->has_aggregates || q->group_count || q->distinct || q->has_distinct_on)
-        return err_raise(ERR_FEATURE_NOT_SUPPORTED,
-                         "FOR UPDATE is not allowed with GROUP BY, DISTINCT or aggregates");
+    if (q->has_aggregates || q->group_count || q->distinct || q->has_distinct_on || q->has_windows)
+        return err_raise(
+            ERR_FEATURE_NOT_SUPPORTED,
+            "FOR UPDATE is not allowed with GROUP BY, DISTINCT, aggregates or window functions");
     struct expr_list all = {0};
     struct expr_list wanted = {0};
     TRY(columns_of(l, targets, count, &all));
@@ -700,6 +701,34 @@ static double limit_rows(const struct query *q, double fraction)
     return fraction > 0 ? 1 : 0;
 }
 
+/* Rows or groups, then window functions over them, then what stands above. g: NULL = no groups. */
+static err_t windowed_plan(struct level *l, struct expr *const *targets, uint32_t count,
+                           struct grouping_step *g, struct planned *out)
+{
+    struct expr_list needed = {0};
+    struct order none = {0};
+    if (g) {
+        struct expr_list groupings;
+        TRY(window_inputs(l, targets, count, &groupings));
+        struct expr_list grouped = {0};
+        for (uint32_t i = 0; i < g->both.count; i++)
+            expr_list_add(l->mem, &grouped, g->both.items[i]);
+        for (uint32_t i = 0; i < groupings.count; i++)
+            expr_list_add(l->mem, &grouped, groupings.items[i]);
+        TRY(columns_of(l, g->both.items, g->both.count, &needed));
+        TRY(upper_rows(l, needed.items, needed.count, &none, out));
+        TRY(aggregate_step(l, out, grouped.items, grouped.count, g));
+        TRY(project(l, out, grouped.items, grouped.count));
+    } else {
+        TRY(columns_of(l, targets, count, &needed));
+        TRY(upper_rows(l, needed.items, needed.count, &none, out));
+        TRY(project(l, out, needed.items, needed.count));
+    }
+    TRY(window_steps(l, out, targets, count));
+    TRY(project(l, out, targets, count));
+    return upper_finish(l, out);
+}
+
 err_t upper_plan(struct level *l, double fraction, struct planned *out)
 {
     struct query *q = l->q;
@@ -720,8 +749,8 @@ err_t upper_plan(struct level *l, double fraction, struct planned *out)
             order_add(l, &want, q->distinct_on[i].expr, q->distinct_on[i].expr->type,
                       q->distinct_on[i].sort_operator, q->distinct_on[i].descending,
                       q->distinct_on[i].nulls_first);
-    } else if (q->distinct) {
-        want.count = 0; /* hashing needs none */
+    } else if (q->distinct || q->has_windows) {
+        want.count = 0; /* hashing needs none; windows sort by themselves */
     } else {
         l->limit_rows = limit_rows(q, fraction);
     }
@@ -729,6 +758,8 @@ err_t upper_plan(struct level *l, double fraction, struct planned *out)
         q->row_mark_count = 0;
     if (q->row_mark_count)
         return locked_plan(l, targets, count, out);
+    if (q->has_windows)
+        return windowed_plan(l, targets, count, groups ? &g : NULL, out);
     if (!groups) {
         TRY(upper_rows(l, targets, count, &want, out));
         TRY(project(l, out, targets, count));
