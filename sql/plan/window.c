@@ -145,6 +145,8 @@ static err_t window_node(struct window_step *w, struct planned *x, const struct 
                   spec->order[i].sort_operator, spec->order[i].descending,
                   spec->order[i].nulls_first);
     TRY(build_sort(l, x, &want, NULL, -1));
+    if (x->dist.kind == DIST_SPREAD && !partition_covers(w, &x->dist))
+        TRY(build_gather(l, x, false));
     struct plan_node *n = plan_node_new(l->p, PLAN_WINDOW);
     struct fix f = fix_of(l, x, &x->dist);
     n->window.frame_options = spec->frame_options;
@@ -206,8 +208,7 @@ err_t window_steps(struct level *l, struct planned *x, struct expr *const *targe
     specs_sort(&w);
     if (x->dist.kind == DIST_ANY)
         x->dist.kind = DIST_SESSION;
-    if (!windows_fit(&w, &x->dist) ||
-        (x->dist.kind == DIST_SPREAD && !partition_covers(&w, &x->dist)))
+    if (!windows_fit(&w, &x->dist))
         TRY(build_gather(l, x, false));
     for (uint32_t i = 0; i < w.specs.count; i++)
         TRY(window_node(&w, x, w.specs.items[i]));

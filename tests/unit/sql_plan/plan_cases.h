@@ -662,7 +662,29 @@
  "!0A000 the system column \"ctid\" is not supported yet"},
 {4,
  "select sum(x) over () from (values (1)) v(x)",
- "!0A000 window functions are not supported yet"},
+ "Result\n"
+"  ->  WindowAgg\n"
+"        ->  Values Scan on \"*VALUES*\""},
+{4,
+"select rank() over (partition by id order by name), count(*) over (order by name) from users",
+"Result\n"
+"  ->  WindowAgg\n"
+"        ->  Sort\n"
+"              Sort Key: name\n"
+"              ->  WindowAgg\n"
+"                    ->  Gather Merge on 4 shards\n"
+"                          Sort Key: id, name\n"
+"                          ->  Sort\n"
+"                                Sort Key: id, name\n"
+"                                ->  Seq Scan on users"},
+{4,
+"select rank() over (partition by id order by name) from users",
+"Gather on 4 shards\n"
+"  ->  Result\n"
+"        ->  WindowAgg\n"
+"              ->  Sort\n"
+"                    Sort Key: id, name\n"
+"                    ->  Seq Scan on users"},
 {4,
  "select a.id from users a where not exists (select 1 from users b where b.id = a.id and not exists (select 1 from orders c where c.user_id = b.id))",
  "Hash Anti Join\n"
