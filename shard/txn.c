@@ -140,6 +140,43 @@ void txn_cursor_close(struct txn_cursor *c)
     core_free(c);
 }
 
+struct txn_newest {
+    struct txn *txn;
+    struct snapshot outer;
+};
+
+struct txn_newest *txn_newest_begin(struct txn *t)
+{
+    struct txn_newest *n = core_zalloc(sizeof(*n));
+    n->txn = t;
+    snapshot_move(&n->outer, &t->snapshot);
+    snapshot_take(&t->snapshot);
+    t->seq++;
+    return n;
+}
+
+ts_t txn_newest_outer(const struct txn_newest *n)
+{
+    return n->outer.ts;
+}
+
+void txn_newest_end(struct txn_newest *n)
+{
+    snapshot_drop(&n->txn->snapshot);
+    snapshot_move(&n->txn->snapshot, &n->outer);
+    core_free(n);
+}
+
+uint32_t txn_seq(const struct txn *t)
+{
+    return t->seq;
+}
+
+enum isolation txn_isolation(const struct txn *t)
+{
+    return t->options.isolation;
+}
+
 ts_t txn_snapshot(const struct txn *t)
 {
     return t->snapshot.ts;

@@ -33,6 +33,15 @@ struct txn_cursor *txn_cursor_open(struct txn *t);
 void txn_cursor_enter(struct txn_cursor *c);
 void txn_cursor_leave(struct txn_cursor *c);
 void txn_cursor_close(struct txn_cursor *c);
+/* What a constraint's own queries see, whatever the isolation level: everything committed by now
+ * and what the transaction wrote before. Between begin and end they run as a statement of their own
+ * (seq + 1); the transaction's snapshot comes back at the end. A statement must be running. */
+struct txn_newest;
+struct txn_newest *txn_newest_begin(struct txn *t);
+ts_t txn_newest_outer(const struct txn_newest *n); /* the transaction's own snapshot */
+void txn_newest_end(struct txn_newest *n);
+uint32_t txn_seq(const struct txn *t); /* the seq that writes carry now */
+enum isolation txn_isolation(const struct txn *t);
 /* A second snapshot within a statement is never taken; this one is for pg_export_snapshot and
  * checks. */
 ts_t txn_snapshot(const struct txn *t);

@@ -146,8 +146,15 @@ struct ddl_constraint {
     uint32_t option_count;
     struct ddl_option *options;
     const char *tablespace;
-    /* foreign keys */
+    /* foreign keys; columns are the referencing ones */
     struct ddl_name references;
+    uint32_t target_count; /* 0 = the primary key */
+    const char **target_columns;
+    char match;         /* s f */
+    char update_action; /* a r c n d */
+    char delete_action;
+    uint32_t delete_column_count; /* ON DELETE SET NULL (...) */
+    const char **delete_columns;
     int32_t location;
 };
 
@@ -220,6 +227,7 @@ enum ddl_alter_kind {
     ALTER_ADD_CONSTRAINT,
     ALTER_DROP_CONSTRAINT,
     ALTER_VALIDATE_CONSTRAINT,
+    ALTER_CONSTRAINT, /* constraint: its name and deferrability */
     ALTER_ADD_IDENTITY,
     ALTER_SET_IDENTITY,
     ALTER_DROP_IDENTITY,

@@ -295,7 +295,13 @@ err_t ddl_constraint(const struct ddl_analysis *a, const Constraint *n, struct d
     case CONSTR_FOREIGN:
         out->kind = CON_FOREIGN;
         out->references = ddl_range_name(a, n->pktable);
-        return ddl_at(a, n->location, err_not_built("foreign key constraints are not supported"));
+        out->columns = ddl_strings(a, n->fk_attrs, &out->column_count);
+        out->target_columns = ddl_strings(a, n->pk_attrs, &out->target_count);
+        out->delete_columns = ddl_strings(a, n->fk_del_set_cols, &out->delete_column_count);
+        out->match = n->fk_matchtype;
+        out->update_action = n->fk_upd_action;
+        out->delete_action = n->fk_del_action;
+        return ERR_OK;
     case CONSTR_EXCLUSION:
         return ddl_at(a, n->location, err_not_built("exclusion constraints are not supported"));
     default:

@@ -5,6 +5,10 @@ struct constraint_list {
     struct ddl_constraint *items;
     uint32_t count;
     uint32_t room;
+    /* a column's clauses about the constraint before them */
+    uint32_t last; /* its number, from 1; 0 = none */
+    bool saw_deferrability;
+    bool saw_initially;
 };
 
 static struct ddl_constraint *constraint_add(const struct ddl_analysis *a,
@@ -80,9 +84,55 @@ static err_t column_null(const struct ddl_analysis *a, const struct ddl_column *
     return ERR_OK;
 }
 
+/* DEFERRABLE and the like stand behind the constraint that they are about. */
+static err_t constraint_attribute(const struct ddl_analysis *a, const Constraint *n,
+                                  struct constraint_list *list)
+{
+    struct ddl_constraint *c = list->last > 0 ? &list->items[list->last - 1] : NULL;
+    bool fits = c != NULL && (c->kind == CON_PRIMARY || c->kind == CON_UNIQUE ||
+                              c->kind == CON_FOREIGN || c->kind == CON_EXCLUSION);
+    bool is_about_when = n->contype == CONSTR_ATTR_DEFERRED || n->contype == CONSTR_ATTR_IMMEDIATE;
+    static const char *const names[] = {"DEFERRABLE", "NOT DEFERRABLE", "INITIALLY DEFERRED",
+                                        "INITIALLY IMMEDIATE"};
+    if (!fits)
+        return ddl_at(a, n->location,
+                      err_raise(ERR_SYNTAX_ERROR, "misplaced %s clause",
+                                names[n->contype - CONSTR_ATTR_DEFERRABLE]));
+    bool *saw = is_about_when ? &list->saw_initially : &list->saw_deferrability;
+    if (*saw)
+        return ddl_at(a, n->location,
+                      err_raise(ERR_SYNTAX_ERROR, "multiple %s clauses not allowed",
+                                is_about_when ? "INITIALLY IMMEDIATE/DEFERRED"
+                                              : "DEFERRABLE/NOT DEFERRABLE"));
+    *saw = true;
+    switch (n->contype) {
+    case CONSTR_ATTR_DEFERRABLE:
+        c->deferrable = true;
+        return ERR_OK;
+    case CONSTR_ATTR_NOT_DEFERRABLE:
+        c->deferrable = false;
+        break;
+    case CONSTR_ATTR_DEFERRED:
+        c->deferred = true;
+        if (!list->saw_deferrability)
+            c->deferrable = true;
+        break;
+    default:
+        c->deferred = false;
+        return ERR_OK;
+    }
+    if (c->deferred && !c->deferrable)
+        return ddl_at(a, n->location,
+                      err_raise(ERR_SYNTAX_ERROR,
+                                "constraint declared INITIALLY DEFERRED must be DEFERRABLE"));
+    return ERR_OK;
+}
+
 static SUSPENDS err_t column_constraint_wait(const struct ddl_analysis *a, const Constraint *n,
                                              struct ddl_column *c, struct constraint_list *list)
 {
+    if (n->contype < CONSTR_ATTR_DEFERRABLE)
+        list->last = 0;
     switch (n->contype) {
     case CONSTR_NULL:
         TRY(column_null(a, c, n->location, false));
@@ -115,20 +165,20 @@ static SUSPENDS err_t column_constraint_wait(const struct ddl_analysis *a, const
     case CONSTR_GENERATED:
         return ddl_at(a, n->location, err_not_built("generated columns are not supported"));
     case CONSTR_ATTR_DEFERRABLE:
-    case CONSTR_ATTR_DEFERRED:
-        if (list->count == 0)
-            return ddl_at(a, n->location,
-                          err_raise(ERR_SYNTAX_ERROR, "misplaced DEFERRABLE clause"));
-        return ddl_at(a, n->location, err_not_built("deferrable constraints are not supported"));
     case CONSTR_ATTR_NOT_DEFERRABLE:
+    case CONSTR_ATTR_DEFERRED:
     case CONSTR_ATTR_IMMEDIATE:
-        return ERR_OK;
+        return constraint_attribute(a, n, list);
     default:
         break;
     }
     struct ddl_constraint *con = constraint_add(a, list);
     TRY(ddl_constraint(a, n, con));
-    if (con->column_count == 0 && (con->kind == CON_PRIMARY || con->kind == CON_UNIQUE)) {
+    list->last = list->count;
+    list->saw_deferrability = false;
+    list->saw_initially = false;
+    if (con->column_count == 0 &&
+        (con->kind == CON_PRIMARY || con->kind == CON_UNIQUE || con->kind == CON_FOREIGN)) {
         con->columns = ARENA_ARRAY(a->mem, const char *, 1);
         con->columns[0] = c->name;
         con->column_count = 1;
@@ -159,6 +209,7 @@ static SUSPENDS err_t column_wait(const struct ddl_analysis *a, const ColumnDef 
     }
     if (n->raw_default)
         TRY(ddl_expression_text(a, n->raw_default, &out->default_sql));
+    list->last = 0;
     for (int i = 0; i < list_length(n->constraints); i++)
         TRY(column_constraint_wait(a, list_nth(n->constraints, i), out, list));
     if (out->identity && out->default_sql)
@@ -323,7 +374,7 @@ static SUSPENDS err_t alter_column_wait(const struct ddl_analysis *a, const Alte
 
 static err_t alter_not_valid(const struct ddl_constraint *c)
 {
-    if (c->kind != CON_CHECK && c->not_valid)
+    if (c->kind != CON_CHECK && c->kind != CON_FOREIGN && c->not_valid)
         return err_raise(ERR_FEATURE_NOT_SUPPORTED, "%s constraints cannot be marked NOT VALID",
                          c->kind == CON_PRIMARY ? "PRIMARY KEY" : "UNIQUE");
     return ERR_OK;
@@ -433,8 +484,15 @@ static SUSPENDS err_t alter_command_wait(const struct ddl_analysis *a, const Alt
     case AT_ForceRowSecurity:
     case AT_NoForceRowSecurity:
         return alter_not_built(x, "row-level security is not supported");
-    case AT_AlterConstraint:
-        return alter_not_built(x, "ALTER CONSTRAINT is not supported");
+    case AT_AlterConstraint: {
+        const Constraint *con = (const Constraint *)(const void *)c->def;
+        x->kind = ALTER_CONSTRAINT;
+        x->constraint = ARENA_NEW(a->mem, struct ddl_constraint);
+        x->constraint->name = ddl_strdup(a, con->conname);
+        x->constraint->deferrable = con->deferrable;
+        x->constraint->deferred = con->initdeferred;
+        return ERR_OK;
+    }
     default:
         return alter_not_built(x, "this form of ALTER TABLE is not supported");
     }

@@ -557,6 +557,20 @@ static SUSPENDS err_t ddl_wait(struct analysis *a, struct raw_statement *raw, st
     return ERR_OK;
 }
 
+static void set_constraints(struct analysis *a, const ConstraintsSetStmt *n, struct utility *u)
+{
+    u->kind = UTIL_SET_CONSTRAINTS;
+    u->all = n->constraints == NIL;
+    u->deferred = n->deferred;
+    u->name_count = (uint32_t)list_length(n->constraints);
+    u->names = ARENA_ARRAY(a->mem, struct utility_name, u->name_count + 1);
+    for (uint32_t i = 0; i < u->name_count; i++) {
+        const RangeVar *rv = list_nth(n->constraints, (int)i);
+        u->names[i].schema = rv->schemaname ? arena_strdup(a->mem, rv->schemaname) : NULL;
+        u->names[i].name = arena_strdup(a->mem, rv->relname);
+    }
+}
+
 static int discard_number(DiscardMode m)
 {
     return m == DISCARD_ALL ? 0 : m == DISCARD_PLANS ? 1 : m == DISCARD_SEQUENCES ? 2 : 3;
@@ -575,8 +589,7 @@ static SUSPENDS err_t utility_wait(struct analysis *a, struct raw_statement *raw
         variable_show(a, (const VariableShowStmt *)n, u);
         return ERR_OK;
     case T_ConstraintsSetStmt:
-        u->kind = UTIL_SET_CONSTRAINTS;
-        u->all = ((const ConstraintsSetStmt *)n)->constraints == NIL;
+        set_constraints(a, (const ConstraintsSetStmt *)n, u);
         return ERR_OK;
     case T_DiscardStmt:
         u->kind = UTIL_DISCARD;

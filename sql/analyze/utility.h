@@ -50,6 +50,11 @@ struct utility_option {
     bool is_number;
 };
 
+struct utility_name {
+    const char *schema; /* NULL: by search_path */
+    const char *name;
+};
+
 struct utility {
     enum utility_kind kind;
     const char *name;  /* savepoint, setting, prepared statement, cursor, channel, gid */
@@ -93,6 +98,10 @@ struct utility {
         int16_t *columns;
         struct expr *where;
     } copy;
+    /* SET CONSTRAINTS */
+    bool deferred;
+    struct utility_name *names; /* all: none */
+    uint32_t name_count;
     /* LOCK */
     oid *tables;
     uint32_t table_count;

@@ -342,6 +342,11 @@ void catalog_note_row(struct catalog_session *cs, oid relation, const datum *val
         break;
     case REL_CONSTRAINT:
         column = COL_CONRELID;
+        if (!nulls[COL_CONFRELID - 1] && datum_oid(values[COL_CONFRELID - 1]) != 0)
+            catalog_touch(cs, datum_oid(values[COL_CONFRELID - 1]));
+        break;
+    case REL_TRIGGER:
+        column = COL_TGRELID;
         break;
     case REL_SEQUENCE:
         column = COL_SEQRELID;

@@ -93,6 +93,21 @@ struct constraint_desc {
     int16_t *columns;
     oid index;
     const char *check_sql; /* c */
+    /* f: columns[i] refers to foreign_columns[i] of foreign_table */
+    oid foreign_table;
+    int16_t *foreign_columns;
+    char update_action; /* a r c n d, as pg_constraint */
+    char delete_action;
+    char match; /* s f */
+    uint16_t delete_column_count;
+    int16_t *delete_columns; /* ON DELETE SET NULL (...); none = all */
+};
+/* A foreign key of any table that refers to this one. */
+struct referrer_desc {
+    oid constraint;
+    oid table;
+    uint16_t column_count;
+    int16_t *columns; /* of this table, in the constraint's order */
 };
 struct column_stats {
     double null_fraction;
@@ -126,6 +141,8 @@ struct table_desc {
     struct index_desc *indexes;
     uint32_t constraint_count;
     struct constraint_desc *constraints;
+    uint32_t referrer_count;
+    struct referrer_desc *referrers; /* in the order of their triggers' names */
     enum distribution_kind distribution;
     uint16_t shard_key_count;
     int16_t shard_key[32];                /* attnos */

@@ -38,6 +38,7 @@ enum catalog_oid {
     REL_RANGE = 3541,
     REL_EXTENSION = 3079,
     REL_INHERITS = 2611,
+    REL_TRIGGER = 2620,
     INDEX_CLASS_OID = 2662,                            /* (oid) */
     INDEX_CLASS_RELNAME_NSP = 2663,                    /* (relname, relnamespace) */
     INDEX_CLASS_TBLSPC_RELFILENODE = 3455,             /* (reltablespace, relfilenode) */
@@ -97,12 +98,15 @@ enum catalog_oid {
     INDEX_AMOP_OID = 2756,        /* (oid) */
     INDEX_AMPROC_FAM_PROC = 2655, /* (amprocfamily, amproclefttype, amprocrighttype, amprocnum) */
     INDEX_AMPROC_OID = 2757,      /* (oid) */
-    INDEX_RANGE_RNGMULTITYPID = 2228,  /* (rngmultitypid) */
-    INDEX_RANGE_RNGTYPID = 3542,       /* (rngtypid) */
-    INDEX_EXTENSION_OID = 3080,        /* (oid) */
-    INDEX_EXTENSION_NAME = 3081,       /* (extname) */
-    INDEX_INHERITS_PARENT = 2187,      /* (inhparent) */
-    INDEX_INHERITS_RELID_SEQNO = 2680, /* (inhrelid, inhseqno) */
+    INDEX_RANGE_RNGMULTITYPID = 2228,    /* (rngmultitypid) */
+    INDEX_RANGE_RNGTYPID = 3542,         /* (rngtypid) */
+    INDEX_EXTENSION_OID = 3080,          /* (oid) */
+    INDEX_EXTENSION_NAME = 3081,         /* (extname) */
+    INDEX_INHERITS_PARENT = 2187,        /* (inhparent) */
+    INDEX_INHERITS_RELID_SEQNO = 2680,   /* (inhrelid, inhseqno) */
+    INDEX_TRIGGER_TGCONSTRAINT = 2699,   /* (tgconstraint) */
+    INDEX_TRIGGER_TGRELID_TGNAME = 2701, /* (tgrelid, tgname) */
+    INDEX_TRIGGER_OID = 2702,            /* (oid) */
 };
 
 /* The first column of most catalogs. */
@@ -234,6 +238,28 @@ enum pg_constraint_column {
     COL_CONBIN,
 };
 enum { COLS_CONSTRAINT = 26 };
+
+enum pg_trigger_column {
+    COL_TGRELID = 2,
+    COL_TGPARENTID,
+    COL_TGNAME,
+    COL_TGFOID,
+    COL_TGTYPE,
+    COL_TGENABLED,
+    COL_TGISINTERNAL,
+    COL_TGCONSTRRELID,
+    COL_TGCONSTRINDID,
+    COL_TGCONSTRAINT,
+    COL_TGDEFERRABLE,
+    COL_TGINITDEFERRED,
+    COL_TGNARGS,
+    COL_TGATTR,
+    COL_TGARGS,
+    COL_TGQUAL,
+    COL_TGOLDTABLE,
+    COL_TGNEWTABLE,
+};
+enum { COLS_TRIGGER = 19 };
 
 enum pg_depend_column {
     COL_CLASSID = 1,

@@ -265,6 +265,60 @@ static SUSPENDS err_t key_text_wait(struct catalog_session *cs, const struct cat
     return ERR_OK;
 }
 
+static SUSPENDS err_t put_columns_wait(struct catalog_session *cs, oid table, datum columns,
+                                       struct arena *mem, struct strbuf *b)
+{
+    const struct table_desc *t;
+    const datum *values;
+    uint32_t count;
+    TRY(catalog_array_read(mem, columns, &count, &values));
+    TRY(table_by_oid_wait(cs, table, &t));
+    for (uint32_t i = 0; t && i < count; i++) {
+        int16_t number = datum_i16(values[i]);
+        if (number > 0 && (uint32_t)number <= t->column_count)
+            strbuf_printf(b, "%s%s", i ? ", " : "",
+                          quote_identifier(mem, t->columns[number - 1].name));
+    }
+    table_release(t);
+    return ERR_OK;
+}
+
+static void put_action(char action, const char *event, struct strbuf *b)
+{
+    const char *text = action == 'r'   ? "RESTRICT"
+                       : action == 'c' ? "CASCADE"
+                       : action == 'n' ? "SET NULL"
+                       : action == 'd' ? "SET DEFAULT"
+                                       : NULL;
+    if (text)
+        strbuf_printf(b, " ON %s %s", event, text);
+}
+
+static SUSPENDS err_t foreign_text_wait(struct catalog_session *cs, const struct catalog_row *r,
+                                        struct arena *mem, struct strbuf *b)
+{
+    const char *target;
+    oid foreign = catalog_oid_value(r, COL_CONFRELID);
+    strbuf_puts(b, "FOREIGN KEY (");
+    TRY(put_columns_wait(cs, catalog_oid_value(r, COL_CONRELID), r->values[COL_CONKEY - 1], mem,
+                         b));
+    TRY(define_relation_name_wait(cs, foreign, false, mem, &target));
+    strbuf_printf(b, ") REFERENCES %s(", target ? target : "?");
+    TRY(put_columns_wait(cs, foreign, r->values[COL_CONFKEY - 1], mem, b));
+    strbuf_puts(b, ")");
+    if (catalog_char_value(r, COL_CONFMATCHTYPE) == 'f')
+        strbuf_puts(b, " MATCH FULL");
+    put_action(catalog_char_value(r, COL_CONFUPDTYPE), "UPDATE", b);
+    put_action(catalog_char_value(r, COL_CONFDELTYPE), "DELETE", b);
+    if (r->nulls[COL_CONFDELSETCOLS - 1])
+        return ERR_OK;
+    strbuf_puts(b, " (");
+    TRY(put_columns_wait(cs, catalog_oid_value(r, COL_CONRELID), r->values[COL_CONFDELSETCOLS - 1],
+                         mem, b));
+    strbuf_puts(b, ")");
+    return ERR_OK;
+}
+
 err_t define_constraint_wait(struct catalog_session *cs, oid constraint, bool pretty,
                              struct arena *mem, const char **out)
 {
@@ -290,6 +344,8 @@ err_t define_constraint_wait(struct catalog_session *cs, oid constraint, bool pr
             strbuf_puts(&b, " NO INHERIT");
     } else if (type == 'p' || type == 'u') {
         TRY(key_text_wait(cs, r, mem, &b));
+    } else if (type == 'f') {
+        TRY(foreign_text_wait(cs, r, mem, &b));
     } else {
         return err_not_built("definitions of this kind of constraint are not supported");
     }

@@ -16,6 +16,7 @@ enum loader_probe {
     PROBE_STATISTICS,
     PROBE_DEPENDENTS,
     PROBE_DISTRIBUTION,
+    PROBE_TRIGGERS,
     PROBE_COUNT
 };
 
@@ -229,6 +230,42 @@ static err_t load_distribution(struct loader *l)
     return ERR_OK;
 }
 
+enum { TRIGGER_FOREIGN_DELETE = 1 | 8 }; /* row, DELETE */
+
+/* RI_FKey_cascade_del to RI_FKey_noaction_upd */
+static bool is_foreign_action(oid function)
+{
+    return function >= 1646 && function <= 1655;
+}
+
+static err_t damaged_constraint(const struct loader *l)
+{
+    return err_raise(ERR_DATA_CORRUPTED, "pg_constraint of relation \"%s\" is damaged", l->t->name);
+}
+
+static err_t load_foreign_key(struct loader *l, const struct catalog_row *r,
+                              struct constraint_desc *c)
+{
+    uint32_t count = 0;
+    c->foreign_table = catalog_oid_value(r, COL_CONFRELID);
+    c->update_action = catalog_char_value(r, COL_CONFUPDTYPE);
+    c->delete_action = catalog_char_value(r, COL_CONFDELTYPE);
+    c->match = catalog_char_value(r, COL_CONFMATCHTYPE);
+    if (r->nulls[COL_CONFKEY - 1])
+        return damaged_constraint(l);
+    TRY(load_int2s(l, r->values[COL_CONFKEY - 1], &count, &c->foreign_columns));
+    if (count == 0 || count != c->column_count)
+        return damaged_constraint(l);
+    for (uint32_t i = 0; i < count; i++)
+        if (c->columns[i] < 1 || (uint32_t)c->columns[i] > l->t->column_count)
+            return damaged_constraint(l);
+    if (!r->nulls[COL_CONFDELSETCOLS - 1]) {
+        TRY(load_int2s(l, r->values[COL_CONFDELSETCOLS - 1], &count, &c->delete_columns));
+        c->delete_column_count = u16_from(count);
+    }
+    return ERR_OK;
+}
+
 static err_t load_constraints(struct loader *l)
 {
     struct table_desc *t = l->t;
@@ -251,6 +288,49 @@ static err_t load_constraints(struct loader *l)
             TRY(load_int2s(l, r->values[COL_CONKEY - 1], &count, &c->columns));
             c->column_count = u16_from(count);
         }
+        if (c->type == 'f')
+            TRY(load_foreign_key(l, r, c));
+    }
+    return ERR_OK;
+}
+
+/* The foreign keys that refer to this table: known by the triggers that their actions have here. */
+static SUSPENDS err_t load_referrers_wait(struct loader *l)
+{
+    struct table_desc *t = l->t;
+    const struct catalog_rows *triggers = l->found[PROBE_TRIGGERS];
+    if (triggers->count == 0)
+        return ERR_OK;
+    struct catalog_probe *probes =
+        ARENA_ARRAY(l->scratch, struct catalog_probe, triggers->count + 1);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < triggers->count; i++) {
+        const struct catalog_row *r = &triggers->rows[i];
+        oid constraint = catalog_oid_value(r, COL_TGCONSTRAINT);
+        if (constraint != 0 && catalog_int_value(r, COL_TGTYPE) == TRIGGER_FOREIGN_DELETE &&
+            is_foreign_action(catalog_oid_value(r, COL_TGFOID)))
+            probes[n++] = (struct catalog_probe){.relation = REL_CONSTRAINT,
+                                                 .index = INDEX_CONSTRAINT_OID,
+                                                 .key_count = 1,
+                                                 .key = {constraint}};
+    }
+    if (n == 0)
+        return ERR_OK;
+    TRY(catalog_probe_wait(l->cs, probes, n, l->scratch));
+    t->referrers = ARENA_ARRAY(l->mem, struct referrer_desc, n);
+    for (uint32_t i = 0; i < n; i++) {
+        if (probes[i].found.count == 0)
+            continue; /* dropped between the trips: the invalidation is on its way */
+        const struct catalog_row *r = &probes[i].found.rows[0];
+        struct referrer_desc *d = &t->referrers[t->referrer_count++];
+        uint32_t count;
+        d->constraint = catalog_oid_value(r, COL_OID);
+        d->table = catalog_oid_value(r, COL_CONRELID);
+        TRY(load_int2s(l, r->values[COL_CONFKEY - 1], &count, &d->columns));
+        d->column_count = u16_from(count);
+        for (uint32_t k = 0; k < count; k++)
+            if (d->columns[k] < 1 || (uint32_t)d->columns[k] > t->column_count)
+                return damaged_constraint(l);
     }
     return ERR_OK;
 }
@@ -532,6 +612,7 @@ static SUSPENDS err_t load_stored_wait(struct loader *l, oid table, bool *exists
     load_probe(l, PROBE_STATISTICS, REL_STATISTIC, INDEX_STATISTIC_RELID_ATT_INH, 1, table, 0);
     load_probe(l, PROBE_DEPENDENTS, REL_DEPEND, INDEX_DEPEND_REFERENCE, 2, REL_CLASS, table);
     load_probe(l, PROBE_DISTRIBUTION, REL_DISTRIBUTION, INDEX_DISTRIBUTION_RELID, 1, table, 0);
+    load_probe(l, PROBE_TRIGGERS, REL_TRIGGER, INDEX_TRIGGER_TGRELID_TGNAME, 1, table, 0);
     TRY(catalog_probe_wait(l->cs, l->probes, PROBE_COUNT, l->scratch));
     *exists = l->found[PROBE_CLASS]->count == 1;
     if (!*exists)
@@ -541,6 +622,7 @@ static SUSPENDS err_t load_stored_wait(struct loader *l, oid table, bool *exists
     TRY(load_distribution(l));
     TRY(load_constraints(l));
     TRY(load_indexes_wait(l));
+    TRY(load_referrers_wait(l));
     TRY(load_stats(l));
     load_sequence(l);
     load_view(l);

@@ -580,6 +580,14 @@ datum catalog_int2_array(struct arena *mem, const int16_t *values, uint32_t coun
     return vector_make(mem, TYPE_INT2, d, count, 1);
 }
 
+datum catalog_oid_array(struct arena *mem, const oid *values, uint32_t count)
+{
+    datum *d = ARENA_ARRAY(mem, datum, count + 1);
+    for (uint32_t i = 0; i < count; i++)
+        d[i] = datum_of_oid(values[i]);
+    return vector_make(mem, TYPE_OID, d, count, 1);
+}
+
 datum catalog_text_array(struct arena *mem, const char *const *values, uint32_t count)
 {
     datum *d = ARENA_ARRAY(mem, datum, count + 1);

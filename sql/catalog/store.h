@@ -93,6 +93,7 @@ static inline char catalog_char_value(const struct catalog_row *row, int column)
 datum catalog_int2vector(struct arena *mem, const int16_t *values, uint32_t count);
 datum catalog_oidvector(struct arena *mem, const oid *values, uint32_t count);
 datum catalog_int2_array(struct arena *mem, const int16_t *values, uint32_t count);
+datum catalog_oid_array(struct arena *mem, const oid *values, uint32_t count);
 datum catalog_text_array(struct arena *mem, const char *const *values, uint32_t count);
 /* Any of the array types above; values into mem. */
 err_t catalog_array_read(struct arena *mem, datum array, uint32_t *count, const datum **values);

@@ -374,7 +374,9 @@ static SUSPENDS err_t alter_type_wait(struct ddl_context *x, oid table, const st
     TRY(drop_statistics_wait(x, table, number));
     if (rewrite)
         TRY(relocate_rows_wait(x, &r, computed, e.is_volatile));
-    return default_sql ? ddl_set_default_wait(x, table, number, default_sql) : ERR_OK;
+    if (default_sql)
+        TRY(ddl_set_default_wait(x, table, number, default_sql));
+    return ddl_retype_foreign_keys_wait(x, table, number);
 }
 
 /* ---- constraints ---- */
@@ -412,9 +414,19 @@ static SUSPENDS err_t validate_constraint_wait(struct ddl_context *x, oid table,
     bool ok = true;
     oid object = c ? c->oid : 0;
     bool todo = c && !c->validated && c->type == 'c';
+    bool is_foreign = c && !c->validated && c->type == 'f';
     if (!c)
         e = err_raise(ERR_UNDEFINED_OBJECT, "constraint \"%s\" of relation \"%s\" does not exist",
                       a->name, t->name);
+    else if (c->type != 'c' && c->type != 'f')
+        e = err_raise(ERR_WRONG_OBJECT_TYPE,
+                      "constraint \"%s\" of relation \"%s\" is not a foreign key or check "
+                      "constraint",
+                      a->name, t->name);
+    if (e == ERR_OK && is_foreign)
+        e = ddl_lock_wait(x, c->foreign_table, LOCK_ROW_SHARE);
+    if (e == ERR_OK && is_foreign)
+        e = ddl_validate_foreign_key_wait(x, table, c->oid);
     if (todo) {
         struct ddl_expression d;
         struct plan_options o = ddl_plan_options(x);
@@ -433,7 +445,7 @@ static SUSPENDS err_t validate_constraint_wait(struct ddl_context *x, oid table,
                           c->name, t->name);
     }
     table_release(t);
-    if (e != ERR_OK || !todo)
+    if (e != ERR_OK || (!todo && !is_foreign))
         return e;
     return rows_set_wait(x, REL_CONSTRAINT, INDEX_CONSTRAINT_OID, 1, object, 0, COL_CONVALIDATED,
                          datum_of_bool(true), false);
@@ -584,6 +596,8 @@ static SUSPENDS err_t run_one_wait(struct ddl_context *x, oid table, const struc
         return ddl_add_constraint_wait(x, table, a->constraint, false);
     case ALTER_DROP_CONSTRAINT:
         return drop_constraint_wait(x, table, a);
+    case ALTER_CONSTRAINT:
+        return ddl_alter_constraint_wait(x, table, a->constraint);
     case ALTER_VALIDATE_CONSTRAINT:
         return validate_constraint_wait(x, table, a);
     case ALTER_ADD_IDENTITY:
@@ -621,7 +635,7 @@ static int pass_of(const struct ddl_alter *a)
     case ALTER_ADD_COLUMN:
         return 2;
     case ALTER_ADD_CONSTRAINT:
-        return a->constraint->kind == CON_CHECK ? 5 : 4;
+        return a->constraint->kind == CON_CHECK || a->constraint->kind == CON_FOREIGN ? 5 : 4;
     case ALTER_SET_DEFAULT:
     case ALTER_SET_NOT_NULL:
     case ALTER_DROP_NOT_NULL:
@@ -650,6 +664,30 @@ static err_t check_kind(const struct ddl *d, const struct table_desc *t)
     return ERR_OK;
 }
 
+/* As PostgreSQL's: what readers and writers need not wait for. */
+static enum table_lock_mode lock_mode(const struct ddl *d)
+{
+    enum table_lock_mode mode = LOCK_SHARE_UPDATE_EXCLUSIVE;
+    for (uint32_t i = 0; i < d->alter_count; i++) {
+        const struct ddl_alter *a = &d->alters[i];
+        switch (a->kind) {
+        case ALTER_VALIDATE_CONSTRAINT:
+        case ALTER_SET_STATISTICS:
+            break;
+        case ALTER_ADD_CONSTRAINT:
+            if (a->constraint->kind != CON_FOREIGN)
+                return LOCK_ACCESS_EXCLUSIVE;
+            mode = MAX(mode, LOCK_SHARE_ROW_EXCLUSIVE);
+            break;
+        case ALTER_CONSTRAINT:
+            return LOCK_ACCESS_EXCLUSIVE;
+        default:
+            return LOCK_ACCESS_EXCLUSIVE;
+        }
+    }
+    return mode;
+}
+
 err_t ddl_alter_table_run_wait(struct ddl_context *x, const struct ddl *d)
 {
     const struct table_desc *t;
@@ -661,7 +699,7 @@ err_t ddl_alter_table_run_wait(struct ddl_context *x, const struct ddl *d)
         table_release(t);
         return ERR_OK; /* SET (fillfactor ...), SET TABLESPACE pg_default: no effect */
     }
-    TRY(ddl_open_wait(x, &d->names[0], LOCK_ACCESS_EXCLUSIVE, &t));
+    TRY(ddl_open_wait(x, &d->names[0], lock_mode(d), &t));
     if (!t) {
         if (!d->missing_ok)
             return ddl_missing(x, &d->names[0], "relation");
@@ -672,6 +710,8 @@ err_t ddl_alter_table_run_wait(struct ddl_context *x, const struct ddl *d)
     err_t e = ddl_check_owner_wait(x, t);
     if (e == ERR_OK)
         e = check_kind(d, t);
+    if (e == ERR_OK)
+        e = ddl_check_not_pending(x, t, "ALTER TABLE");
     table_release(t);
     TRY(e);
     for (int pass = 0; pass <= 6; pass++)

@@ -104,7 +104,7 @@ static SUSPENDS err_t rename_constraint_of_index_wait(struct ddl_context *x,
                                                       const char *name)
 {
     for (uint32_t i = 0; i < t->constraint_count; i++)
-        if (t->constraints[i].index == index)
+        if (t->constraints[i].index == index && t->constraints[i].type != 'f')
             TRY(rows_set_wait(x, REL_CONSTRAINT, INDEX_CONSTRAINT_OID, 1, t->constraints[i].oid, 0,
                               COL_CONNAME, datum_of_text(x->mem, name), false));
     return ERR_OK;
@@ -139,7 +139,7 @@ static SUSPENDS err_t rename_constraint_wait(struct ddl_context *x, const struct
                          d->names[0].part, t->name);
     TRY(rows_set_wait(x, REL_CONSTRAINT, INDEX_CONSTRAINT_OID, 1, c->oid, 0, COL_CONNAME,
                       datum_of_text(x->mem, d->new_name), false));
-    if (!c->index)
+    if (!c->index || c->type == 'f') /* a foreign key's index is the other table's */
         return ERR_OK;
     TRY(free_name_wait(x, t->schema, d->new_name));
     return rows_set_wait(x, REL_CLASS, INDEX_CLASS_OID, 1, c->index, 0, COL_RELNAME,

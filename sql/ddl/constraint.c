@@ -13,8 +13,8 @@ static SUSPENDS err_t constraint_exists_wait(struct ddl_context *x, oid table, c
     return ERR_OK;
 }
 
-static SUSPENDS err_t require_free_wait(struct ddl_context *x, const struct table_desc *t,
-                                        const char *name)
+err_t ddl_constraint_name_free_wait(struct ddl_context *x, const struct table_desc *t,
+                                    const char *name)
 {
     bool exists;
     TRY(constraint_exists_wait(x, t->oid, name, &exists));
@@ -56,7 +56,7 @@ static SUSPENDS err_t add_check_wait(struct ddl_context *x, const struct table_d
     TRY(ddl_expression_wait(x, t, c->check_sql, TYPE_BOOL, -1, &e));
     const char *name = c->name;
     if (name)
-        TRY(require_free_wait(x, t, name));
+        TRY(ddl_constraint_name_free_wait(x, t, name));
     else
         TRY(choose_check_name_wait(x, t, &e, &name));
     if (!is_new && !c->not_valid) {
@@ -229,7 +229,7 @@ static SUSPENDS err_t add_key_wait(struct ddl_context *x, const struct table_des
         return err_raise(ERR_INVALID_TABLE_DEFINITION,
                          "multiple primary keys for table \"%s\" are not allowed", t->name);
     if (c->name)
-        TRY(require_free_wait(x, t, c->name));
+        TRY(ddl_constraint_name_free_wait(x, t, c->name));
     if (c->using_index)
         return using_index_wait(x, t, c);
     TRY(key_columns(x, t, c, &columns));
@@ -278,6 +278,9 @@ err_t ddl_add_constraint_wait(struct ddl_context *x, oid table, const struct ddl
     case CON_PRIMARY:
     case CON_UNIQUE:
         e = add_key_wait(x, t, c, is_new_table);
+        break;
+    case CON_FOREIGN:
+        e = ddl_add_foreign_key_wait(x, t, c, is_new_table);
         break;
     default:
         e = err_not_built("this kind of constraint is not supported");

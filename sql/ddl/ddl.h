@@ -10,11 +10,12 @@
 struct ddl_context {
     struct catalog_session *catalog;
     const struct session_env *env;
-    struct arena *mem;   /* of the statement */
-    const char *text;    /* the whole query text, for positions */
-    bool in_block;       /* inside BEGIN ... COMMIT: VACUUM, CREATE DATABASE ... refuse */
-    void *session;       /* for services */
-    const datum *params; /* of CREATE TABLE AS; may be NULL */
+    struct arena *mem;             /* of the statement */
+    const char *text;              /* the whole query text, for positions */
+    bool in_block;                 /* inside BEGIN ... COMMIT: VACUUM, CREATE DATABASE ... refuse */
+    void *session;                 /* for services */
+    struct foreign_queue *foreign; /* NULL: none of the session's */
+    const datum *params;           /* of CREATE TABLE AS; may be NULL */
     const bool *param_nulls;
     uint32_t param_count;
 };

@@ -135,7 +135,33 @@ struct constraint_row {
     const int16_t *columns;
     uint32_t column_count;
     const char *check_sql;
+    const struct foreign_row *foreign; /* type f */
 };
+struct foreign_row {
+    oid target;
+    const int16_t *columns;  /* of target */
+    const oid *target_equal; /* target = referencing, per column */
+    const oid *both_target;
+    const oid *both_own;
+    char update_action;
+    char delete_action;
+    char match;
+    uint32_t delete_column_count;
+    const int16_t *delete_columns;
+};
+/* One of the internal triggers of a foreign key. */
+struct trigger_row {
+    oid oid;
+    oid relation;
+    const char *name;
+    oid function;
+    int16_t type; /* TRIGGER_TYPE bits */
+    oid other;    /* the relation at the other end */
+    oid index;
+    oid constraint;
+    bool deferrable, deferred;
+};
+err_t rows_trigger(struct catalog_writer *w, struct arena *mem, const struct trigger_row *t);
 err_t rows_constraint(struct catalog_writer *w, struct arena *mem, const struct constraint_row *c);
 /* A copy of a row's values, to be changed and given to catalog_replace. */
 void rows_copy(struct arena *mem, const struct catalog_row *row, uint32_t columns, datum **values,
@@ -257,6 +283,20 @@ SUSPENDS err_t ddl_column_sequence_wait(struct ddl_context *x, oid table, int16_
 /* constraint.c */
 SUSPENDS err_t ddl_add_constraint_wait(struct ddl_context *x, oid table,
                                        const struct ddl_constraint *c, bool is_new_table);
+/* foreign.c */
+SUSPENDS err_t ddl_add_foreign_key_wait(struct ddl_context *x, const struct table_desc *t,
+                                        const struct ddl_constraint *c, bool is_new_table);
+SUSPENDS err_t ddl_validate_foreign_key_wait(struct ddl_context *x, oid table, oid constraint);
+SUSPENDS err_t ddl_alter_constraint_wait(struct ddl_context *x, oid table,
+                                         const struct ddl_constraint *c);
+/* A column has another type: the foreign keys at both ends are compared and checked anew. */
+SUSPENDS err_t ddl_retype_foreign_keys_wait(struct ddl_context *x, oid table, int16_t number);
+/* 55006 while the table's foreign keys have deferred work. what: "ALTER TABLE" ... */
+err_t ddl_check_not_pending(const struct ddl_context *x, const struct table_desc *t,
+                            const char *what);
+/* 23505's cousin: another constraint of the table has the name. */
+SUSPENDS err_t ddl_constraint_name_free_wait(struct ddl_context *x, const struct table_desc *t,
+                                             const char *name);
 SUSPENDS err_t ddl_set_not_null_wait(struct ddl_context *x, oid table, int16_t number,
                                      bool validate);
 /* index.c */

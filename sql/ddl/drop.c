@@ -4,6 +4,8 @@
  */
 #include "sql/ddl/ddl_priv.h"
 
+#include <stdlib.h>
+
 struct member {
     struct drop_object o;
     bool is_target;
@@ -172,6 +174,17 @@ static SUSPENDS err_t dependent_wait(struct closure *c, uint32_t of, const struc
     return ERR_OK;
 }
 
+static int by_depender(const void *a, const void *b)
+{
+    oid x = catalog_oid_value(a, COL_OBJID);
+    oid y = catalog_oid_value(b, COL_OBJID);
+    int32_t left = catalog_int_value(a, COL_OBJSUBID);
+    int32_t right = catalog_int_value(b, COL_OBJSUBID);
+    if (x != y)
+        return x < y ? -1 : 1;
+    return left < right ? -1 : left > right;
+}
+
 static SUSPENDS err_t closure_wait(struct closure *c)
 {
     for (uint32_t i = 0; i < c->count; i++) {
@@ -181,6 +194,8 @@ static SUSPENDS err_t closure_wait(struct closure *c)
                                   .key_count = o.sub ? 3 : 2,
                                   .key = {o.class, o.object, datum_of_i32(o.sub)}};
         TRY(catalog_probe_wait(c->x->catalog, &p, 1, c->x->mem));
+        if (p.found.count > 1) /* reported in order of creation */
+            qsort(p.found.rows, p.found.count, sizeof(*p.found.rows), by_depender);
         for (uint32_t k = 0; k < p.found.count; k++)
             TRY(dependent_wait(c, i, &p.found.rows[k]));
         TRY(fiber_rest_wait());
@@ -374,6 +389,9 @@ static SUSPENDS err_t remove_member_wait(struct closure *c, const struct drop_ob
     case REL_REWRITE:
         TRY(remove_all_wait(c, REL_REWRITE, INDEX_REWRITE_OID, 1, o->object, 0));
         break;
+    case REL_TRIGGER:
+        TRY(remove_all_wait(c, REL_TRIGGER, INDEX_TRIGGER_OID, 1, o->object, 0));
+        break;
     case REL_TYPE:
         TRY(remove_all_wait(c, REL_TYPE, INDEX_TYPE_OID, 1, o->object, 0));
         break;
@@ -435,11 +453,32 @@ static SUSPENDS err_t drop_sequence_file_wait(struct closure *c, oid relation)
     return e;
 }
 
+static SUSPENDS err_t lock_table_wait(struct closure *c, oid relation)
+{
+    const struct table_desc *t;
+    TRY(ddl_lock_wait(c->x, relation, LOCK_ACCESS_EXCLUSIVE));
+    TRY(table_by_oid_wait(c->x->catalog, relation, &t));
+    err_t e = t ? ddl_check_not_pending(
+                      c->x, t, c->members[0].o.class == REL_CLASS ? "DROP TABLE" : "ALTER TABLE")
+                : ERR_OK;
+    table_release(t);
+    return e;
+}
+
 static SUSPENDS err_t lock_members_wait(struct closure *c)
 {
-    for (uint32_t i = 0; i < c->count; i++)
-        if (c->members[i].o.class == REL_CLASS)
-            TRY(ddl_lock_wait(c->x, c->members[i].o.object, LOCK_ACCESS_EXCLUSIVE));
+    for (uint32_t i = 0; i < c->count; i++) {
+        struct drop_object o = c->members[i].o;
+        if (o.class == REL_CLASS)
+            TRY(lock_table_wait(c, o.object));
+        if (o.class != REL_CONSTRAINT)
+            continue;
+        struct catalog_row r;
+        TRY(rows_get_wait(c->x, REL_CONSTRAINT, INDEX_CONSTRAINT_OID, 1, o.object, 0, &r));
+        TRY(lock_table_wait(c, catalog_oid_value(&r, COL_CONRELID)));
+        if (catalog_oid_value(&r, COL_CONFRELID) != 0)
+            TRY(lock_table_wait(c, catalog_oid_value(&r, COL_CONFRELID)));
+    }
     return ERR_OK;
 }
 

@@ -197,6 +197,51 @@ err_t rows_distribution(struct catalog_writer *w, struct arena *mem, oid relatio
     return catalog_put(w, REL_DISTRIBUTION, r.v, r.n);
 }
 
+static void set_array(struct row_values *r, int column, datum array)
+{
+    r->n[column - 1] = false;
+    set(r, column, array);
+}
+
+static void set_foreign(struct row_values *r, struct arena *mem, const struct constraint_row *c)
+{
+    const struct foreign_row *f = c->foreign;
+    set(r, COL_CONFRELID, f->target);
+    set(r, COL_CONFUPDTYPE, (datum)f->update_action);
+    set(r, COL_CONFDELTYPE, (datum)f->delete_action);
+    set(r, COL_CONFMATCHTYPE, (datum)f->match);
+    set_array(r, COL_CONFKEY, catalog_int2_array(mem, f->columns, c->column_count));
+    set_array(r, COL_CONPFEQOP, catalog_oid_array(mem, f->target_equal, c->column_count));
+    set_array(r, COL_CONPPEQOP, catalog_oid_array(mem, f->both_target, c->column_count));
+    set_array(r, COL_CONFFEQOP, catalog_oid_array(mem, f->both_own, c->column_count));
+    if (f->delete_column_count)
+        set_array(r, COL_CONFDELSETCOLS,
+                  catalog_int2_array(mem, f->delete_columns, f->delete_column_count));
+}
+
+err_t rows_trigger(struct catalog_writer *w, struct arena *mem, const struct trigger_row *t)
+{
+    struct row_values r = row_new(mem, COLS_TRIGGER);
+    set(&r, COL_OID, t->oid);
+    set(&r, COL_TGRELID, t->relation);
+    set(&r, COL_TGNAME, datum_of_text(mem, t->name));
+    set(&r, COL_TGFOID, t->function);
+    set(&r, COL_TGTYPE, datum_of_i16(t->type));
+    set(&r, COL_TGENABLED, (datum)'O');
+    set(&r, COL_TGISINTERNAL, datum_of_bool(true));
+    set(&r, COL_TGCONSTRRELID, t->other);
+    set(&r, COL_TGCONSTRINDID, t->index);
+    set(&r, COL_TGCONSTRAINT, t->constraint);
+    set(&r, COL_TGDEFERRABLE, datum_of_bool(t->deferrable));
+    set(&r, COL_TGINITDEFERRED, datum_of_bool(t->deferred));
+    set(&r, COL_TGATTR, catalog_int2vector(mem, NULL, 0));
+    set(&r, COL_TGARGS, datum_of_text(mem, ""));
+    set_null(&r, COL_TGQUAL);
+    set_null(&r, COL_TGOLDTABLE);
+    set_null(&r, COL_TGNEWTABLE);
+    return catalog_put(w, REL_TRIGGER, r.v, r.n);
+}
+
 err_t rows_constraint(struct catalog_writer *w, struct arena *mem, const struct constraint_row *c)
 {
     struct row_values r = row_new(mem, COLS_CONSTRAINT);
@@ -220,6 +265,8 @@ err_t rows_constraint(struct catalog_writer *w, struct arena *mem, const struct 
         set_null(&r, COL_CONKEY);
     for (int column = COL_CONFKEY; column <= COL_CONEXCLOP; column++)
         set_null(&r, column);
+    if (c->foreign)
+        set_foreign(&r, mem, c);
     if (c->check_sql)
         set(&r, COL_CONBIN, datum_of_text(mem, c->check_sql));
     else

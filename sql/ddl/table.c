@@ -502,7 +502,7 @@ static SUSPENDS err_t create_wait(struct ddl_context *x, const struct ddl_table 
         like.indexes[i].table = table;
         TRY(ddl_make_index_wait(x, &like.indexes[i], &index));
     }
-    return ERR_OK;
+    return add_constraints_wait(x, table, all, count, CON_FOREIGN);
 }
 
 /* *skip: it exists and IF NOT EXISTS was said. */
@@ -576,7 +576,7 @@ static SUSPENDS err_t as_fill_wait(struct ddl_context *x, const struct plan *p, 
                              .param_count = x->param_count};
     struct exec *run;
     TRY(exec_start_wait(&o, &run));
-    err_t e = table_writer_open_wait(t, x->catalog->txn, x->env, x->mem, &w);
+    err_t e = table_writer_open_wait(t, x->catalog->txn, x->env, NULL, x->mem, &w);
     while (e == ERR_OK) {
         const struct slot *row;
         e = exec_next_wait(run, &row);

@@ -697,7 +697,8 @@ static err_t reader_init(struct reader *r, const struct copy_from *c)
 
 static SUSPENDS err_t run_copy_wait(struct reader *r)
 {
-    TRY(table_writer_open_wait(r->c->table, r->c->txn, r->c->env, r->mem, &r->writer));
+    TRY(table_writer_open_wait(r->c->table, r->c->txn, r->c->env, r->c->foreign, r->mem,
+                               &r->writer));
     TRY(r->c->options->format == COPY_BINARY ? binary_rows_wait(r) : text_rows_wait(r));
     r->field = -1;
     r->has_line = false;

@@ -240,6 +240,7 @@ struct run {
     struct row_store *stores; /* open ones */
     struct node *nodes;       /* all, newest first */
     uint64_t rows_modified;
+    struct strbuf *notes; /* for foreign keys (foreign_note.c); NULL: none are made */
 };
 
 struct exec {
@@ -250,7 +251,32 @@ struct exec {
     uint64_t rows_returned;
     uint32_t core;
     uint32_t depth;
+    struct strbuf note_bytes;      /* notes of this core's fragments */
+    struct foreign_notes *notes;   /* of the statement, or of the one that this is an action of */
+    struct foreign_queue *foreign; /* the session's */
+    bool is_action;                /* of a foreign key: who runs it works its notes off */
+    ts_t crosscheck; /* > 0: rows that are not as this snapshot sees them are a conflict */
 };
+
+/* ---- foreign keys (foreign_*.c) ---- */
+
+struct foreign_place { /* of a row */
+    uint32_t shard_no;
+    row_id id;
+};
+struct modify;
+void foreign_watch_init(struct modify *m);
+/* old NULL: inserted; new NULL: deleted. from and to differ where an update moved the row. */
+err_t foreign_note_change(struct modify *m, const struct slot *old, const struct slot *new,
+                          const struct foreign_place *from, const struct foreign_place *to);
+/* Brings notes to the session's side and empties the buffer. */
+err_t foreign_take_notes(struct exec *x, struct strbuf *from);
+/* In the middle of a long statement: works off what can be, so that the list stays short. */
+SUSPENDS err_t foreign_relieve_wait(struct exec *x);
+/* At the statement's end. */
+void foreign_begin(struct exec *x, struct foreign_queue *q);
+SUSPENDS err_t foreign_finish_wait(struct exec *x);
+void foreign_end(struct exec *x);
 
 /* On a remote core: a run of its own in a new arena. */
 struct run *run_new_remote(const struct run *from, struct arena *mem, const datum *exec_params,
@@ -380,6 +406,7 @@ struct fragment {
     /* the target's */
     struct run *run;
     struct node *node;
+    struct strbuf notes; /* read by the requester between calls */
     struct strbuf pending;
     bool has_pending;
     struct fiber *fiber; /* that fills now */
@@ -455,6 +482,9 @@ struct modify { /* one PLAN_MODIFY on one shard or in the session */
     struct slot returned;
     bool *changed;
     bool returns;
+    bool is_watching; /* a foreign key of the table is concerned */
+    bool *watched;    /* per plan_table.foreign */
+    uint64_t order;   /* of the row within the statement */
 };
 enum modify_result { MODIFY_SKIPPED, MODIFY_DONE };
 err_t modify_init(struct modify *m, struct run *run, const struct plan_node *plan);
@@ -493,6 +523,7 @@ struct worker {
     struct run *run;
     struct modify *modify;
     struct strbuf out;
+    struct strbuf notes;
     struct slot child;
 };
 void worker_init(struct worker *w, struct run *run, const struct plan_node *plan,

@@ -41,6 +41,8 @@ static SUSPENDS err_t set_up_wait(struct fragment *f)
     run->stop = &f->stop;
     run->counters = f->counters;
     f->run = run;
+    strbuf_init(&f->notes, mem);
+    run->notes = f->writes && f->origin->notes != NULL ? &f->notes : NULL;
     strbuf_init(&f->pending, mem);
     f->has_pending = false;
     return node_new_wait(run, f->root, &f->node);
@@ -103,7 +105,10 @@ static SUSPENDS err_t fill_wait(void *arg)
         f->view.logged |= f->run->view.logged;
         f->view.observed = MAX(f->view.observed, f->run->view.observed);
     }
-    if (e != ERR_OK || b->is_end)
+    if (f->run != NULL)
+        f->rows_modified = f->run->rows_modified;
+    /* Notes stay for the requester to read; then it closes. */
+    if (e != ERR_OK || (b->is_end && f->notes.len == 0))
         take_down_wait(f);
     atomic_store_explicit(&f->is_filled, true, memory_order_release);
     return e;
@@ -172,7 +177,7 @@ void fragment_fill_start(struct fragment *f)
 }
 
 /* What came back with a call. */
-static void take_results(struct run *run, struct fragment *f, err_t e)
+static err_t take_results(struct run *run, struct fragment *f, err_t e)
 {
     struct batch *b = &f->batches[f->filling];
     txn_merge(run->txn, f->shard_no, &f->view);
@@ -183,24 +188,22 @@ static void take_results(struct run *run, struct fragment *f, err_t e)
             f->extras[i].used = false;
         }
     f->is_ended = e != ERR_OK || b->is_end;
-    f->is_target_open = !f->is_ended;
+    f->is_target_open = !f->is_ended || f->run != NULL;
     f->reading = f->filling;
+    return e == ERR_OK && f->run != NULL ? foreign_take_notes(run->exec, &f->notes) : e;
 }
 
 SUSPENDS err_t fragment_fill_join_wait(struct run *run, struct fragment *f)
 {
     err_t e = core_call_join_wait(&f->call);
     f->is_filling = false;
-    take_results(run, f, e);
-    return e;
+    return take_results(run, f, e);
 }
 
 /* Open and first batch in one short call. */
 SUSPENDS err_t fragment_fill_short_wait(struct run *run, struct fragment *f)
 {
-    err_t e = core_call_short_wait(f->core, fill_wait, f);
-    take_results(run, f, e);
-    return e;
+    return take_results(run, f, core_call_short_wait(f->core, fill_wait, f));
 }
 
 static err_t grow_batch(struct run *run, struct batch *b, size_t bytes)

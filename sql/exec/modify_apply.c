@@ -28,6 +28,7 @@ err_t modify_init(struct modify *m, struct run *run, const struct plan_node *pla
             m->changed[plan->modify.on_conflict->set_attnos[i] - 1] = true;
     }
     slot_init(&m->set, run->mem, sets);
+    foreign_watch_init(m);
     return ERR_OK;
 }
 
@@ -128,7 +129,14 @@ static SUSPENDS err_t lock_row_wait(struct modify *m, struct txn_view *v, uint32
 {
     struct table_write *w = &m->write;
     const struct plan_table *t = w->table;
-    TRY(row_lock_wait(shard_local(shard_no), v, t->file, id, mode, LOCK_WAIT, result, &w->newest));
+    ts_t crosscheck = m->run->exec != NULL ? m->run->exec->crosscheck : 0;
+    ts_t seen = v->snapshot;
+    if (crosscheck != 0)
+        v->snapshot = crosscheck;
+    err_t e =
+        row_lock_wait(shard_local(shard_no), v, t->file, id, mode, LOCK_WAIT, result, &w->newest);
+    v->snapshot = seen;
+    TRY(e);
     if (*result == ROW_LOCKED || *result == ROW_LOCKED_CHANGED) {
         table_decode(t, w->newest.data, t->column_count, w->old.values, w->old.nulls);
         set_system_columns(t, &w->old, id, shard_no);
@@ -153,15 +161,19 @@ static SUSPENDS err_t update_row_wait(struct modify *m, struct txn_view *v, uint
     struct table_write *w = &m->write;
     TRY(table_check_wait(w));
     uint32_t to = shard_no;
+    struct foreign_place from = {.shard_no = shard_no, .id = *id};
     if (w->table->distribution == DISTRIBUTED_HASH &&
         (m->plan->modify.changes_shard_key || m->plan->modify.on_conflict != NULL))
         to = table_row_shard(w->table, w->row.values, w->row.nulls);
-    if (to == shard_no)
-        return table_update_wait(w, v, shard_no, *id, m->changed);
+    if (to == shard_no) {
+        TRY(table_update_wait(w, v, shard_no, *id, m->changed));
+        return foreign_note_change(m, &w->old, &w->row, &from, &from);
+    }
     TRY(table_delete_wait(w, v, shard_no, *id));
     TRY(insert_elsewhere_wait(m, to, id));
     set_system_columns(w->table, &w->row, *id, to);
-    return ERR_OK;
+    struct foreign_place moved = {.shard_no = to, .id = *id};
+    return foreign_note_change(m, &w->old, &w->row, &from, &moved);
 }
 
 static void copy_old_row(struct table_write *w)
@@ -219,6 +231,8 @@ static SUSPENDS err_t delete_wait(struct modify *m, struct txn_view *v, uint32_t
             return ERR_OK;
     }
     TRY(table_delete_wait(w, v, shard_no, id));
+    struct foreign_place place = {.shard_no = shard_no, .id = id};
+    TRY(foreign_note_change(m, &w->old, NULL, &place, &place));
     return return_row_wait(m, &w->old, child, result);
 }
 
@@ -370,6 +384,8 @@ static SUSPENDS err_t insert_wait(struct modify *m, struct txn_view *v, uint32_t
                                   oc != NULL ? oc->arbiter_count : 0, &inserted, &id, &conflict));
         if (inserted) {
             set_system_columns(t, &w->row, id, shard_no);
+            struct foreign_place place = {.shard_no = shard_no, .id = id};
+            TRY(foreign_note_change(m, NULL, &w->row, &place, &place));
             return return_row_wait(m, &w->row, child, result);
         }
         ASSUME(oc != NULL);

@@ -5,6 +5,8 @@
  */
 #include "sql/exec/exec_priv.h"
 
+enum { NOTES_BYTES = 64 * 1024 }; /* of foreign keys, before they are looked at */
+
 struct modify_node {
     struct node node;
     struct modify local;
@@ -14,6 +16,7 @@ struct modify_node {
     uint32_t worker_count;
     struct slot row; /* a returned one */
     uint32_t number; /* of the next child row in this round */
+    uint64_t order;  /* in the whole statement */
     bool child_ended;
 };
 
@@ -48,7 +51,12 @@ static SUSPENDS err_t local_next_wait(struct modify_node *m, const struct slot *
         if (in == NULL)
             return ERR_OK;
         enum modify_result result = MODIFY_SKIPPED;
+        m->local.order = run->rows_modified;
         TRY(modify_apply_wait(&m->local, &run->view, run->shard_no, in, &result));
+        if (m->local.is_watching && run->txn != NULL && run->notes->len >= NOTES_BYTES) {
+            TRY(foreign_take_notes(run->exec, run->notes));
+            TRY(foreign_relieve_wait(run->exec));
+        }
         if (result == MODIFY_DONE) {
             run->rows_modified++;
             if (m->local.returns) {
@@ -87,7 +95,7 @@ static err_t add_to_worker(struct modify_node *m, uint32_t shard_no, const struc
         m->workers[shard_no] = ARENA_NEW(n->run->mem, struct worker);
         worker_init(m->workers[shard_no], n->run, n->plan, n->outer->code->layout, shard_no);
     }
-    TRY(worker_add(m->workers[shard_no], in->values, in->nulls, m->number, 0));
+    TRY(worker_add(m->workers[shard_no], in->values, in->nulls, m->number, m->order));
     *is_full |= worker_is_full(m->workers[shard_no]);
     return ERR_OK;
 }
@@ -117,6 +125,7 @@ static SUSPENDS err_t collect_wait(struct modify_node *m)
         else
             TRY(add_to_worker(m, shard_no, in, &is_full));
         m->number++;
+        m->order++;
         TRY(run_rest_wait(n->run));
     }
     return ERR_OK;
@@ -160,6 +169,8 @@ static SUSPENDS err_t send_wait(struct modify_node *m)
         is_counted = true;
         w->rows_modified = 0;
     }
+    if (first == ERR_OK)
+        first = foreign_relieve_wait(run->exec);
     return diag != NULL ? err_adopt(diag) : first;
 }
 

@@ -60,6 +60,8 @@ static err_t set_up(struct worker *w)
     w->modify = ARENA_NEW(mem, struct modify);
     slot_init(&w->child, mem, w->child_columns);
     strbuf_init(&w->out, mem);
+    strbuf_init(&w->notes, mem);
+    run->notes = w->origin->notes != NULL ? &w->notes : NULL;
     TRY(modify_init(w->modify, run, w->plan));
     w->modify->write.is_checked = w->is_checked;
     return ERR_OK;
@@ -87,6 +89,7 @@ static SUSPENDS err_t apply_batch_wait(struct worker *w, const struct strbuf *b)
         uint32_t len = load_u32(row);
         at += ROW_HEADER_BYTES + padded(len);
         w->failed_tag = load_u64(row + 8);
+        w->modify->order = w->failed_tag;
         row_decode(w->child_layout, row + ROW_HEADER_BYTES, 0, w->child_columns, w->child.values,
                    w->child.nulls);
         enum modify_result result = MODIFY_SKIPPED;
@@ -134,7 +137,7 @@ static SUSPENDS err_t close_wait(void *arg)
 
 /* ---- the requester's side ---- */
 
-static void take_results(struct run *run, struct worker *w)
+static err_t take_results(struct run *run, struct worker *w, err_t e)
 {
     run_view_end(run, w->shard_no, &w->view);
     for (uint32_t i = 0; w->extras != NULL && i < shard_count(); i++)
@@ -144,6 +147,7 @@ static void take_results(struct run *run, struct worker *w)
         }
     w->batches[w->sent].len = 0;
     w->counts[w->sent] = 0;
+    return e == ERR_OK && w->run != NULL ? foreign_take_notes(run->exec, &w->notes) : e;
 }
 
 SUSPENDS err_t worker_start_wait(struct run *run, struct worker *w)
@@ -156,9 +160,7 @@ SUSPENDS err_t worker_start_wait(struct run *run, struct worker *w)
     w->sent = w->collecting;
     w->collecting = 1 - w->collecting;
     if (w->core == core_id()) {
-        err_t e = apply_wait(w);
-        take_results(run, w);
-        return e;
+        return take_results(run, w, apply_wait(w));
     }
     w->is_running = true;
     core_call_start(&w->call, w->core, apply_wait, w);
@@ -171,8 +173,7 @@ SUSPENDS err_t worker_join_wait(struct run *run, struct worker *w)
         return ERR_OK;
     err_t e = core_call_join_wait(&w->call);
     w->is_running = false;
-    take_results(run, w);
-    return e;
+    return take_results(run, w, e);
 }
 
 SUSPENDS void worker_close_wait(struct run *run, struct worker *w)

@@ -9,14 +9,16 @@
 #include "sql/exec/exec.h"
 
 struct table_writer;
+/* foreign NULL: the table's foreign keys are not looked at. */
 SUSPENDS err_t table_writer_open_wait(const struct plan_table *table, struct txn *txn,
-                                      const struct session_env *env, struct arena *mem,
-                                      struct table_writer **out);
+                                      const struct session_env *env, struct foreign_queue *foreign,
+                                      struct arena *mem, struct table_writer **out);
 /* values: column_count of them. NOT NULL and CHECK are tested here (23502, 23514 with PostgreSQL's
  * detail 'Failing row contains (...).'); unique conflicts come with this or a later call. Values
  * are copied. */
 SUSPENDS err_t table_writer_add_wait(struct table_writer *w, const datum *values,
                                      const bool *nulls);
+/* The end of a statement: its foreign keys are checked too. */
 SUSPENDS err_t table_writer_flush_wait(struct table_writer *w);
 SUSPENDS err_t table_writer_close_wait(struct table_writer *w, uint64_t *rows); /* flushes */
 /* Instead of close, after an error: waits for batches under way and drops the rest. */

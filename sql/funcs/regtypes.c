@@ -7,6 +7,7 @@
  */
 #include "sql/expr/call.h"
 #include "sql/types/chars.h"
+#include "sql/types/quote.h"
 #include "sql/types/utf8.h"
 
 #include "sql/type_functions.h"
@@ -137,7 +138,7 @@ err_t regproc_output(struct type_io *io, datum value, struct strbuf *out)
         return reg_output(io, 'p', datum_oid(value), out);
     uint32_t count = 0;
     (void)func_find_name(f->name, &count);
-    strbuf_printf(out, "%s%s", count > 1 ? "pg_catalog." : "", f->name);
+    strbuf_printf(out, "%s%s", count > 1 ? "pg_catalog." : "", quote_identifier(io->mem, f->name));
     return ERR_OK;
 }
 
@@ -212,7 +213,7 @@ err_t regprocedure_output(struct type_io *io, datum value, struct strbuf *out)
     const struct func *f = func_find(datum_oid(value));
     if (f == NULL)
         return reg_output(io, 'p', datum_oid(value), out);
-    strbuf_printf(out, "%s(", f->name);
+    strbuf_printf(out, "%s(", quote_identifier(io->mem, f->name));
     for (int16_t i = 0; i < f->arg_count; i++)
         strbuf_printf(out, "%s%s", i ? "," : "", type_display(io->mem, f->args[i]));
     strbuf_putc(out, ')');

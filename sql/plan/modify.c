@@ -16,6 +16,21 @@ static bool has_map_table(const struct plan_table *t)
     return false;
 }
 
+/* The tables that written rows refer to: their rows will be locked. columns NULL: all count. */
+static void lock_referenced(struct level *l, const struct plan_table *t, const int32_t *columns,
+                            uint32_t count)
+{
+    for (uint32_t i = 0; i < t->foreign_count; i++) {
+        const struct plan_foreign *f = &t->foreign[i];
+        bool wanted = !f->is_referenced && !columns;
+        for (uint32_t k = 0; !f->is_referenced && k < f->column_count; k++)
+            for (uint32_t c = 0; columns && c < count; c++)
+                wanted = wanted || columns[c] == f->columns[k];
+        if (wanted)
+            plan_lock_add(l->p, f->other, LOCK_ROW_SHARE);
+    }
+}
+
 static struct plan_table *whole_table(struct level *l, const struct plan_table *t)
 {
     struct plan_table *copy = arena_memdup(l->mem, t, sizeof(*t));
@@ -206,6 +221,7 @@ static err_t insert_plan(struct level *l, const struct table_desc *desc, struct 
     n->modify.command = CMD_INSERT;
     n->modify.table = whole_table(l, table);
     n->modify.table->alias = l->rtes.items[rte]->alias ? l->rtes.items[rte]->alias : table->name;
+    lock_referenced(l, n->modify.table, NULL, 0);
     bool local = insert_at_key(l, out, n->modify.table, values, &d);
     if (local) {
         out->dist = d;
@@ -350,6 +366,9 @@ static err_t change_plan(struct level *l, struct planned *out)
     }
     if (l->p->shards == 1)
         n->modify.changes_shard_key = false;
+    if (q->command == CMD_UPDATE)
+        lock_referenced(l, n->modify.table,
+                        n->modify.changes_shard_key ? NULL : n->modify.set_attnos, sets);
     change_collect_tests(&c);
     for (uint32_t i = 0; i < sets; i++)
         TRY(change_add_columns(&c, q->targets[i].expr));

@@ -101,6 +101,9 @@ struct plan_table { /* a table as the plan needs it on any core: copied from the
     struct plan_index *indexes; /* all, in the descriptor's order (modify maintains them) */
     uint32_t check_count;       /* CHECK constraints, over slot 0 = table row */
     struct plan_check *checks;
+    uint32_t
+        foreign_count; /* for writing: foreign keys of this table, then those that refer to it */
+    struct plan_foreign *foreign;
     const char *virtual_name;
     const char *schema_name;
     struct table_code *code; /* exec: compiled checks and index keys, made at the first run */
@@ -122,6 +125,18 @@ struct plan_index {
 struct plan_check {
     const char *name;
     struct expr *expr;
+};
+/* One end of a foreign key: what exec must know to note a change for it. */
+struct plan_foreign {
+    oid constraint;
+    oid other;          /* the table at the other end */
+    bool is_referenced; /* this table is the one referred to */
+    bool match_full;
+    bool deferrable;
+    uint16_t column_count;
+    int16_t *columns; /* of this table, in the constraint's order */
+    struct key_column *key_columns;
+    struct row_layout *layout; /* of a row of these columns */
 };
 
 /* One bound column of an index scan: equality on a prefix of the key, then at most one range. */

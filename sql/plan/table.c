@@ -89,6 +89,45 @@ static void table_columns(const struct table_desc *desc, struct plan_table *t, s
     t->columns_used = n;
 }
 
+static void table_foreign_end(const struct table_desc *desc, const int16_t *columns, uint16_t count,
+                              struct arena *mem, struct plan_foreign *to)
+{
+    oid *types = ARENA_ARRAY(mem, oid, count);
+    to->column_count = count;
+    to->columns = arena_memdup(mem, columns, sizeof(int16_t) * count);
+    to->key_columns = ARENA_ARRAY(mem, struct key_column, count);
+    for (uint32_t i = 0; i < count; i++) {
+        types[i] = desc->columns[columns[i] - 1].type;
+        to->key_columns[i].type = type_find(types[i]);
+    }
+    to->layout = row_layout_new(mem, types, count);
+}
+
+static void table_foreign(const struct table_desc *desc, struct plan_table *t, struct arena *mem)
+{
+    t->foreign =
+        ARENA_ARRAY(mem, struct plan_foreign, desc->constraint_count + desc->referrer_count + 1);
+    for (uint32_t i = 0; i < desc->constraint_count; i++) {
+        const struct constraint_desc *c = &desc->constraints[i];
+        if (c->type != 'f')
+            continue;
+        struct plan_foreign *f = &t->foreign[t->foreign_count++];
+        f->constraint = c->oid;
+        f->other = c->foreign_table;
+        f->match_full = c->match == 'f';
+        f->deferrable = c->deferrable;
+        table_foreign_end(desc, c->columns, c->column_count, mem, f);
+    }
+    for (uint32_t i = 0; i < desc->referrer_count; i++) {
+        const struct referrer_desc *r = &desc->referrers[i];
+        struct plan_foreign *f = &t->foreign[t->foreign_count++];
+        f->constraint = r->constraint;
+        f->other = r->table;
+        f->is_referenced = true;
+        table_foreign_end(desc, r->columns, r->column_count, mem, f);
+    }
+}
+
 SUSPENDS err_t plan_table_from_desc_wait(const struct plan_options *o,
                                          const struct table_desc *desc, bool for_writing,
                                          struct arena *mem, struct plan_table **out)
@@ -119,6 +158,8 @@ SUSPENDS err_t plan_table_from_desc_wait(const struct plan_options *o,
         check->name = arena_strdup(mem, c->name);
         TRY(table_expr_wait(o, desc, t, c->check_sql, TYPE_BOOL, mem, &check->expr));
     }
+    if (for_writing)
+        table_foreign(desc, t, mem);
     *out = t;
     return ERR_OK;
 }

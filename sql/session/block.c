@@ -74,9 +74,27 @@ static void block_forget(struct session *s)
     s->txn = NULL;
     s->catalog.txn = NULL;
     s->catalog.txn_changed_catalog = false;
+    foreign_transaction_end(s->foreign);
     s->savepoints = NULL;
     s->block = BLOCK_NONE;
     arena_reset(s->block_mem);
+}
+
+/* Deferred constraints, before a commit. A violation rolls the transaction back. */
+static SUSPENDS err_t block_check_deferred_wait(struct session *s)
+{
+    if (foreign_is_empty(s->foreign))
+        return ERR_OK;
+    txn_statement_begin(s->txn);
+    err_t e = foreign_fire_deferred_wait(s->foreign);
+    if (e == ERR_OK) {
+        txn_statement_end(s->txn);
+        return ERR_OK;
+    }
+    struct diag *saved = arena_alloc(s->statement, sizeof(*saved));
+    diag_copy(saved, err_diag());
+    block_abort_wait(s);
+    return err_adopt(saved);
 }
 
 SUSPENDS err_t block_commit_wait(struct session *s)
@@ -85,6 +103,7 @@ SUSPENDS err_t block_commit_wait(struct session *s)
         block_forget(s);
         return ERR_OK;
     }
+    TRY(block_check_deferred_wait(s));
     fiber_shield_begin();
     portal_drop_all_wait(s, true);
     struct txn *t = s->txn;
@@ -130,15 +149,18 @@ SUSPENDS void block_error_wait(struct session *s)
     fiber_shield_begin();
     if (s->savepoints) {
         portal_drop_since_wait(s, s->savepoints->txn_mark);
+        foreign_undo_to(s->foreign, s->savepoints->txn_mark);
         if (txn_undo_to_wait(s->txn, s->savepoints->txn_mark) != ERR_OK) {
             /* What can't be undone in part is undone whole. */
             txn_rollback_wait(s->txn);
+            foreign_transaction_end(s->foreign);
             s->txn = NULL;
             s->catalog.txn = NULL;
         }
     } else {
         portal_drop_all_wait(s, true);
         txn_rollback_wait(s->txn);
+        foreign_transaction_end(s->foreign);
         s->txn = NULL;
         s->catalog.txn = NULL;
         s->catalog.txn_changed_catalog = false;
@@ -273,6 +295,7 @@ static SUSPENDS err_t block_rollback_to_wait(struct session *s, const struct uti
         return err_raise(ERR_IN_FAILED_SQL_TRANSACTION, "the transaction has been rolled back");
     fiber_shield_begin();
     portal_drop_since_wait(s, sp->txn_mark);
+    foreign_undo_to(s->foreign, sp->txn_mark);
     err_t e = txn_undo_to_wait(s->txn, sp->txn_mark);
     fiber_shield_end();
     TRY(e);

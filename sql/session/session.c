@@ -315,11 +315,13 @@ SUSPENDS err_t session_open_wait(const struct session_options *o, struct row_sin
     s->env.user_name = s->user;
     s->env.session_user_name = s->user;
     s->env.database_name = s->database;
+    s->foreign = foreign_queue_new(&s->catalog, &s->env);
     services_init(s);
     session_set_state(s, "idle");
     err_t e = session_setup_wait(s, o);
     if (e != ERR_OK) {
         services_end(s);
+        foreign_queue_free(s->foreign);
         settings_view_free(s->settings);
         arena_free(s->block_mem);
         arena_free(s->path_mem);
@@ -345,6 +347,7 @@ SUSPENDS void session_close_wait(struct session *s)
     prepared_drop_all(s);
     registry_remove(s);
     services_end(s);
+    foreign_queue_free(s->foreign);
     settings_view_free(s->settings);
     arena_free(s->block_mem);
     arena_free(s->path_mem);

@@ -6,6 +6,7 @@
 #include "core/settings.h"
 #include "sql/analyze/utility.h"
 #include "sql/exec/exec.h"
+#include "sql/exec/foreign.h"
 #include "sql/parse/parse.h"
 #include "sql/sql.h"
 
@@ -115,6 +116,7 @@ struct session {
 
     enum block_state block;
     struct txn *txn;
+    struct foreign_queue *foreign; /* deferred constraints */
     struct savepoint *savepoints;
     int isolation;
     bool read_only;

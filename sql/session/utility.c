@@ -306,6 +306,18 @@ static SUSPENDS err_t utility_lock_wait(struct session *s, const struct utility 
     return ERR_OK;
 }
 
+static SUSPENDS err_t utility_set_constraints_wait(struct session *s, const struct utility *u)
+{
+    if (s->block != BLOCK_OPEN)
+        TRY(session_notice(s, "WARNING", ERR_NO_ACTIVE_SQL_TRANSACTION,
+                           "SET CONSTRAINTS can only be used in transaction blocks"));
+    txn_statement_begin(s->txn);
+    err_t e = foreign_set_constraints_wait(s->foreign, u->all ? NULL : u->names, u->name_count,
+                                           u->deferred);
+    run_statement_end(s);
+    return e;
+}
+
 static SUSPENDS err_t utility_ddl_wait(struct session *s, struct cached *c, const struct utility *u,
                                        const char **tag)
 {
@@ -321,6 +333,7 @@ static SUSPENDS err_t utility_ddl_wait(struct session *s, struct cached *c, cons
         .text = c->text,
         .in_block = s->block == BLOCK_OPEN,
         .session = s,
+        .foreign = s->foreign,
     };
     err_t e = ddl_execute_wait(&ctx, u->ddl, tag);
     run_statement_end(s);
@@ -403,7 +416,7 @@ SUSPENDS err_t utility_run_wait(struct session *s, struct cached *c, const struc
     case UTIL_SET_SESSION_TRANSACTION:
         return utility_session_transaction(s, u);
     case UTIL_SET_CONSTRAINTS:
-        return ERR_OK; /* no constraint can be deferred yet, so there is none to set */
+        return utility_set_constraints_wait(s, u);
     case UTIL_DISCARD:
         return utility_discard_wait(s, u);
     case UTIL_PREPARE:

@@ -17,7 +17,7 @@ static SUSPENDS void load(void)
 {
     struct txn *x = begin();
     struct table_writer *w = NULL;
-    CHECK_OK(table_writer_open_wait(t, x, &env, mem, &w));
+    CHECK_OK(table_writer_open_wait(t, x, &env, NULL, mem, &w));
     for (int32_t i = 0; i < ROWS; i++) {
         datum values[COLUMNS] = {datum_of_i32(i), datum_of_i32(i % GROUPS),
                                  datum_of_text(mem, row_name(i))};

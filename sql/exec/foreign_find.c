@@ -1,0 +1,343 @@
+/*
+ * Looking up referenced rows by key, many at once: each key goes to the shard that its row is on
+ * (by the shard key, or by the map table of a unique index that lacks it), is sought in the unique
+ * index there, and the row is locked FOR KEY SHARE. All shards work at the same time.
+ *
+ * Read committed looks at the newest state; a key whose row went away or changed while the lock was
+ * waited for is sought again, another row may have it now. The other levels look at their snapshot,
+ * and such a change raises 40001; changes that leave the key alone do not, as in PostgreSQL. That
+ * is why locks are taken with a read committed view: it hands over the newest row.
+ */
+#include "sql/exec/foreign_priv.h"
+
+enum stage { STAGE_MAP, STAGE_ROW };
+
+struct find_call { /* one shard's part */
+    struct core_call call;
+    const struct foreign_key *k;
+    enum stage stage;
+    uint32_t shard_no;
+    struct txn_view view;
+    struct foreign_find **finds;
+    uint32_t count;
+    bool is_started;
+    err_t error;
+};
+
+struct finder { /* on the shard's core */
+    struct find_call *c;
+    struct shard *shard;
+    struct arena *mem;
+    struct arena_mark mark;
+    struct row_buf row;
+    datum *values;
+    bool *nulls;
+    struct strbuf key;
+};
+
+/* What the lookup sees: the statement's own changes too. */
+static struct txn_view lookup_view(const struct txn_view *v)
+{
+    struct txn_view look = *v;
+    look.seq++;
+    if (v->isolation == READ_COMMITTED)
+        look.snapshot = UINT64_MAX - 1;
+    return look;
+}
+
+/* The row with exactly these key bytes. */
+static SUSPENDS err_t index_find_wait(struct finder *f, file_id index, file_id heap,
+                                      const struct foreign_find *x, row_id *id, struct row_buf *row)
+{
+    struct txn_view look = lookup_view(&f->c->view);
+    struct index_range range = {.low = x->key,
+                                .low_len = x->key_len,
+                                .high = x->key,
+                                .high_len = x->key_len,
+                                .high_inclusive = true};
+    struct index_scan *scan = NULL;
+    TRY(index_scan_begin_wait(f->shard, &look, index, heap, &range, f->mem, &scan));
+    err_t e;
+    if (row != NULL) {
+        e = index_scan_next_row_wait(scan, id, row);
+    } else {
+        const uint8_t *key = NULL;
+        uint32_t key_len = 0;
+        e = index_scan_next_wait(scan, id, &key, &key_len);
+    }
+    index_scan_end(scan);
+    f->c->view.observed = MAX(f->c->view.observed, look.observed);
+    return e;
+}
+
+static bool has_key(struct finder *f, const struct foreign_find *x)
+{
+    const struct foreign_key *k = f->c->k;
+    f->key.len = 0;
+    table_decode(k->target, f->row.data, k->target->column_count, f->values, f->nulls);
+    for (uint32_t i = 0; i < k->index->key_count; i++) {
+        uint32_t column = (uint32_t)k->index->attnos[i] - 1;
+        key_append(&k->index->key_columns[i], f->values[column], f->nulls[column], &f->key);
+    }
+    return f->key.len == x->key_len && memcmp(f->key.data, x->key, x->key_len) == 0;
+}
+
+/* *again: the row is not what it was when it was found. */
+static SUSPENDS err_t lock_found_wait(struct finder *f, struct foreign_find *x, row_id id,
+                                      bool *again)
+{
+    struct txn_view *v = &f->c->view;
+    enum isolation isolation = v->isolation;
+    enum row_lock_result result;
+    v->isolation = READ_COMMITTED;
+    err_t e = row_lock_wait(f->shard, v, f->c->k->target->file, id, LOCK_KEY_SHARE, LOCK_WAIT,
+                            &result, &f->row);
+    v->isolation = (uint8_t)isolation;
+    TRY(e);
+    *again = false;
+    /* what this statement wrote itself was seen by the lookup as it is */
+    x->is_found = result == ROW_SELF_CHANGED ||
+                  ((result == ROW_LOCKED || result == ROW_LOCKED_CHANGED) && has_key(f, x));
+    if (x->is_found)
+        return ERR_OK;
+    if (isolation != READ_COMMITTED)
+        return err_raise(ERR_T_R_SERIALIZATION_FAILURE,
+                         "could not serialize access due to concurrent update");
+    *again = true;
+    return ERR_OK;
+}
+
+static SUSPENDS err_t find_row_wait(struct finder *f, struct foreign_find *x)
+{
+    const struct foreign_key *k = f->c->k;
+    for (;;) {
+        row_id id = x->id;
+        if (k->index->map_table == NULL)
+            TRY(index_find_wait(f, k->index->file, k->target->file, x, &id, NULL));
+        if (id == ROW_ID_NONE)
+            return ERR_OK;
+        bool again = false;
+        TRY(lock_found_wait(f, x, id, &again));
+        if (!again || k->index->map_table != NULL)
+            return ERR_OK;
+        TRY(fiber_rest_wait());
+    }
+}
+
+/* Shard and address of the row from the map table. */
+static SUSPENDS err_t find_map_wait(struct finder *f, struct foreign_find *x)
+{
+    const struct plan_table *map = f->c->k->index->map_table;
+    row_id id = ROW_ID_NONE;
+    TRY(index_find_wait(f, map->indexes[0].file, map->file, x, &id, &f->row));
+    x->id = ROW_ID_NONE;
+    if (id == ROW_ID_NONE)
+        return ERR_OK;
+    uint32_t n = map->column_count;
+    table_decode(map, f->row.data, n, f->values, f->nulls);
+    x->shard_no = (uint32_t)datum_i64(f->values[n - 2]);
+    x->id = (row_id)f->values[n - 1];
+    if (x->shard_no >= shard_count())
+        return err_raise(ERR_DATA_CORRUPTED, "map table of index \"%s\" is damaged",
+                         f->c->k->index->name);
+    return ERR_OK;
+}
+
+static SUSPENDS err_t find_on_shard_wait(void *arg)
+{
+    struct find_call *c = arg;
+    uint32_t columns = c->k->target->column_count;
+    struct finder f = {.c = c, .shard = shard_local(c->shard_no), .mem = arena_new()};
+    if (c->k->index->map_table != NULL)
+        columns = MAX(columns, c->k->index->map_table->column_count);
+    f.row.arena = arena_new();
+    strbuf_init(&f.key, f.row.arena);
+    f.values = ARENA_ARRAY(f.row.arena, datum, columns + 1);
+    f.nulls = ARENA_ARRAY(f.row.arena, bool, columns + 1);
+    f.mark = arena_mark(f.mem);
+    err_t e = ERR_OK;
+    for (uint32_t i = 0; e == ERR_OK && i < c->count; i++) {
+        arena_rewind(f.mem, f.mark);
+        e = c->stage == STAGE_MAP ? find_map_wait(&f, c->finds[i]) : find_row_wait(&f, c->finds[i]);
+        if (e == ERR_OK)
+            e = fiber_rest_wait();
+    }
+    arena_free(f.row.arena);
+    arena_free(f.mem);
+    return e;
+}
+
+/* ---- on the session's core ---- */
+
+static SUSPENDS err_t run_calls_wait(struct txn *t, struct find_call *calls, uint32_t count)
+{
+    struct find_call *own = NULL;
+    for (uint32_t i = 0; i < count; i++) {
+        struct find_call *c = &calls[i];
+        if (c->stage == STAGE_ROW)
+            txn_enlist(t, c->shard_no);
+        c->view = txn_view_make(t, true);
+        if (own == NULL && shard_core(c->shard_no) == core_id()) {
+            own = c;
+            continue;
+        }
+        if (count > 1) {
+            c->is_started = true;
+            core_call_start(&c->call, shard_core(c->shard_no), find_on_shard_wait, c);
+        }
+    }
+    err_t e = ERR_OK;
+    if (own != NULL)
+        e = find_on_shard_wait(own);
+    else if (count == 1)
+        e = core_call_wait(shard_core(calls[0].shard_no), find_on_shard_wait, &calls[0]);
+    struct diag *diag = NULL;
+    for (uint32_t i = 0; i < count; i++) {
+        if (calls[i].is_started) {
+            if (e != ERR_OK && diag == NULL) {
+                diag = core_malloc(sizeof(*diag));
+                diag_copy(diag, err_diag());
+            }
+            err_t one = core_call_join_wait(&calls[i].call);
+            e = e == ERR_OK ? one : e;
+        }
+        txn_merge(t, calls[i].shard_no, &calls[i].view);
+    }
+    if (diag != NULL) {
+        e = err_adopt(diag);
+        core_free(diag);
+    }
+    return e;
+}
+
+static SUSPENDS err_t stage_wait(struct foreign_queue *q, const struct foreign_key *k,
+                                 enum stage stage, struct foreign_find **finds, uint32_t count,
+                                 struct arena *mem)
+{
+    if (count == 0)
+        return ERR_OK;
+    uint32_t shards = shard_count();
+    uint32_t *sizes = ARENA_ARRAY(mem, uint32_t, shards);
+    uint32_t *place = ARENA_ARRAY(mem, uint32_t, shards);
+    for (uint32_t i = 0; i < count; i++)
+        sizes[finds[i]->shard_no]++;
+    struct find_call *calls = ARENA_ARRAY(mem, struct find_call, shards);
+    uint32_t n = 0;
+    for (uint32_t s = 0; s < shards; s++) {
+        if (sizes[s] == 0)
+            continue;
+        place[s] = n;
+        calls[n++] = (struct find_call){.k = k,
+                                        .stage = stage,
+                                        .shard_no = s,
+                                        .finds = ARENA_ARRAY(mem, struct foreign_find *, sizes[s])};
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        struct find_call *c = &calls[place[finds[i]->shard_no]];
+        c->finds[c->count++] = finds[i];
+    }
+    return run_calls_wait(q->catalog->txn, calls, n);
+}
+
+static uint32_t first_shard(const struct foreign_key *k, const struct foreign_find *x)
+{
+    const struct plan_table *t = k->target;
+    datum keys[FOREIGN_COLUMNS_MAX];
+    if (k->index->map_table != NULL) {
+        for (uint32_t i = 0; i < k->index->key_count; i++)
+            keys[i] = x->values[k->places[i]];
+        bool nulls[FOREIGN_COLUMNS_MAX] = {false};
+        return table_row_shard(k->index->map_table, keys, nulls);
+    }
+    if (t->distribution != DISTRIBUTED_HASH)
+        return table_row_shard(t, NULL, NULL); /* one shard */
+    for (uint32_t i = 0; i < t->shard_key_count; i++)
+        for (uint32_t c = 0; c < k->count; c++)
+            if (k->target_columns[c] == t->shard_key[i])
+                keys[i] = x->values[c];
+    return shard_of_hash(key_hash(t->shard_key_columns, t->shard_key_count, keys));
+}
+
+SUSPENDS err_t foreign_find_wait(struct foreign_queue *q, const struct foreign_key *k,
+                                 struct foreign_find *finds, uint32_t count, struct arena *mem)
+{
+    bool has_map = k->index->map_table != NULL;
+    struct foreign_find **open = ARENA_ARRAY(mem, struct foreign_find *, count + 1);
+    uint32_t open_count = 0;
+    for (uint32_t i = 0; i < count; i++)
+        open[open_count++] = &finds[i];
+    while (open_count > 0) {
+        for (uint32_t i = 0; i < open_count; i++)
+            open[i]->shard_no = first_shard(k, open[i]);
+        if (!has_map)
+            return stage_wait(q, k, STAGE_ROW, open, open_count, mem);
+        TRY(stage_wait(q, k, STAGE_MAP, open, open_count, mem));
+        uint32_t rows = 0;
+        for (uint32_t i = 0; i < open_count; i++)
+            if (open[i]->id != ROW_ID_NONE)
+                open[rows++] = open[i];
+        TRY(stage_wait(q, k, STAGE_ROW, open, rows, mem));
+        /* A row that was not what the map said: the map may say something else now. */
+        open_count = 0;
+        for (uint32_t i = 0; i < rows; i++)
+            if (!open[i]->is_found)
+                open[open_count++] = open[i];
+        TRY(fiber_rest_wait());
+    }
+    return ERR_OK;
+}
+
+/* ---- does the referring row still stand? ---- */
+
+struct stand_call {
+    const struct foreign_key *k;
+    const struct foreign_note *note;
+    struct txn_view view;
+    bool stands;
+};
+
+static SUSPENDS err_t stands_call(void *arg)
+{
+    struct stand_call *c = arg;
+    const struct foreign_key *k = c->k;
+    const struct plan_table *t = k->table;
+    struct arena *mem = arena_new();
+    struct row_buf row = {.arena = mem};
+    struct txn_view look = c->view;
+    look.snapshot = UINT64_MAX - 1;
+    look.seq++;
+    bool found = false;
+    err_t e =
+        row_fetch_wait(shard_local(c->note->shard_no), &look, t->file, c->note->id, &found, &row);
+    c->view.observed = MAX(c->view.observed, look.observed);
+    if (e == ERR_OK && found) {
+        datum *values = ARENA_ARRAY(mem, datum, t->column_count + 1);
+        bool *nulls = ARENA_ARRAY(mem, bool, t->column_count + 1);
+        datum *noted = ARENA_ARRAY(mem, datum, k->count);
+        bool *noted_nulls = ARENA_ARRAY(mem, bool, k->count);
+        struct strbuf now;
+        struct strbuf then;
+        strbuf_init(&now, mem);
+        strbuf_init(&then, mem);
+        table_decode(t, row.data, t->column_count, values, nulls);
+        row_decode(k->layout, foreign_note_key(c->note), 0, k->count, noted, noted_nulls);
+        for (uint32_t i = 0; i < k->count; i++) {
+            uint32_t column = (uint32_t)k->columns[i] - 1;
+            key_append(&k->key_columns[i], values[column], nulls[column], &now);
+            key_append(&k->key_columns[i], noted[i], noted_nulls[i], &then);
+        }
+        c->stands = now.len == then.len && memcmp(now.data, then.data, now.len) == 0;
+    }
+    arena_free(mem);
+    return e;
+}
+
+SUSPENDS err_t foreign_row_stands_wait(struct foreign_queue *q, const struct foreign_key *k,
+                                       const struct foreign_note *note, bool *stands)
+{
+    struct stand_call c = {.k = k, .note = note, .view = txn_view_make(q->catalog->txn, false)};
+    err_t e = core_call_wait(shard_core(note->shard_no), stands_call, &c);
+    txn_merge(q->catalog->txn, note->shard_no, &c.view);
+    *stands = c.stands;
+    return e;
+}

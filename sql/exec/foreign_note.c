@@ -1,0 +1,212 @@
+/*
+ * Notes for foreign keys: made where a row is changed, on its shard's core, as bytes in the run's
+ * buffer; brought to the session's core with the results of the fragment or worker, where they
+ * wait in the statement's list.
+ *
+ * A row that refers to nothing (a null in its key) and a key that nothing can refer to leave no
+ * note; neither does an update that changes no column of the key.
+ */
+#include "sql/exec/foreign_priv.h"
+
+#include <stdlib.h>
+
+/* Which foreign keys of the table a modification can touch. */
+void foreign_watch_init(struct modify *m)
+{
+    const struct plan_node *p = m->plan;
+    const struct plan_table *t = p->modify.table;
+    if (t->foreign_count == 0 || m->run->notes == NULL)
+        return;
+    m->watched = ARENA_ARRAY(m->run->mem, bool, t->foreign_count);
+    bool updates = p->modify.command == CMD_UPDATE || p->modify.on_conflict != NULL;
+    for (uint32_t i = 0; i < t->foreign_count; i++) {
+        const struct plan_foreign *f = &t->foreign[i];
+        bool touched = false;
+        for (uint32_t k = 0; k < f->column_count; k++)
+            touched |= m->changed[f->columns[k] - 1];
+        bool watch = updates && (touched || (p->modify.changes_shard_key && !f->is_referenced));
+        watch |= p->modify.command == CMD_INSERT && !f->is_referenced;
+        watch |= p->modify.command == CMD_DELETE && f->is_referenced;
+        m->watched[i] = watch;
+        m->is_watching |= watch;
+    }
+}
+
+static err_t put_padded(const struct row_layout *layout, const datum *values, const bool *nulls,
+                        struct strbuf *out)
+{
+    static const uint8_t zero[8];
+    size_t start = out->len;
+    TRY(row_encode(layout, values, nulls, out));
+    size_t len = out->len - start;
+    return strbuf_put(out, zero, ((len + 7) & ~(size_t)7) - len);
+}
+
+static err_t put_note(struct modify *m, const struct plan_foreign *f, enum foreign_kind kind,
+                      const datum *key, const bool *key_nulls, const datum *other,
+                      const bool *other_nulls, const struct foreign_place *from,
+                      const struct foreign_place *to)
+{
+    struct strbuf *b = m->run->notes;
+    const struct plan_table *t = m->plan->modify.table;
+    size_t start = b->len;
+    struct foreign_note n = {.constraint = f->constraint,
+                             .table = f->is_referenced ? f->other : t->oid,
+                             .changed = t->oid,
+                             .kind = kind,
+                             .shard_no = to->shard_no,
+                             .id = to->id,
+                             .old_id = from->id,
+                             .old_shard_no = from->shard_no,
+                             .order = m->order,
+                             .seq = m->run->view.seq};
+    TRY(strbuf_put(b, &n, sizeof(n)));
+    TRY(put_padded(f->layout, key, key_nulls, b));
+    n.key_bytes = u32_from(b->len - start - sizeof(n));
+    if (other != NULL)
+        TRY(put_padded(f->layout, other, other_nulls, b));
+    n.bytes = u32_from(b->len - start);
+    memcpy(b->data + start, &n, sizeof(n));
+    return ERR_OK;
+}
+
+struct key_values {
+    datum values[FOREIGN_COLUMNS_MAX];
+    bool nulls[FOREIGN_COLUMNS_MAX];
+    uint32_t null_count;
+};
+
+static void take_key(const struct plan_foreign *f, const struct slot *row, struct key_values *out)
+{
+    out->null_count = 0;
+    for (uint32_t i = 0; i < f->column_count; i++) {
+        uint32_t column = (uint32_t)f->columns[i] - 1;
+        out->values[i] = row->values[column];
+        out->nulls[i] = row->nulls[column];
+        out->null_count += row->nulls[column];
+    }
+}
+
+static bool same_keys(struct modify *m, const struct plan_foreign *f, const struct key_values *a,
+                      const struct key_values *b)
+{
+    struct strbuf *left = &m->write.key;
+    struct strbuf *right = &m->write.old_key;
+    left->len = 0;
+    right->len = 0;
+    for (uint32_t i = 0; i < f->column_count; i++) {
+        key_append(&f->key_columns[i], a->values[i], a->nulls[i], left);
+        key_append(&f->key_columns[i], b->values[i], b->nulls[i], right);
+    }
+    return left->len == right->len && memcmp(left->data, right->data, left->len) == 0;
+}
+
+static err_t note_one(struct modify *m, const struct plan_foreign *f, const struct slot *old,
+                      const struct slot *new, const struct foreign_place *from,
+                      const struct foreign_place *to)
+{
+    struct key_values before;
+    struct key_values after;
+    ASSERT(f->column_count <= FOREIGN_COLUMNS_MAX);
+    if (old != NULL)
+        take_key(f, old, &before);
+    if (new != NULL)
+        take_key(f, new, &after);
+    bool is_same = old != NULL && new != NULL &&same_keys(m, f, &before, &after);
+    if (f->is_referenced) {
+        if (old == NULL || before.null_count > 0 || is_same)
+            return ERR_OK;
+        return put_note(m, f, new != NULL ? FOREIGN_KEY_UPDATED : FOREIGN_KEY_DELETED,
+                        before.values, before.nulls, new != NULL ? after.values : NULL,
+                        new != NULL ? after.nulls : NULL, from, to);
+    }
+    bool is_moved = f->deferrable && (from->id != to->id || from->shard_no != to->shard_no);
+    if (new == NULL || (is_same && !is_moved) || after.null_count == f->column_count ||
+        (after.null_count > 0 && !f->match_full))
+        return ERR_OK;
+    return put_note(m, f, is_same ? FOREIGN_MOVED : FOREIGN_REFER, after.values, after.nulls, NULL,
+                    NULL, from, to);
+}
+
+err_t foreign_note_change(struct modify *m, const struct slot *old, const struct slot *new,
+                          const struct foreign_place *from, const struct foreign_place *to)
+{
+    if (!m->is_watching)
+        return ERR_OK;
+    const struct plan_table *t = m->plan->modify.table;
+    for (uint32_t i = 0; i < t->foreign_count; i++)
+        if (m->watched[i])
+            TRY(note_one(m, &t->foreign[i], old, new, from, to));
+    return ERR_OK;
+}
+
+/* ---- lists ---- */
+
+void foreign_notes_init(struct foreign_notes *n)
+{
+    *n = (struct foreign_notes){.mem = arena_new()};
+}
+
+void foreign_notes_end(struct foreign_notes *n)
+{
+    arena_free(n->mem);
+    core_free(n->items);
+    *n = (struct foreign_notes){0};
+}
+
+err_t foreign_notes_add(struct foreign_notes *n, const struct foreign_note *note)
+{
+    void *copy = NULL;
+    TRY(arena_alloc_try(n->mem, note->bytes, &copy));
+    memcpy(copy, note, note->bytes);
+    if (n->count == n->room) {
+        n->room = n->room == 0 ? 64 : n->room * 2;
+        n->items = core_realloc(n->items, n->room * sizeof(*n->items));
+    }
+    n->items[n->count++] = (struct foreign_item){.note = copy};
+    n->refers += note->kind == FOREIGN_REFER;
+    return ERR_OK;
+}
+
+/* What a fragment or worker brought, in the order of the statement's rows. */
+err_t foreign_take_notes(struct exec *x, struct strbuf *from)
+{
+    if (from == NULL || from->len == 0)
+        return ERR_OK;
+    if (x->notes == NULL) {
+        if (x->foreign == NULL)
+            return err_raise(ERR_INTERNAL_ERROR, "notes of foreign keys outside of a session");
+        x->notes = core_malloc(sizeof(*x->notes));
+        foreign_notes_init(x->notes);
+    }
+    for (size_t at = 0; at < from->len;) {
+        const struct foreign_note *n = (const struct foreign_note *)(const void *)(from->data + at);
+        TRY(foreign_notes_add(x->notes, n));
+        at += n->bytes;
+    }
+    from->len = 0;
+    return ERR_OK;
+}
+
+static int by_order(const void *a, const void *b)
+{
+    const struct foreign_item *x = a;
+    const struct foreign_item *y = b;
+    if (x->note->order != y->note->order)
+        return x->note->order < y->note->order ? -1 : 1;
+    return x->position < y->position ? -1 : x->position > y->position;
+}
+
+/* They come in order per shard; all together they come in the order of the statement's rows. */
+void foreign_notes_sort(struct foreign_notes *n)
+{
+    struct foreign_item *items = n->items + n->first;
+    uint32_t count = n->count - n->first;
+    bool is_sorted = true;
+    for (uint32_t i = 0; i < count; i++) {
+        items[i].position = i;
+        is_sorted = is_sorted && (i == 0 || items[i - 1].note->order <= items[i].note->order);
+    }
+    if (!is_sorted)
+        qsort(items, count, sizeof(*items), by_order);
+}
