@@ -347,14 +347,15 @@ static SUSPENDS err_t find_by_statement_wait(struct work *w, const struct batch_
 static SUSPENDS err_t refer_wait(struct work *w)
 {
     struct distinct d = {0};
-    if (w->k->is_direct) {
+    bool is_direct = w->k->is_direct;
+    if (is_direct) {
         collect_distinct(w, &d);
         TRY(foreign_find_wait(w->q, w->k, d.finds, d.count, w->mem));
     }
     for (uint32_t i = 0; i < w->count; i++) {
         const struct batch_key *b = &w->keys[i];
         bool found = false;
-        if (w->k->is_direct)
+        if (is_direct)
             found = d.find_of[i] != UINT32_MAX && d.finds[d.find_of[i]].is_found;
         else
             TRY(find_by_statement_wait(w, b, &found));

@@ -294,7 +294,7 @@ SUSPENDS err_t foreign_key_plan_wait(struct foreign_queue *q, struct foreign_key
     *out = *slot;
     if (*slot != NULL)
         return ERR_OK;
-    oid types[FOREIGN_COLUMNS_MAX * 2];
+    oid types[FOREIGN_COLUMNS_MAX * 2] = {0};
     uint32_t count = 0;
     for (uint32_t i = 0; i < k->count; i++)
         types[count++] = foreign_param_type(k, s, i);
