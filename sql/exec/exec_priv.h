@@ -258,17 +258,18 @@ struct exec {
     ts_t crosscheck; /* > 0: rows that are not as this snapshot sees them are a conflict */
 };
 
-/* ---- foreign keys (foreign_*.c) ---- */
-
-struct foreign_place { /* of a row */
+struct row_place {
     uint32_t shard_no;
     row_id id;
 };
+
+/* ---- foreign keys (foreign_*.c) ---- */
+
 struct modify;
 void foreign_watch_init(struct modify *m);
 /* old NULL: inserted; new NULL: deleted. from and to differ where an update moved the row. */
 err_t foreign_note_change(struct modify *m, const struct slot *old, const struct slot *new,
-                          const struct foreign_place *from, const struct foreign_place *to);
+                          const struct row_place *from, const struct row_place *to);
 /* Brings notes to the session's side and empties the buffer. */
 err_t foreign_take_notes(struct exec *x, struct strbuf *from);
 /* In the middle of a long statement: works off what can be, so that the list stays short. */
@@ -446,6 +447,8 @@ struct table_write { /* reusable scratch for one table on one core */
     bool deep_copy;
 };
 void table_write_init(struct table_write *w, struct run *run, const struct plan_table *table);
+/* A row by the key of a unique index that is not on this shard (its map table knows where). */
+#define CONFLICT_ELSEWHERE (ROW_ID_NONE - 1)
 /* NOT NULL and CHECK of w->row. */
 SUSPENDS err_t table_check_wait(struct table_write *w);
 /* w->row into the shard of the run (or shard_no from anywhere else: see row_put). *inserted false:
@@ -459,6 +462,12 @@ SUSPENDS err_t table_update_wait(struct table_write *w, struct txn_view *v, uint
                                  row_id id, const bool *changed);
 SUSPENDS err_t table_delete_wait(struct table_write *w, struct txn_view *v, uint32_t shard_no,
                                  row_id id);
+/* A live row, committed or our own, with the key of w->row in unique index i: on shard_no, or for
+ * an index with a map table anywhere; id ROW_ID_NONE = none. */
+SUSPENDS err_t table_find_conflict_wait(struct table_write *w, struct txn_view *v,
+                                        uint32_t shard_no, uint32_t i, struct row_place *out);
+/* w->old and w->row have the same key in index i. */
+SUSPENDS err_t table_keys_match_wait(struct table_write *w, uint32_t i, bool *match);
 /* Shard of a row by its shard key, replicated and keyless tables: the home shard. */
 uint32_t table_row_shard(const struct plan_table *t, const datum *values, const bool *nulls);
 void table_decode(const struct plan_table *t, const uint8_t *row, uint32_t count, datum *values,
@@ -487,6 +496,22 @@ struct modify { /* one PLAN_MODIFY on one shard or in the session */
     uint64_t order;   /* of the row within the statement */
 };
 enum modify_result { MODIFY_SKIPPED, MODIFY_DONE };
+/* modify_conflict.c */
+SUSPENDS err_t modify_insert_wait(struct modify *m, struct txn_view *v, uint32_t shard_no,
+                                  const struct slot *child, enum modify_result *result);
+/* Parts of modify_apply.c that it shares. */
+SUSPENDS err_t modify_lock_row_wait(struct modify *m, struct txn_view *v, uint32_t shard_no,
+                                    row_id id, enum row_lock_mode mode,
+                                    enum row_lock_result *result);
+enum row_lock_mode modify_lock_mode(const struct modify *m);
+/* write.old becomes write.row, checked. */
+SUSPENDS err_t modify_update_row_wait(struct modify *m, struct txn_view *v, uint32_t shard_no,
+                                      row_id *id);
+SUSPENDS err_t modify_return_wait(struct modify *m, const struct slot *row,
+                                  const struct slot *child, enum modify_result *result);
+void modify_copy_old_row(struct table_write *w);
+void modify_set_system_columns(const struct plan_table *t, struct slot *row, row_id id,
+                               uint32_t shard_no);
 err_t modify_init(struct modify *m, struct run *run, const struct plan_node *plan);
 void modify_end(struct modify *m);
 /* One child row on the shard shard_no of this core. For MODIFY_DONE with RETURNING m->returned is

@@ -44,8 +44,8 @@ static err_t put_padded(const struct row_layout *layout, const datum *values, co
 
 static err_t put_note(struct modify *m, const struct plan_foreign *f, enum foreign_kind kind,
                       const datum *key, const bool *key_nulls, const datum *other,
-                      const bool *other_nulls, const struct foreign_place *from,
-                      const struct foreign_place *to)
+                      const bool *other_nulls, const struct row_place *from,
+                      const struct row_place *to)
 {
     struct strbuf *b = m->run->notes;
     const struct plan_table *t = m->plan->modify.table;
@@ -102,8 +102,8 @@ static bool same_keys(struct modify *m, const struct plan_foreign *f, const stru
 }
 
 static err_t note_one(struct modify *m, const struct plan_foreign *f, const struct slot *old,
-                      const struct slot *new, const struct foreign_place *from,
-                      const struct foreign_place *to)
+                      const struct slot *new, const struct row_place *from,
+                      const struct row_place *to)
 {
     struct key_values before;
     struct key_values after;
@@ -129,7 +129,7 @@ static err_t note_one(struct modify *m, const struct plan_foreign *f, const stru
 }
 
 err_t foreign_note_change(struct modify *m, const struct slot *old, const struct slot *new,
-                          const struct foreign_place *from, const struct foreign_place *to)
+                          const struct row_place *from, const struct row_place *to)
 {
     if (!m->is_watching)
         return ERR_OK;

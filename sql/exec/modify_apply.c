@@ -1,7 +1,7 @@
 /*
  * One row of INSERT, UPDATE or DELETE on the shard that has it (or gets it): locking, the read
- * committed re-check, ON CONFLICT, RETURNING. Runs as the shard's owner, called by the local form
- * of PLAN_MODIFY inside of a fragment and by the workers of the routed form.
+ * committed re-check, RETURNING (INSERT: modify_conflict.c). Runs as the shard's owner, called by
+ * the local form of PLAN_MODIFY inside of a fragment and by the workers of the routed form.
  */
 #include "sql/exec/exec_priv.h"
 
@@ -38,7 +38,7 @@ void modify_end(struct modify *m)
     m->row_mem = NULL;
 }
 
-static void set_system_columns(const struct plan_table *t, struct slot *row, row_id id,
+void modify_set_system_columns(const struct plan_table *t, struct slot *row, row_id id,
                                uint32_t shard_no)
 {
     datum *system = row->values + t->column_count;
@@ -47,8 +47,8 @@ static void set_system_columns(const struct plan_table *t, struct slot *row, row
     system[2] = datum_of_i32((int32_t)shard_no);
 }
 
-static SUSPENDS err_t return_row_wait(struct modify *m, const struct slot *row,
-                                      const struct slot *child, enum modify_result *result)
+SUSPENDS err_t modify_return_wait(struct modify *m, const struct slot *row,
+                                  const struct slot *child, enum modify_result *result)
 {
     *result = MODIFY_DONE;
     if (!m->returns)
@@ -59,7 +59,7 @@ static SUSPENDS err_t return_row_wait(struct modify *m, const struct slot *row,
 }
 
 /* A key column of a unique index may change: the strong lock. */
-static enum row_lock_mode update_lock_mode(const struct modify *m)
+enum row_lock_mode modify_lock_mode(const struct modify *m)
 {
     const struct plan_table *t = m->plan->modify.table;
     for (uint32_t i = 0; i < t->column_count; i++)
@@ -123,7 +123,7 @@ static SUSPENDS err_t insert_elsewhere_wait(struct modify *m, uint32_t shard_no,
 /* ---- UPDATE and DELETE ---- */
 
 /* Locks the row and reads its newest version into write.old. */
-static SUSPENDS err_t lock_row_wait(struct modify *m, struct txn_view *v, uint32_t shard_no,
+SUSPENDS err_t modify_lock_row_wait(struct modify *m, struct txn_view *v, uint32_t shard_no,
                                     row_id id, enum row_lock_mode mode,
                                     enum row_lock_result *result)
 {
@@ -139,7 +139,7 @@ static SUSPENDS err_t lock_row_wait(struct modify *m, struct txn_view *v, uint32
     TRY(e);
     if (*result == ROW_LOCKED || *result == ROW_LOCKED_CHANGED) {
         table_decode(t, w->newest.data, t->column_count, w->old.values, w->old.nulls);
-        set_system_columns(t, &w->old, id, shard_no);
+        modify_set_system_columns(t, &w->old, id, shard_no);
     }
     return ERR_OK;
 }
@@ -155,13 +155,13 @@ static SUSPENDS err_t recheck_wait(struct modify *m, const struct slot *child, b
     return expr_eval_bool_wait(m->code->recheck, &m->eval, pass);
 }
 
-static SUSPENDS err_t update_row_wait(struct modify *m, struct txn_view *v, uint32_t shard_no,
+SUSPENDS err_t modify_update_row_wait(struct modify *m, struct txn_view *v, uint32_t shard_no,
                                       row_id *id)
 {
     struct table_write *w = &m->write;
     TRY(table_check_wait(w));
     uint32_t to = shard_no;
-    struct foreign_place from = {.shard_no = shard_no, .id = *id};
+    struct row_place from = {.shard_no = shard_no, .id = *id};
     if (w->table->distribution == DISTRIBUTED_HASH &&
         (m->plan->modify.changes_shard_key || m->plan->modify.on_conflict != NULL))
         to = table_row_shard(w->table, w->row.values, w->row.nulls);
@@ -171,12 +171,12 @@ static SUSPENDS err_t update_row_wait(struct modify *m, struct txn_view *v, uint
     }
     TRY(table_delete_wait(w, v, shard_no, *id));
     TRY(insert_elsewhere_wait(m, to, id));
-    set_system_columns(w->table, &w->row, *id, to);
-    struct foreign_place moved = {.shard_no = to, .id = *id};
+    modify_set_system_columns(w->table, &w->row, *id, to);
+    struct row_place moved = {.shard_no = to, .id = *id};
     return foreign_note_change(m, &w->old, &w->row, &from, &moved);
 }
 
-static void copy_old_row(struct table_write *w)
+void modify_copy_old_row(struct table_write *w)
 {
     memcpy(w->row.values, w->old.values, sizeof(datum) * w->row.count);
     memcpy(w->row.nulls, w->old.nulls, sizeof(bool) * w->row.count);
@@ -189,7 +189,7 @@ static SUSPENDS err_t update_wait(struct modify *m, struct txn_view *v, uint32_t
     struct table_write *w = &m->write;
     row_id id = (row_id)child->values[p->modify.row_id_column];
     enum row_lock_result locked;
-    TRY(lock_row_wait(m, v, shard_no, id, update_lock_mode(m), &locked));
+    TRY(modify_lock_row_wait(m, v, shard_no, id, modify_lock_mode(m), &locked));
     if (locked != ROW_LOCKED && locked != ROW_LOCKED_CHANGED)
         return ERR_OK;
     const datum *values = child->values + p->modify.first_set;
@@ -205,14 +205,14 @@ static SUSPENDS err_t update_wait(struct modify *m, struct txn_view *v, uint32_t
             nulls = m->set.nulls;
         }
     }
-    copy_old_row(w);
+    modify_copy_old_row(w);
     for (uint32_t i = 0; i < p->modify.set_count; i++) {
         uint32_t column = (uint32_t)p->modify.set_attnos[i] - 1;
         w->row.values[column] = values[i];
         w->row.nulls[column] = nulls[i];
     }
-    TRY(update_row_wait(m, v, shard_no, &id));
-    return return_row_wait(m, &w->row, child, result);
+    TRY(modify_update_row_wait(m, v, shard_no, &id));
+    return modify_return_wait(m, &w->row, child, result);
 }
 
 static SUSPENDS err_t delete_wait(struct modify *m, struct txn_view *v, uint32_t shard_no,
@@ -221,7 +221,7 @@ static SUSPENDS err_t delete_wait(struct modify *m, struct txn_view *v, uint32_t
     struct table_write *w = &m->write;
     row_id id = (row_id)child->values[m->plan->modify.row_id_column];
     enum row_lock_result locked;
-    TRY(lock_row_wait(m, v, shard_no, id, LOCK_UPDATE, &locked));
+    TRY(modify_lock_row_wait(m, v, shard_no, id, LOCK_UPDATE, &locked));
     if (locked != ROW_LOCKED && locked != ROW_LOCKED_CHANGED)
         return ERR_OK;
     if (locked == ROW_LOCKED_CHANGED) {
@@ -231,172 +231,9 @@ static SUSPENDS err_t delete_wait(struct modify *m, struct txn_view *v, uint32_t
             return ERR_OK;
     }
     TRY(table_delete_wait(w, v, shard_no, id));
-    struct foreign_place place = {.shard_no = shard_no, .id = id};
+    struct row_place place = {.shard_no = shard_no, .id = id};
     TRY(foreign_note_change(m, &w->old, NULL, &place, &place));
-    return return_row_wait(m, &w->old, child, result);
-}
-
-/* ---- INSERT ---- */
-
-/* A live row with the key of w->row in an arbiter index, committed or our own: looked for first, so
- * that the common conflict writes nothing. */
-static SUSPENDS err_t find_conflict_wait(struct modify *m, struct txn_view *v, uint32_t shard_no,
-                                         uint32_t i, row_id *out)
-{
-    struct table_write *w = &m->write;
-    const struct plan_index *index = &w->table->indexes[i];
-    const struct index_code *code = &w->table->code->indexes[i];
-    *out = ROW_ID_NONE;
-    w->eval.inputs[0] = &w->row;
-    bool has_entry = true;
-    if (code->predicate != NULL)
-        TRY(expr_eval_bool_wait(code->predicate, &w->eval, &has_entry));
-    if (!has_entry)
-        return ERR_OK;
-    if (code->expressions != NULL)
-        TRY(expr_eval_list_wait(code->expressions, &w->eval, w->key_values, w->key_nulls));
-    w->key.len = 0;
-    for (uint32_t k = 0; k < index->key_count; k++) {
-        if (index->attnos[k] > 0) {
-            w->key_values[k] = w->row.values[index->attnos[k] - 1];
-            w->key_nulls[k] = w->row.nulls[index->attnos[k] - 1];
-        }
-        if (w->key_nulls[k] && !index->nulls_not_distinct)
-            return ERR_OK;
-        key_append(&index->key_columns[k], w->key_values[k], w->key_nulls[k], &w->key);
-    }
-    struct txn_view latest = *v;
-    latest.snapshot = UINT64_MAX - 1;
-    latest.seq++;
-    struct index_range range = {.low = w->key.data,
-                                .low_len = u32_from(w->key.len),
-                                .high = w->key.data,
-                                .high_len = u32_from(w->key.len),
-                                .high_inclusive = true};
-    struct index_scan *scan = NULL;
-    TRY(index_scan_begin_wait(shard_local(shard_no), &latest, index->file, w->table->file, &range,
-                              m->row_mem, &scan));
-    const uint8_t *key = NULL;
-    uint32_t key_len = 0;
-    err_t e = index_scan_next_wait(scan, out, &key, &key_len);
-    index_scan_end(scan);
-    v->observed = MAX(v->observed, latest.observed);
-    return e;
-}
-
-static SUSPENDS err_t arbiters_wait(struct modify *m, struct txn_view *v, uint32_t shard_no,
-                                    row_id *conflict)
-{
-    const struct plan_on_conflict *oc = m->plan->modify.on_conflict;
-    const struct plan_table *t = m->plan->modify.table;
-    uint32_t count = oc->arbiter_count > 0 ? oc->arbiter_count : t->index_count;
-    *conflict = ROW_ID_NONE;
-    for (uint32_t k = 0; k < count && *conflict == ROW_ID_NONE; k++) {
-        uint32_t i = oc->arbiter_count > 0 ? oc->arbiters[k] : k;
-        if (!t->indexes[i].is_unique)
-            continue;
-        if (t->indexes[i].map_table != NULL)
-            return err_not_built("ON CONFLICT with a unique constraint that does not contain the "
-                                 "shard key is not supported yet");
-        TRY(find_conflict_wait(m, v, shard_no, i, conflict));
-    }
-    return ERR_OK;
-}
-
-/* ON CONFLICT DO UPDATE of the row that is there. *retry: it went away. */
-static SUSPENDS err_t conflict_update_wait(struct modify *m, struct txn_view *v, uint32_t shard_no,
-                                           const struct slot *child, row_id id, bool *retry,
-                                           enum modify_result *result)
-{
-    const struct plan_on_conflict *oc = m->plan->modify.on_conflict;
-    struct table_write *w = &m->write;
-    enum row_lock_result locked;
-    TRY(lock_row_wait(m, v, shard_no, id, update_lock_mode(m), &locked));
-    *retry = locked == ROW_GONE;
-    if (*retry)
-        return ERR_OK;
-    if (locked == ROW_SELF_CHANGED) {
-        err_t e = err_raise(ERR_CARDINALITY_VIOLATION,
-                            "ON CONFLICT DO UPDATE command cannot affect row a second time");
-        err_hint("Ensure that no rows proposed for insertion within the same command have "
-                 "duplicate constrained values.");
-        return e;
-    }
-    memcpy(m->excluded.values, w->row.values, sizeof(datum) * w->row.count);
-    memcpy(m->excluded.nulls, w->row.nulls, sizeof(bool) * w->row.count);
-    m->eval.inputs[0] = &w->old;
-    m->eval.inputs[1] = child;
-    m->eval.inputs[2] = &m->excluded;
-    bool pass = true;
-    if (m->code->condition != NULL)
-        TRY(expr_eval_bool_wait(m->code->condition, &m->eval, &pass));
-    if (!pass)
-        return ERR_OK;
-    TRY(expr_eval_list_wait(m->code->outer_keys, &m->eval, m->set.values, m->set.nulls));
-    copy_old_row(w);
-    for (uint32_t i = 0; i < oc->set_count; i++) {
-        uint32_t column = (uint32_t)oc->set_attnos[i] - 1;
-        w->row.values[column] = m->set.values[i];
-        w->row.nulls[column] = m->set.nulls[i];
-    }
-    TRY(update_row_wait(m, v, shard_no, &id));
-    return return_row_wait(m, &w->row, child, result);
-}
-
-/* DO NOTHING because of a row that a repeatable read transaction cannot see is an error there. */
-static SUSPENDS err_t conflict_visible_wait(struct modify *m, struct txn_view *v, uint32_t shard_no,
-                                            row_id id)
-{
-    if (v->isolation == READ_COMMITTED)
-        return ERR_OK;
-    struct txn_view own = *v;
-    own.seq++;
-    bool found = false;
-    struct row_buf row = {.arena = m->row_mem};
-    TRY(row_fetch_wait(shard_local(shard_no), &own, m->plan->modify.table->file, id, &found, &row));
-    v->observed = MAX(v->observed, own.observed);
-    if (!found)
-        return err_raise(ERR_T_R_SERIALIZATION_FAILURE,
-                         "could not serialize access due to concurrent update");
-    return ERR_OK;
-}
-
-static SUSPENDS err_t insert_wait(struct modify *m, struct txn_view *v, uint32_t shard_no,
-                                  const struct slot *child, enum modify_result *result)
-{
-    struct table_write *w = &m->write;
-    const struct plan_table *t = w->table;
-    const struct plan_on_conflict *oc = m->plan->modify.on_conflict;
-    if (child->count < t->column_count)
-        return err_raise(ERR_INTERNAL_ERROR, "row for \"%s\" has too few columns", t->name);
-    for (;;) {
-        memcpy(w->row.values, child->values, sizeof(datum) * t->column_count);
-        memcpy(w->row.nulls, child->nulls, sizeof(bool) * t->column_count);
-        if (!w->is_checked)
-            TRY(table_check_wait(w));
-        row_id conflict = ROW_ID_NONE;
-        row_id id = ROW_ID_NONE;
-        bool inserted = false;
-        if (oc != NULL)
-            TRY(arbiters_wait(m, v, shard_no, &conflict));
-        if (conflict == ROW_ID_NONE)
-            TRY(table_insert_wait(w, v, shard_no, oc != NULL, oc != NULL ? oc->arbiters : NULL,
-                                  oc != NULL ? oc->arbiter_count : 0, &inserted, &id, &conflict));
-        if (inserted) {
-            set_system_columns(t, &w->row, id, shard_no);
-            struct foreign_place place = {.shard_no = shard_no, .id = id};
-            TRY(foreign_note_change(m, NULL, &w->row, &place, &place));
-            return return_row_wait(m, &w->row, child, result);
-        }
-        ASSUME(oc != NULL);
-        if (!oc->do_update)
-            return conflict_visible_wait(m, v, shard_no, conflict);
-        bool retry = false;
-        TRY(conflict_update_wait(m, v, shard_no, child, conflict, &retry, result));
-        if (!retry)
-            return ERR_OK;
-        TRY(run_rest_wait(m->run));
-    }
+    return modify_return_wait(m, &w->old, child, result);
 }
 
 SUSPENDS err_t modify_apply_wait(struct modify *m, struct txn_view *v, uint32_t shard_no,
@@ -406,7 +243,7 @@ SUSPENDS err_t modify_apply_wait(struct modify *m, struct txn_view *v, uint32_t 
     arena_rewind(m->row_mem, m->row_mark);
     switch (m->plan->modify.command) {
     case CMD_INSERT:
-        return insert_wait(m, v, shard_no, child, result);
+        return modify_insert_wait(m, v, shard_no, child, result);
     case CMD_UPDATE:
         return update_wait(m, v, shard_no, child, result);
     case CMD_DELETE:

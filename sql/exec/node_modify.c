@@ -17,6 +17,11 @@ struct modify_node {
     struct slot row; /* a returned one */
     uint32_t number; /* of the next child row in this round */
     uint64_t order;  /* in the whole statement */
+    /* ON CONFLICT with a key that may be on any shard: rows are worked off in their order, one
+     * shard after the other, so that the first of several with one key is the one that goes in */
+    bool is_serial;
+    uint32_t serial_shard; /* whose rows this round sends */
+    uint32_t next_shard;   /* whose first row has come already; UINT32_MAX */
     bool child_ended;
 };
 
@@ -34,6 +39,8 @@ static SUSPENDS err_t modify_open_wait(struct node *n)
     for (uint32_t i = 0; i < n->code->subplan_count; i++)
         if (n->run->plan->subplans[n->code->subplans[i]].code->has_gather)
             TRY(subplan_prepare_wait(&n->run->exec->run, n->code->subplans[i]));
+    m->is_serial = n->plan->modify.on_conflict != NULL && n->plan->modify.table->code->has_map;
+    m->next_shard = UINT32_MAX;
     m->worker_count = shard_count();
     m->workers = ARENA_ARRAY(n->run->mem, struct worker *, m->worker_count);
     slot_init(&m->row, n->run->mem, n->plan->modify.returning_count);
@@ -107,7 +114,10 @@ static SUSPENDS err_t collect_wait(struct modify_node *m)
     const struct plan_table *t = n->plan->modify.table;
     bool is_copied =
         n->plan->modify.command == CMD_INSERT && t->distribution == DISTRIBUTED_REPLICATED;
-    m->number = 0;
+    if (!m->is_serial)
+        m->number = 0;
+    m->serial_shard = m->next_shard;
+    m->next_shard = UINT32_MAX;
     for (bool is_full = false; !is_full;) {
         const struct slot *in = NULL;
         TRY(node_next_wait(n->outer, &in));
@@ -126,6 +136,12 @@ static SUSPENDS err_t collect_wait(struct modify_node *m)
             TRY(add_to_worker(m, shard_no, in, &is_full));
         m->number++;
         m->order++;
+        if (m->is_serial && m->serial_shard == UINT32_MAX)
+            m->serial_shard = shard_no;
+        if (m->is_serial && m->serial_shard != shard_no) {
+            m->next_shard = shard_no;
+            return ERR_OK;
+        }
         TRY(run_rest_wait(n->run));
     }
     return ERR_OK;
@@ -143,7 +159,8 @@ static SUSPENDS err_t send_wait(struct modify_node *m)
         for (uint32_t i = 0; i < m->worker_count; i++) {
             struct worker *w = m->workers[i];
             if (w == NULL || w->counts[w->collecting] == 0 ||
-                (w->core == core_id()) != (pass == 1) || first != ERR_OK)
+                (m->is_serial && i != m->serial_shard) || (w->core == core_id()) != (pass == 1) ||
+                first != ERR_OK)
                 continue;
             first = worker_start_wait(run, w);
         }
@@ -197,6 +214,12 @@ static bool next_result(struct modify_node *m)
     return true;
 }
 
+static void last_serial_round(struct modify_node *m)
+{
+    m->serial_shard = m->next_shard;
+    m->next_shard = UINT32_MAX;
+}
+
 static SUSPENDS err_t routed_next_wait(struct modify_node *m, const struct slot **row)
 {
     *row = NULL;
@@ -205,9 +228,12 @@ static SUSPENDS err_t routed_next_wait(struct modify_node *m, const struct slot 
             *row = &m->row;
             return ERR_OK;
         }
-        if (m->child_ended)
+        if (m->child_ended && m->next_shard == UINT32_MAX)
             return ERR_OK;
-        TRY(collect_wait(m));
+        if (!m->child_ended)
+            TRY(collect_wait(m));
+        else
+            last_serial_round(m);
         TRY(send_wait(m));
     }
 }

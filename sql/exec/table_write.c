@@ -236,11 +236,12 @@ struct map_call {
     struct txn_view view;
     const datum *values; /* key columns, shard, row id */
     const bool *nulls;
-    bool is_delete;
+    enum { MAP_INSERT, MAP_DELETE, MAP_FIND } op;
     bool is_conflict;
+    struct row_place found; /* MAP_FIND: the table row; ROW_ID_NONE */
 };
 
-/* The map row with the key that leads to the same table row. */
+/* The map row with the key, for MAP_DELETE the one that leads to the same table row. */
 static SUSPENDS err_t map_find_wait(struct table_write *w, struct map_call *c, row_id *out)
 {
     const struct plan_table *map = c->map;
@@ -268,7 +269,10 @@ static SUSPENDS err_t map_find_wait(struct table_write *w, struct map_call *c, r
             break;
         table_decode(map, row.data, map->column_count, w->old.values, w->old.nulls);
         uint32_t n = map->column_count;
-        if (w->old.values[n - 2] == c->values[n - 2] && w->old.values[n - 1] == c->values[n - 1]) {
+        c->found = (struct row_place){.shard_no = (uint32_t)datum_i64(w->old.values[n - 2]),
+                                      .id = (row_id)w->old.values[n - 1]};
+        if (c->op == MAP_FIND || (w->old.values[n - 2] == c->values[n - 2] &&
+                                  w->old.values[n - 1] == c->values[n - 1])) {
             *out = id;
             break;
         }
@@ -283,9 +287,10 @@ static SUSPENDS err_t map_apply_wait(struct table_write *w, struct map_call *c)
     memcpy(w->row.values, c->values, sizeof(datum) * c->map->column_count);
     memcpy(w->row.nulls, c->nulls, sizeof(bool) * c->map->column_count);
     row_id id = ROW_ID_NONE;
-    if (c->is_delete) {
+    c->found.id = ROW_ID_NONE;
+    if (c->op != MAP_INSERT) {
         TRY(map_find_wait(w, c, &id));
-        if (id == ROW_ID_NONE)
+        if (id == ROW_ID_NONE || c->op == MAP_FIND)
             return ERR_OK;
         enum row_lock_result result;
         TRY(row_lock_wait(shard_local(c->shard_no), &c->view, c->map->file, id, LOCK_UPDATE,
@@ -314,7 +319,7 @@ static SUSPENDS err_t map_run_wait(void *arg)
 }
 
 static SUSPENDS err_t map_call_wait(struct table_write *w, struct txn_view *v, uint32_t i,
-                                    uint32_t shard_no, row_id id, bool is_delete, bool *conflict)
+                                    uint32_t shard_no, row_id id, struct map_call *out)
 {
     const struct plan_index *index = &w->table->indexes[i];
     const struct plan_table *map = index->map_table;
@@ -326,24 +331,72 @@ static SUSPENDS err_t map_call_wait(struct table_write *w, struct txn_view *v, u
     w->key_nulls[n] = false;
     w->key_values[n + 1] = datum_of_i64((int64_t)id);
     w->key_nulls[n + 1] = false;
-    struct map_call c = {.from = w->run,
-                         .map = map,
-                         .shard_no = table_row_shard(map, w->key_values, w->key_nulls),
-                         .values = w->key_values,
-                         .nulls = w->key_nulls,
-                         .is_delete = is_delete};
-    bool is_here = c.shard_no == shard_no;
+    struct map_call *c = out;
+    c->from = w->run;
+    c->map = map;
+    c->shard_no = table_row_shard(map, w->key_values, w->key_nulls);
+    c->values = w->key_values;
+    c->nulls = w->key_nulls;
+    bool is_here = c->shard_no == shard_no;
     if (is_here)
-        c.view = *v;
+        c->view = *v;
     else
-        run_view_begin(w->run, c.shard_no, true, &c.view);
-    err_t e = core_call_wait(shard_core(c.shard_no), map_run_wait, &c);
+        run_view_begin(w->run, c->shard_no, true, &c->view);
+    err_t e = core_call_wait(shard_core(c->shard_no), map_run_wait, c);
     if (is_here)
-        *v = c.view;
+        *v = c->view;
     else
-        run_view_end(w->run, c.shard_no, &c.view);
-    *conflict = c.is_conflict;
+        run_view_end(w->run, c->shard_no, &c->view);
     return e;
+}
+
+SUSPENDS err_t table_find_conflict_wait(struct table_write *w, struct txn_view *v,
+                                        uint32_t shard_no, uint32_t i, struct row_place *out)
+{
+    const struct plan_index *index = &w->table->indexes[i];
+    struct key_info info;
+    *out = (struct row_place){.shard_no = shard_no, .id = ROW_ID_NONE};
+    TRY(make_key_wait(w, i, &w->row, &w->key, &info));
+    if (!info.has_entry || (info.has_null && !index->nulls_not_distinct))
+        return ERR_OK;
+    if (index->map_table != NULL) {
+        struct map_call c = {.op = MAP_FIND};
+        TRY(map_call_wait(w, v, i, shard_no, ROW_ID_NONE, &c));
+        if (c.found.id != ROW_ID_NONE)
+            *out = c.found;
+        return out->shard_no < shard_count()
+                   ? ERR_OK
+                   : err_raise(ERR_DATA_CORRUPTED, "map table of index \"%s\" is damaged",
+                               index->name);
+    }
+    struct txn_view latest = *v;
+    latest.snapshot = UINT64_MAX - 1;
+    latest.seq++;
+    struct index_range range = {.low = w->key.data,
+                                .low_len = u32_from(w->key.len),
+                                .high = w->key.data,
+                                .high_len = u32_from(w->key.len),
+                                .high_inclusive = true};
+    struct index_scan *scan = NULL;
+    TRY(index_scan_begin_wait(shard_local(shard_no), &latest, index->file, w->table->file, &range,
+                              w->eval.mem, &scan));
+    const uint8_t *key = NULL;
+    uint32_t key_len = 0;
+    err_t e = index_scan_next_wait(scan, &out->id, &key, &key_len);
+    index_scan_end(scan);
+    v->observed = MAX(v->observed, latest.observed);
+    return e;
+}
+
+SUSPENDS err_t table_keys_match_wait(struct table_write *w, uint32_t i, bool *match)
+{
+    struct key_info old;
+    struct key_info new;
+    TRY(make_key_wait(w, i, &w->old, &w->old_key, &old));
+    TRY(make_key_wait(w, i, &w->row, &w->key, &new));
+    *match = old.has_entry && new.has_entry &&
+             w->key.len == w->old_key.len &&memcmp(w->key.data, w->old_key.data, w->key.len) == 0;
+    return ERR_OK;
 }
 
 /* ---- rows ---- */
@@ -375,10 +428,10 @@ static SUSPENDS err_t entry_insert_wait(struct table_write *w, struct txn_view *
         TRY(index_insert_wait(shard_local(shard_no), v, index->file, t->file, w->key.data,
                               u32_from(w->key.len), id, unique && can_conflict, conflict));
     if (index->map_table != NULL && can_conflict) {
-        bool is_conflict = false;
-        TRY(map_call_wait(w, v, i, shard_no, id, false, &is_conflict));
-        if (is_conflict)
-            return table_raise_unique(t, index, w->run->env, w->key_values, w->key_nulls);
+        struct map_call c = {.op = MAP_INSERT};
+        TRY(map_call_wait(w, v, i, shard_no, id, &c));
+        if (c.is_conflict)
+            *conflict = CONFLICT_ELSEWHERE;
     }
     return ERR_OK;
 }
@@ -396,9 +449,10 @@ static SUSPENDS err_t entry_remove_wait(struct table_write *w, struct txn_view *
     if (index->file != 0)
         TRY(index_remove_wait(shard_local(shard_no), v, index->file, t->file, w->old_key.data,
                               u32_from(w->old_key.len), id));
-    bool unused = false;
-    if (index->map_table != NULL && (!info.has_null || index->nulls_not_distinct))
-        TRY(map_call_wait(w, v, i, shard_no, id, true, &unused));
+    if (index->map_table != NULL && (!info.has_null || index->nulls_not_distinct)) {
+        struct map_call c = {.op = MAP_DELETE};
+        TRY(map_call_wait(w, v, i, shard_no, id, &c));
+    }
     return ERR_OK;
 }
 
