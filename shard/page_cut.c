@@ -336,7 +336,7 @@ void page_store_cut_abandon(struct page_store *ps)
 
 /* ---- opening ---- */
 
-static bool super_check(const uint8_t *sector, struct superblock *s)
+bool superblock_read(const uint8_t *sector, struct superblock *s)
 {
     memcpy(s, sector, sizeof(*s));
     return s->magic == SUPER_MAGIC && s->checksum == crc32c(0, sector + 4, SUPER_BYTES - 4);
@@ -356,7 +356,7 @@ SUSPENDS static err_t super_read_wait(struct page_store *ps, uint8_t *buffer,
         memset(buffer + got, 0, PAGE_BYTES - got);
         for (uint32_t copy = 0; copy < 2; copy++) {
             struct superblock s;
-            if (!super_check(buffer + (size_t)copy * SUPER_BYTES, &s))
+            if (!superblock_read(buffer + (size_t)copy * SUPER_BYTES, &s))
                 continue;
             slot_valid[slot] = true;
             if (!found || s.sequence > best->sequence) {

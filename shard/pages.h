@@ -114,6 +114,10 @@ SUSPENDS err_t page_store_write_cut_wait(struct page_store *ps, lsn_t lsn, const
 /* A cut that is not going to be written: frozen pages count as dirty again. */
 void page_store_cut_abandon(struct page_store *ps);
 
+/* Every block in use is referred to exactly once, by the live state or by what a checkpoint still
+ * needs. ERR_DATA_CORRUPTED. Nothing to say (ERR_OK) while a checkpoint or a drop is under way. */
+err_t page_store_verify_blocks(struct page_store *ps);
+
 struct page_store_stats {
     uint64_t hits;
     uint64_t reads;

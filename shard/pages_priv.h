@@ -429,6 +429,7 @@ uint64_t meta_seal(struct meta_writer *m, uint8_t *image); /* its entry */
 void meta_finish(struct meta_writer *m);
 
 /* page_cut.c */
+bool superblock_read(const uint8_t *sector, struct superblock *s); /* false: not a valid one */
 SUSPENDS err_t store_load_wait(struct page_store *ps, struct arena *mem, lsn_t *lsn,
                                const uint8_t **state, size_t *state_bytes);
 

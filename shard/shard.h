@@ -61,6 +61,12 @@ void shards_set_deadlock_timeout(uint64_t microseconds);
  * lists, forwards, chunks. ERR_DATA_CORRUPTED / ERR_INDEX_CORRUPTED with a text that names the
  * place. */
 SUSPENDS err_t shard_verify_wait(struct shard *s, struct arena *mem);
+/* Nothing committed waits to be purged. */
+bool shard_is_purged(const struct shard *s);
+/* One file of it; nobody writes to that file. A file that is not there is fine. */
+SUSPENDS err_t shard_verify_file_wait(struct shard *s, file_id file, struct arena *mem);
+/* Walk all files: false at the end. cursor starts at 0. */
+bool shard_file_next(struct shard *s, uint64_t *cursor, file_id *file, enum file_kind *kind);
 /* Every entry of an index leads to a row of the heap; *entries = how many there are, seen by anyone
  * or not. */
 SUSPENDS err_t shard_verify_index_wait(struct shard *s, file_id index, file_id heap,

@@ -278,6 +278,8 @@ void hp_put(uint8_t *d, uint32_t slot, uint64_t writer, uint16_t flags, const vo
 void hp_set_flags(uint8_t *d, uint32_t slot, uint64_t writer, uint16_t flags);
 void hp_free(uint8_t *d, uint32_t slot);
 err_t hp_check(const uint8_t *d); /* structure; ERR_DATA_CORRUPTED */
+/* Of a page of any kind, whatever its bytes (verify.c). */
+err_t page_structure_check(const uint8_t *d);
 
 /* ---- free space of a heap (heap_space.c) ---- */
 

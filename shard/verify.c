@@ -267,6 +267,20 @@ SUSPENDS static err_t verify_tree_wait(struct shard *s, struct arena *mem, file_
     }
 }
 
+err_t shard_verify_file_wait(struct shard *s, file_id file, struct arena *mem)
+{
+    ASSERT(shard_is_owner(s));
+    enum file_kind kind;
+    if (!file_exists(s->pages, file, &kind))
+        return ERR_OK;
+    struct arena_mark mark = arena_mark(mem);
+    err_t e = kind == FILE_HEAP    ? verify_heap_wait(s, file)
+              : kind == FILE_BTREE ? verify_tree_wait(s, mem, file)
+                                   : ERR_OK;
+    arena_rewind(mem, mark);
+    return e;
+}
+
 err_t shard_verify_wait(struct shard *s, struct arena *mem)
 {
     ASSERT(shard_is_owner(s));
@@ -274,15 +288,33 @@ err_t shard_verify_wait(struct shard *s, struct arena *mem)
     file_id file;
     enum file_kind kind;
     uint32_t pages;
-    while (file_next(s->pages, &cursor, &file, &kind, &pages)) {
-        struct arena_mark mark = arena_mark(mem);
-        if (kind == FILE_HEAP)
-            TRY(verify_heap_wait(s, file));
-        else if (kind == FILE_BTREE)
-            TRY(verify_tree_wait(s, mem, file));
-        arena_rewind(mem, mark);
-    }
-    return ERR_OK;
+    while (file_next(s->pages, &cursor, &file, &kind, &pages))
+        TRY(shard_verify_file_wait(s, file, mem));
+    return page_store_verify_blocks(s->pages);
+}
+
+bool shard_is_purged(const struct shard *s)
+{
+    return s->purge_first == NULL;
+}
+
+bool shard_file_next(struct shard *s, uint64_t *cursor, file_id *file, enum file_kind *kind)
+{
+    uint32_t pages;
+    return file_next(s->pages, cursor, file, kind, &pages);
+}
+
+err_t page_structure_check(const uint8_t *d)
+{
+    struct page_header h;
+    memcpy(&h, d, sizeof(h));
+    if (h.kind == FILE_HEAP)
+        return hp_check(d);
+    if (h.kind != FILE_BTREE || h.page_no == BT_META_PAGE || (h.flags & PAGE_FLAG_FREE) != 0)
+        return ERR_OK;
+    if (bp_level(d) >= BT_LEVELS_MAX)
+        return tree_bad(h.file, h.page_no, "level is out of range");
+    return bp_check(d, bp_level(d));
 }
 
 err_t shard_verify_index_wait(struct shard *s, file_id index, file_id heap, struct arena *mem,

@@ -125,6 +125,11 @@ struct sql_options {
 };
 SUSPENDS err_t sql_start_wait(const struct sql_options *o);
 
+/* For tools, in place of sessions: checks every database of a data directory that nobody else uses
+ * (files, rows, index entries, sequences, catalogs); problem() per finding. */
+SUSPENDS err_t sql_check_wait(void (*problem)(void *owner, const char *database, const char *text),
+                              void *owner);
+
 /* For authentication. */
 struct auth_role {
     bool found;

@@ -226,9 +226,7 @@ SUSPENDS static err_t check_behind_end_wait(struct log_reader *r, lsn_t end,
     return ERR_OK;
 }
 
-SUSPENDS static err_t apply_all_wait(struct log_reader *r, lsn_t from,
-                                     err_t (*apply)(void *ctx, uint8_t kind, const uint8_t *payload,
-                                                    uint32_t len, lsn_t lsn),
+SUSPENDS static err_t apply_all_wait(struct log_reader *r, lsn_t from, wal_apply_fn apply,
                                      void *ctx, lsn_t *end)
 {
     lsn_t pos = from;
@@ -330,19 +328,26 @@ SUSPENDS static err_t first_segment_check(const struct log_reader *r, lsn_t from
     return err_raise(ERR_DATA_CORRUPTED, "log file \"%s\" is missing", r->path);
 }
 
+/* Up to the end and what lies behind it; changes nothing. */
+SUSPENDS static err_t read_log_wait(struct log_reader *r, struct arena *mem, lsn_t from,
+                                    wal_apply_fn apply, void *ctx, uint64_t **numbers,
+                                    size_t *count, lsn_t *end)
+{
+    TRY(wal_segments_list_wait(r->w, mem, numbers, count));
+    TRY(first_segment_check(r, from, *numbers, *count));
+    TRY(apply_all_wait(r, from, apply, ctx, end));
+    return check_behind_end_wait(r, *end, *numbers, *count);
+}
+
 SUSPENDS static err_t replay_wait(struct log_reader *r, struct arena *mem, lsn_t from,
-                                  err_t (*apply)(void *ctx, uint8_t kind, const uint8_t *payload,
-                                                 uint32_t len, lsn_t lsn),
-                                  void *ctx)
+                                  wal_apply_fn apply, void *ctx)
 {
     struct wal *w = r->w;
     uint64_t *numbers;
     size_t count;
-    TRY(wal_segments_list_wait(w, mem, &numbers, &count));
-    TRY(first_segment_check(r, from, numbers, count));
     lsn_t end;
-    TRY(apply_all_wait(r, from, apply, ctx, &end));
-    TRY(check_behind_end_wait(r, end, numbers, count));
+    TRY(wal_unfinished_remove_wait(w, mem));
+    TRY(read_log_wait(r, mem, from, apply, ctx, &numbers, &count, &end));
     uint8_t *prefix = arena_alloc(mem, IO_BLOCK_BYTES);
     TRY(wipe_wait(r, end, prefix));
     TRY(adopt_segments_wait(w, end, numbers, count, r->path));
@@ -351,16 +356,8 @@ SUSPENDS static err_t replay_wait(struct log_reader *r, struct arena *mem, lsn_t
     return wal_keeper_start(w);
 }
 
-err_t wal_replay_wait(struct wal *w, lsn_t from,
-                      err_t (*apply)(void *ctx, uint8_t kind, const uint8_t *payload, uint32_t len,
-                                     lsn_t lsn),
-                      void *ctx)
+static struct log_reader *reader_new(struct wal *w, struct arena *mem)
 {
-    ASSERT(!w->positioned);
-    if (from % RECORD_ALIGN != 0)
-        return err_raise(ERR_DATA_CORRUPTED, "log position %llX is not a record boundary",
-                         (unsigned long long)from);
-    struct arena *mem = arena_new();
     struct log_reader *r = ARENA_NEW(mem, struct log_reader);
     r->w = w;
     r->path = arena_alloc(mem, WAL_PATH_BYTES);
@@ -370,13 +367,51 @@ err_t wal_replay_wait(struct wal *w, lsn_t from,
         r->pieces[i].at = UINT64_MAX;
         r->pieces[i].reader = r;
     }
-    err_t err = replay_wait(r, mem, from, apply, ctx);
+    return r;
+}
+
+SUSPENDS static void reader_end_wait(struct log_reader *r)
+{
     for (int i = 0; i < 2; i++) {
         while (r->pieces[i].in_flight)
             wait_queue_shielded_wait(&r->queue);
         io_buffer_free(r->pieces[i].bytes, READ_BYTES);
     }
     reader_close_file_wait(r);
+}
+
+static err_t boundary_check(lsn_t from)
+{
+    if (from % RECORD_ALIGN != 0)
+        return err_raise(ERR_DATA_CORRUPTED, "log position %llX is not a record boundary",
+                         (unsigned long long)from);
+    return ERR_OK;
+}
+
+err_t wal_replay_wait(struct wal *w, lsn_t from, wal_apply_fn apply, void *ctx)
+{
+    ASSERT(!w->positioned);
+    TRY(boundary_check(from));
+    struct arena *mem = arena_new();
+    struct log_reader *r = reader_new(w, mem);
+    err_t err = replay_wait(r, mem, from, apply, ctx);
+    reader_end_wait(r);
+    arena_free(mem);
+    return err;
+}
+
+err_t wal_inspect_wait(const char *directory, lsn_t from, wal_apply_fn apply, void *ctx, lsn_t *end)
+{
+    *end = from;
+    TRY(boundary_check(from));
+    struct arena *mem = arena_new();
+    struct wal *w = ARENA_NEW(mem, struct wal);
+    w->directory = arena_strdup(mem, directory);
+    struct log_reader *r = reader_new(w, mem);
+    uint64_t *numbers;
+    size_t count;
+    err_t err = read_log_wait(r, mem, from, apply, ctx, &numbers, &count, end);
+    reader_end_wait(r);
     arena_free(mem);
     return err;
 }

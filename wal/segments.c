@@ -57,10 +57,13 @@ err_t wal_segments_list_wait(struct wal *w, struct arena *mem, uint64_t **number
         uint64_t no;
         if (name_parse(names[i], &no))
             (*numbers)[(*count)++] = no; /* sorted: equal length, digits before letters */
-        else if (strcmp(names[i], unfinished_name) == 0)
-            TRY(io_unlink_wait(arena_printf(mem, "%s/%s", w->directory, names[i])));
     }
     return ERR_OK;
+}
+
+err_t wal_unfinished_remove_wait(struct wal *w, struct arena *mem)
+{
+    return io_unlink_wait(arena_printf(mem, "%s/%s", w->directory, unfinished_name));
 }
 
 /* ---- making ---- */

@@ -32,13 +32,19 @@ SUSPENDS err_t wal_open_wait(const struct wal_options *o, struct wal **out);
 /* What was not flushed is dropped, as in a crash. */
 SUSPENDS void wal_close_wait(struct wal *w);
 
+typedef err_t (*wal_apply_fn)(void *ctx, uint8_t kind, const uint8_t *payload, uint32_t len,
+                              lsn_t lsn);
 /* Calls apply for each record from `from` (a record boundary) up to the end of the valid log, then
  * positions the writer there. A torn tail is the end; a hole before later valid records, or a bad
  * checksum followed by valid later segments, is ERR_DATA_CORRUPTED. apply may suspend. */
-SUSPENDS err_t wal_replay_wait(struct wal *w, lsn_t from,
-                               err_t (*apply)(void *ctx, uint8_t kind, const uint8_t *payload,
-                                              uint32_t len, lsn_t lsn),
-                               void *ctx);
+SUSPENDS err_t wal_replay_wait(struct wal *w, lsn_t from, wal_apply_fn apply, void *ctx);
+/* The same reading and the same errors for check and dump tools: changes nothing on the disk, needs
+ * no open log. *end = behind the last valid record. */
+SUSPENDS err_t wal_inspect_wait(const char *directory, lsn_t from, wal_apply_fn apply, void *ctx,
+                                lsn_t *end);
+
+/* Copy into another directory what replay from begin needs, with nothing behind end. */
+SUSPENDS err_t wal_copy_wait(const char *from, const char *to, lsn_t begin, lsn_t end);
 
 /* Room for `bytes` of payloads in `records` records until the fiber suspends next; waits while the
  * buffer is full. ERR_IO_ERROR / ERR_DISK_FULL after the log has failed. */

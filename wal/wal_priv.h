@@ -137,7 +137,8 @@ void wal_keeper_kick(struct wal *w);
 err_t wal_keeper_start(struct wal *w);
 SUSPENDS void wal_keeper_stop_wait(struct wal *w);
 SUSPENDS err_t wal_segment_create_wait(struct wal *w, uint64_t no);
-/* Sorted numbers of the existing segments, in the arena; removes unfinished ones. */
+SUSPENDS err_t wal_unfinished_remove_wait(struct wal *w, struct arena *mem);
+/* Sorted numbers of the existing segments, in the arena. */
 SUSPENDS err_t wal_segments_list_wait(struct wal *w, struct arena *mem, uint64_t **numbers,
                                       size_t *count);
 void wal_segment_path(const struct wal *w, uint64_t no, char *path);

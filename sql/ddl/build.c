@@ -24,40 +24,28 @@ static struct txn_view view_of_all(const struct txn_view *v)
     return all;
 }
 
-struct key_maker {
-    const struct plan_table *t;
-    const struct plan_index *x;
-    struct program **programs; /* per key column; NULL = plain column */
-    struct program *predicate;
-    uint32_t columns_needed;
-    datum *values;
-    bool *nulls;
-    struct slot slot;
-    struct eval eval;
-    struct strbuf key;
-};
-
-static err_t key_maker_init(struct key_maker *k, const struct build *b, struct arena *mem)
+err_t key_maker_init(struct key_maker *k, const struct plan_table *t, const struct plan_index *x,
+                     const struct session_env *env, struct arena *mem)
 {
-    *k = (struct key_maker){.t = b->table, .x = b->index};
-    uint32_t n = b->table->column_count;
+    *k = (struct key_maker){.t = t, .x = x};
+    uint32_t n = t->column_count;
     k->values = ARENA_ARRAY(mem, datum, n + 3);
     k->nulls = ARENA_ARRAY(mem, bool, n + 3);
-    k->programs = ARENA_ARRAY(mem, struct program *, b->index->key_count);
-    for (uint32_t i = 0; i < b->index->key_count; i++) {
-        if (b->index->attnos[i] == 0) {
-            TRY(expr_compile(mem, b->index->expressions[i], &k->programs[i]));
+    k->programs = ARENA_ARRAY(mem, struct program *, x->key_count);
+    for (uint32_t i = 0; i < x->key_count; i++) {
+        if (x->attnos[i] == 0) {
+            TRY(expr_compile(mem, x->expressions[i], &k->programs[i]));
             k->columns_needed = n;
         } else {
-            k->columns_needed = MAX(k->columns_needed, (uint32_t)b->index->attnos[i]);
+            k->columns_needed = MAX(k->columns_needed, (uint32_t)x->attnos[i]);
         }
     }
-    if (b->index->predicate) {
-        TRY(expr_compile(mem, b->index->predicate, &k->predicate));
+    if (x->predicate) {
+        TRY(expr_compile(mem, x->predicate, &k->predicate));
         k->columns_needed = n;
     }
     k->slot = (struct slot){.values = k->values, .nulls = k->nulls, .count = n + 3};
-    k->eval = (struct eval){.env = b->env, .mem = arena_new(), .state_mem = mem};
+    k->eval = (struct eval){.env = env, .mem = arena_new(), .state_mem = mem};
     k->eval.inputs[0] = &k->slot;
     strbuf_init(&k->key, mem);
     return ERR_OK;
@@ -74,9 +62,7 @@ void ddl_row_read(const struct plan_table *t, const uint8_t *row, uint32_t colum
     }
 }
 
-/* *skip: the predicate leaves the row out. */
-static SUSPENDS err_t key_make_wait(struct key_maker *k, const uint8_t *row, bool *skip,
-                                    bool *has_null)
+SUSPENDS err_t key_make_wait(struct key_maker *k, const uint8_t *row, bool *skip, bool *has_null)
 {
     arena_reset(k->eval.mem);
     ddl_row_read(k->t, row, k->columns_needed, k->values, k->nulls);
@@ -223,7 +209,7 @@ static SUSPENDS err_t build_on_shard(struct shard_work *w)
     struct arena *mem = arena_new();
     struct key_sort *sort = key_sort_new(b->budget);
     struct key_maker *k = ARENA_NEW(mem, struct key_maker);
-    err_t e = key_maker_init(k, b, mem);
+    err_t e = key_maker_init(k, b->table, b->index, b->env, mem);
     if (e == ERR_OK)
         e = build_sort_wait(w, b, k, sort, mem);
     if (e == ERR_OK) {

@@ -31,6 +31,15 @@ void ddl_start(void);
 SUSPENDS err_t ddl_drop_temporary_wait(struct catalog_session *cs, const struct session_env *env);
 /* At start: temporary schemas that sessions left behind when the server died. */
 SUSPENDS err_t ddl_sweep_temporary_wait(void);
+/* Checks the session's database: files, rows, index entries, sequences, catalog (check.c).
+ * problems: a line each, in ctx->mem. alone: nobody else uses the data directory, so files without
+ * an owner count too. Superusers only. */
+SUSPENDS err_t ddl_check_wait(struct ddl_context *ctx, bool alone, const char *const **problems,
+                              uint32_t *count);
+/* All databases, without a session, when nobody else uses them. */
+SUSPENDS err_t ddl_check_databases_wait(void (*problem)(void *owner, const char *database,
+                                                        const char *text),
+                                        void *owner);
 /* Before COMMIT of a transaction: ON COMMIT DELETE ROWS / DROP of its temporary tables. */
 SUSPENDS err_t ddl_before_commit_wait(struct ddl_context *ctx);
 

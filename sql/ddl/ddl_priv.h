@@ -215,6 +215,24 @@ struct rewrite {
 void ddl_row_read(const struct plan_table *t, const uint8_t *row, uint32_t columns, datum *values,
                   bool *nulls);
 SUSPENDS err_t ddl_rewrite_wait(struct ddl_context *x, const struct rewrite *r);
+/* The keys of stored rows in one index. */
+struct key_maker {
+    const struct plan_table *t;
+    const struct plan_index *x;
+    struct program **programs; /* per key column; NULL = plain column */
+    struct program *predicate;
+    uint32_t columns_needed;
+    datum *values;
+    bool *nulls;
+    struct slot slot;
+    struct eval eval;
+    struct strbuf key;
+};
+/* k->eval.mem is an arena of its own: to be freed, also after an error. */
+err_t key_maker_init(struct key_maker *k, const struct plan_table *t, const struct plan_index *x,
+                     const struct session_env *env, struct arena *mem);
+/* k->key, k->values, k->nulls. *skip: the predicate leaves the row out. */
+SUSPENDS err_t key_make_wait(struct key_maker *k, const uint8_t *row, bool *skip, bool *has_null);
 /* Every row satisfies the condition (CHECK, NOT NULL): else the error that fn raises. */
 SUSPENDS err_t ddl_validate_check_wait(struct ddl_context *x, const struct plan_table *t,
                                        const struct expr *condition, bool *ok);

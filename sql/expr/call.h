@@ -133,6 +133,9 @@ struct sql_services {
                              const char **out);
     /* *is_called false: no number was taken yet (pg_sequences.last_value is null). */
     err_t (*sequence_last_value)(void *owner, oid sequence, int64_t *out, bool *is_called);
+    /* percore_check: what is wrong with the session's database, a line each, in mem. */
+    err_t (*check_database)(void *owner, bool alone, struct arena *mem,
+                            const char *const **problems, uint32_t *count);
 };
 
 /* Registry of built-ins (generated arrays; binary search and name hash). */

@@ -139,3 +139,33 @@ FUNCTION(fn_to_regoperator)
 {
     return to_reg(c, regoperator_input, out);
 }
+
+/* ---- percore_check ---- */
+
+struct check_lines {
+    const char *const *lines;
+    uint32_t count;
+    uint32_t next;
+};
+
+static NO_SUSPEND_ANALYSIS err_t check_begin(struct call *c, void **state)
+{
+    SERVICE(check_database);
+    struct check_lines *l = ARENA_NEW(c->mem, struct check_lines);
+    *state = l;
+    return s->check_database(s->owner, ARG_BOOL(0), c->mem, &l->lines, &l->count);
+}
+
+static err_t check_next(struct call *c, void *state, datum *values, bool *nulls, bool *end)
+{
+    struct check_lines *l = state;
+    (void)nulls;
+    *end = l->next == l->count;
+    return *end ? ERR_OK : result_cstring(c, l->lines[l->next++], &values[0]);
+}
+
+const struct set_function srf_percore_check = {
+    .column_count = 1,
+    .begin = check_begin,
+    .next = check_next,
+};

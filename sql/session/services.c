@@ -4,6 +4,7 @@
  */
 #include "sql/session/session_priv.h"
 
+#include "sql/ddl/ddl.h"
 #include "sql/session/registry.h"
 
 /* Values this session got from a sequence: currval, and numbers taken in advance (CACHE). */
@@ -262,6 +263,15 @@ static err_t services_advisory_lock(void *owner, int64_t key, bool two_keys, boo
     return ERR_OK;
 }
 
+static SUSPENDS err_t services_check_database(void *owner, bool alone, struct arena *mem,
+                                              const char *const **problems, uint32_t *count)
+{
+    struct session *s = owner;
+    struct ddl_context ctx = {
+        .catalog = &s->catalog, .env = &s->env, .mem = mem, .text = "", .session = s};
+    return ddl_check_wait(&ctx, alone, problems, count);
+}
+
 static void services_notice(void *owner, err_t code, const char *severity, const char *message)
 {
     /* A client that is gone is noticed by its socket. */
@@ -281,6 +291,7 @@ void services_init(struct session *s)
     s->services.cancel_backend = services_cancel_backend;
     s->services.current_txn_id = services_current_txn_id;
     s->services.advisory_lock = services_advisory_lock;
+    s->services.check_database = services_check_database;
     s->services.notice = services_notice;
     s->services.notice_detail = services_notice_detail;
 }

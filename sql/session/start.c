@@ -17,6 +17,12 @@ SUSPENDS err_t sql_start_wait(const struct sql_options *o)
     return ddl_sweep_temporary_wait();
 }
 
+SUSPENDS err_t sql_check_wait(void (*problem)(void *owner, const char *database, const char *text),
+                              void *owner)
+{
+    return ddl_check_databases_wait(problem, owner);
+}
+
 SUSPENDS err_t sql_find_role_wait(const char *name, struct arena *mem, struct auth_role *out)
 {
     struct role_info role;
