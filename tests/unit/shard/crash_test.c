@@ -318,8 +318,12 @@ static void kill_rounds(uint32_t core_number, uint32_t rounds, uint64_t seed)
     for (uint32_t i = 0; i < rounds && ok; i++) {
         round_seed = seed + i;
         uint64_t s = round_seed;
+        uint64_t before = shared->commits;
         pid_t pid = child(core_number, load);
-        usleep(50000 + test_below(&s, 400000));
+        /* A busy machine may need a while to come so far. */
+        for (int wait = 0; wait < 3000 && shared->commits == before; wait++)
+            usleep(10000);
+        usleep((useconds_t)test_below(&s, 400000));
         int status = 0;
         bool ended = waitpid(pid, &status, WNOHANG) != 0;
         if (!ended) {
