@@ -36,6 +36,9 @@ struct settings_view {
     uint32_t undo_room;
     uint64_t touched[(SETTING_COUNT + 63) / 64];
     uint32_t reported[REPORTS_MAX]; /* hash of what the client was told last; 0 = nothing */
+    /* What the reports were made of: nothing has to be looked at while both are the same. */
+    const struct server_values *reported_server;
+    bool is_changed; /* since then */
 };
 
 struct settings_view *settings_view_new(void)
@@ -108,6 +111,7 @@ static struct entry *entry_find(const struct settings_view *v, enum setting_id i
 static struct entry *entry_get(struct settings_view *v, enum setting_id id, const char *custom_name)
 {
     struct entry *e = entry_find(v, id, custom_name);
+    v->is_changed = true;
     if (e != NULL)
         return e;
     if (v->count == v->room) {
@@ -124,6 +128,7 @@ static struct entry *entry_get(struct settings_view *v, enum setting_id id, cons
 /* Remember an entry as it is, before it changes. */
 static void undo_push(struct settings_view *v, const struct entry *e)
 {
+    v->is_changed = true;
     if (v->undo_count == v->undo_room) {
         v->undo_room = v->undo_room == 0 ? 4 : v->undo_room * 2;
         v->undo = core_realloc(v->undo, v->undo_room * sizeof(*v->undo));
@@ -377,6 +382,7 @@ void settings_rollback_to(struct settings_view *v, uint32_t mark)
 {
     ASSERT(mark <= v->undo_count);
     while (v->undo_count > mark) {
+        v->is_changed = true;
         struct entry *old = &v->undo[--v->undo_count];
         struct entry *e = entry_find(v, old->id, old->name);
         ASSERT(e != NULL);
@@ -407,6 +413,7 @@ void settings_commit(struct settings_view *v)
 {
     if (v->undo_count == 0)
         return;
+    v->is_changed = true;
     for (uint32_t i = 0; i < v->undo_count; i++)
         entry_clear(&v->undo[i]);
     core_free(v->undo);
@@ -431,6 +438,11 @@ void settings_report_changes(struct settings_view *v,
                              void (*fn)(void *owner, const char *name, const char *text),
                              void *owner)
 {
+    const struct server_values *server = server_values();
+    if (!v->is_changed && v->reported_server == server)
+        return;
+    v->is_changed = false;
+    v->reported_server = server;
     uint32_t index = 0;
     for (int id = 0; id < SETTING_COUNT; id++) {
         const struct setting_info *info = setting_info((enum setting_id)id);

@@ -301,6 +301,20 @@ SUSPENDS err_t conn_flush_wait(struct conn *c)
     return e;
 }
 
+/* The last answer of a fiber: a small one is left with the socket, so that the fiber need not wait
+ * for the kernel to take it. A client that does not read fills the socket's bounded room, and then
+ * the fiber waits. */
+static SUSPENDS err_t conn_reply_wait(struct conn *c)
+{
+    if (!c->tls && !c->send_failed && !c->closed && c->out.end > 0 &&
+        c->out.end <= REPLY_COPY_BYTES_MAX &&
+        io_socket_send_small(c->socket, c->out.data, u32_from(c->out.end))) {
+        c->out.end = 0;
+        return ERR_OK;
+    }
+    return conn_flush_wait(c);
+}
+
 /* ---- the fiber ---- */
 
 static void conn_tell_end(struct conn *c)
@@ -351,7 +365,7 @@ static SUSPENDS void conn_run_wait(struct conn *c)
         conn_serve_all_wait(c);
         if (c->ending || c->closed)
             break;
-        if (conn_flush_wait(c) != ERR_OK)
+        if (conn_reply_wait(c) != ERR_OK)
             break;
         if (c->paused) {
             c->paused = false;

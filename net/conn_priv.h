@@ -14,6 +14,7 @@ enum {
     MESSAGE_BYTES_MAX = 0x3fffffff,
     INPUT_PAUSE_BYTES = 1 << 20, /* unread input above which reading stops */
     OUTPUT_FLUSH_BYTES = 32 << 10,
+    REPLY_COPY_BYTES_MAX = 4 << 10,
 };
 
 enum conn_phase { CONN_STARTUP, CONN_READY, CONN_CLOSING };

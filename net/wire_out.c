@@ -1,7 +1,7 @@
 /* Building backend messages in the connection's output buffer. */
 #include "net/conn_priv.h"
 
-enum { BYTES_FIRST = 4096 };
+enum { BYTES_FIRST = 1000 }; /* the C library keeps free ones of this size at hand */
 
 uint8_t *bytes_room(struct bytes *b, size_t len)
 {

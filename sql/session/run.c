@@ -1,23 +1,30 @@
 /* Running cached statements: locks, execution, rows to the sink, command tags, timeouts. */
 #include "sql/session/session_priv.h"
 
-#include <stdio.h>
 
+/* The command and a number; made for every statement, so without printf. */
 const char *run_tag(struct arena *mem, enum command command, uint64_t rows)
 {
-    switch (command) {
-    case CMD_SELECT:
-        return arena_printf(mem, "SELECT %llu", (unsigned long long)rows);
-    case CMD_INSERT:
-        return arena_printf(mem, "INSERT 0 %llu", (unsigned long long)rows);
-    case CMD_UPDATE:
-        return arena_printf(mem, "UPDATE %llu", (unsigned long long)rows);
-    case CMD_DELETE:
-        return arena_printf(mem, "DELETE %llu", (unsigned long long)rows);
-    case CMD_UTILITY:
-        break;
-    }
-    return "";
+    static const char *const words[] = {
+        [CMD_SELECT] = "SELECT ",
+        [CMD_INSERT] = "INSERT 0 ",
+        [CMD_UPDATE] = "UPDATE ",
+        [CMD_DELETE] = "DELETE ",
+    };
+    if (command == CMD_UTILITY)
+        return "";
+    char digits[24];
+    char *p = digits + sizeof(digits);
+    *--p = '\0';
+    do
+        *--p = (char)('0' + rows % 10);
+    while (rows /= 10);
+    size_t word = strlen(words[command]);
+    size_t count = (size_t)(digits + sizeof(digits) - p);
+    char *tag = arena_alloc(mem, word + count);
+    memcpy(tag, words[command], word);
+    memcpy(tag + word, p, count);
+    return tag;
 }
 
 /* ---- cancel and timeouts ---- */
