@@ -434,6 +434,38 @@ static uint32_t text_hash(const char *text)
     return h != 0 ? h : 1;
 }
 
+static bool is_out_of_fingerprint(enum setting_id id)
+{
+    switch (id) {
+    case SET_application_name:
+    case SET_client_min_messages:
+    case SET_idle_in_transaction_session_timeout:
+    case SET_idle_session_timeout:
+    case SET_is_superuser:
+    case SET_lock_timeout:
+    case SET_session_authorization:
+    case SET_statement_timeout:
+    case SETTING_COUNT:
+        return true;
+    default:
+        return false;
+    }
+}
+
+uint64_t settings_fingerprint(const struct settings_view *v)
+{
+    uint64_t sum = 0; /* the order of the entries does not matter */
+    for (uint32_t i = 0; i < v->count; i++) {
+        const struct setting_value *value = entry_value(&v->entries[i]);
+        if (value == NULL || is_out_of_fingerprint(v->entries[i].id))
+            continue;
+        uint64_t h = (uint64_t)text_hash(value->text) << 16 | (uint64_t)v->entries[i].id;
+        h *= 0x9e3779b97f4a7c15u;
+        sum += h ^ h >> 29;
+    }
+    return sum;
+}
+
 void settings_report_changes(struct settings_view *v,
                              void (*fn)(void *owner, const char *name, const char *text),
                              void *owner)

@@ -90,6 +90,9 @@ const char *settings_custom_name(const struct settings_view *v, uint32_t index);
 uint32_t settings_mark(struct settings_view *v);
 void settings_rollback_to(struct settings_view *v, uint32_t mark);
 void settings_commit(struct settings_view *v); /* ends SET LOCAL, keeps SET */
+/* Changes with every value of the session's own that may change how a statement is read or planned
+ * (not with names, timeouts and what the session is told). */
+uint64_t settings_fingerprint(const struct settings_view *v);
 /* Every report setting whose value changed since the last call: fn(owner, name, text). */
 void settings_report_changes(struct settings_view *v,
                              void (*fn)(void *owner, const char *name, const char *text),

@@ -19,6 +19,7 @@
 static const char *const *const enum_values[SETTING_COUNT] = {
     [SET_archive_mode] = (const char *const[]){"always", "on", "off", NULL},
     [SET_backslash_quote] = (const char *const[]){"safe_encoding", "on", "off", NULL},
+    [SET_auto_parameters] = (const char *const[]){"off", "on", "always", NULL},
     [SET_bytea_output] = (const char *const[]){"escape", "hex", NULL},
     [SET_client_min_messages] =
         (const char *const[]){"debug5", "debug4", "debug3", "debug2", "debug1", "log", "notice",

@@ -5,16 +5,36 @@
  * search_path, and the settings that literals are read by. An entry also remembers the catalog
  * version; a stale one is unlinked when met and lives on until its last reference goes. Bounded by
  * count, least recently used goes first. A transaction that has changed the catalog neither reads
- * nor fills the cache.
+ * nor fills the cache. A plan is made again after some time, because tables grow.
+ *
+ * Texts of the simple protocol get a place when they come the second time (SEEN_COUNT hashes are
+ * remembered per core), so texts that never come again push nothing out. With literals taken out
+ * they do so only if the plan that does not know the literals is estimated to cost what the one
+ * that knows them costs: for a search by a key it does, where a statistic would tell a common value
+ * from a rare one it does not.
  */
+#include "sql/session/literals.h"
 #include "sql/session/session_priv.h"
+#include "sql/types/hash.h"
 
-enum { CACHE_BUCKETS = 4096, CACHE_ENTRIES_MAX = 4096 };
+enum {
+    CACHE_BUCKETS = 4096,
+    CACHE_ENTRIES_MAX = 4096,
+    SEEN_COUNT = 4096,
+    PLAN_AGE_US_MAX = 10 * 1000000,
+};
+
+struct seen {
+    uint64_t hash;
+    uint64_t refused_version; /* of the catalog; 0 = not refused */
+    uint64_t refused_at_us;
+};
 
 struct cache {
     struct cached *buckets[CACHE_BUCKETS];
     struct cached lru; /* ring: lru.lru_next is the most recently used */
     uint32_t count;
+    struct seen seen[SEEN_COUNT];
 };
 
 static struct cache *caches[CORE_COUNT_MAX]; /* each used on its core only */
@@ -30,23 +50,24 @@ static struct cache *cache_here(void)
     return *c;
 }
 
-/* FNV-1a with 64 bits; a table hash, not a checksum. */
-static uint64_t cache_hash(const uint8_t *bytes, size_t len)
-{
-    uint64_t h = UINT64_C(0xcbf29ce484222325);
-    for (size_t i = 0; i < len; i++)
-        h = (h ^ bytes[i]) * UINT64_C(0x100000001b3);
-    return h ^ (h >> 29);
-}
+/* Parameters of a client and literals taken out are kept apart: what may be shared differs. */
+enum key_kind { KEY_PREPARED, KEY_SIMPLE };
 
-static err_t cache_key(struct session *s, const char *text, const oid *types, uint32_t type_count,
-                       struct strbuf *key)
+static err_t cache_key(struct session *s, enum key_kind kind, const char *text, const oid *types,
+                       uint32_t type_count, struct strbuf *key)
 {
-    uint32_t head[8] = {
-        s->catalog.database,          s->catalog.user,
-        s->catalog.temp_schema,       (uint32_t)s->env.date_order,
-        (uint32_t)s->env.date_style,  (uint32_t)s->env.interval_style,
-        s->catalog.search_path_count, type_count,
+    uint32_t head[] = {
+        s->catalog.database,
+        s->catalog.user,
+        s->catalog.temp_schema,
+        (uint32_t)s->env.date_order,
+        (uint32_t)s->env.date_style,
+        (uint32_t)s->env.interval_style,
+        s->catalog.search_path_count,
+        type_count,
+        (uint32_t)kind,
+        (uint32_t)s->settings_fingerprint,
+        (uint32_t)(s->settings_fingerprint >> 32),
     };
     TRY(strbuf_put(key, head, sizeof(head)));
     for (uint32_t i = 0; i < s->catalog.search_path_count; i++) {
@@ -62,7 +83,8 @@ static err_t cache_key(struct session *s, const char *text, const oid *types, ui
 
 bool cached_is_current(const struct session *s, const struct cached *c)
 {
-    return !s->catalog.txn_changed_catalog && c->catalog_version == catalog_version();
+    return !s->catalog.txn_changed_catalog && c->catalog_version == catalog_version() &&
+           core_now_us() - c->planned_at_us < PLAN_AGE_US_MAX;
 }
 
 static void cached_free(struct cached *c)
@@ -136,9 +158,11 @@ void cached_release(struct cached *c)
 
 static SUSPENDS err_t cached_analyze_wait(struct session *s, struct cached *c,
                                           struct raw_statement *raw, const oid *types,
-                                          uint32_t type_count, bool params_fixed)
+                                          uint32_t type_count, bool params_fixed,
+                                          const struct bound *values)
 {
     c->catalog_version = catalog_version();
+    c->planned_at_us = core_now_us();
     c->tag = parse_command_tag(raw);
     struct analyze_options o = {
         .catalog = &s->catalog,
@@ -152,6 +176,11 @@ static SUSPENDS err_t cached_analyze_wait(struct session *s, struct cached *c,
     if (c->statement->command == CMD_UTILITY)
         return ERR_OK;
     struct plan_options po = session_plan_options(s);
+    if (values) {
+        po.params = values->values;
+        po.param_nulls = values->nulls;
+        po.param_count = values->count;
+    }
     return plan_query_wait(&po, c->statement->query, c->mem, &c->plan);
 }
 
@@ -170,7 +199,7 @@ SUSPENDS err_t cached_make_wait(struct session *s, const char *text, struct pars
                                 struct cached **out)
 {
     struct cached *c = cached_new(text);
-    err_t e = cached_analyze_wait(s, c, &parsed->statements[index], types, type_count, true);
+    err_t e = cached_analyze_wait(s, c, &parsed->statements[index], types, type_count, true, NULL);
     if (e != ERR_OK) {
         cached_free(c);
         return e;
@@ -179,36 +208,71 @@ SUSPENDS err_t cached_make_wait(struct session *s, const char *text, struct pars
     return ERR_OK;
 }
 
-/* One statement in text, for Parse and single-statement strings. The caller gets a reference. */
+/* The entry for a key, if it may be used, with a reference; a stale one goes. */
+static struct cached *cache_take(struct session *s, struct cache *cache, uint64_t hash,
+                                 const struct strbuf *key)
+{
+    struct cached *c = cache_lookup(cache, hash, key);
+    if (!c)
+        return NULL;
+    if (!cached_is_current(s, c)) {
+        if (!s->catalog.txn_changed_catalog)
+            cache_unlink(cache, c);
+        return NULL;
+    }
+    cache_touch(cache, c);
+    c->references++;
+    c->uses++;
+    return c;
+}
+
+static SUSPENDS err_t cached_fill_wait(struct session *s, struct cached *c, const oid *types,
+                                       uint32_t type_count, const struct bound *values)
+{
+    TRY(parse_text(c->text, c->mem, &c->parsed));
+    if (c->parsed->count > 1)
+        return err_raise(ERR_SYNTAX_ERROR,
+                         "cannot insert multiple commands into a prepared statement");
+    c->is_empty = c->parsed->count == 0;
+    if (c->is_empty)
+        return ERR_OK;
+    return cached_analyze_wait(s, c, &c->parsed->statements[0], types, type_count, false, values);
+}
+
+static void cached_share(struct cache *cache, struct cached *c, uint64_t hash,
+                         const struct strbuf *key)
+{
+    c->hash = hash;
+    c->key = arena_memdup(c->mem, key->data, key->len);
+    c->key_bytes = key->len;
+    cache_insert(cache, c);
+}
+
+/* Plans are self-contained: the tree is not needed any more. */
+static void cached_drop_tree(struct cached *c)
+{
+    if (!c->plan)
+        return;
+    parse_free(c->parsed);
+    c->parsed = NULL;
+}
+
+/* One statement in text, for Parse. The caller gets a reference. */
 SUSPENDS err_t cached_get_wait(struct session *s, const char *text, const oid *types,
                                uint32_t type_count, bool keep, struct cached **out)
 {
     struct cache *cache = cache_here();
     struct strbuf key;
     strbuf_init(&key, s->statement);
-    TRY(cache_key(s, text, types, type_count, &key));
-    uint64_t hash = cache_hash((const uint8_t *)key.data, key.len);
-    struct cached *c = cache_lookup(cache, hash, &key);
+    TRY(cache_key(s, KEY_PREPARED, text, types, type_count, &key));
+    uint64_t hash = hash_bytes(key.data, key.len);
+    struct cached *c = cache_take(s, cache, hash, &key);
     if (c) {
-        if (cached_is_current(s, c)) {
-            cache_touch(cache, c);
-            c->references++;
-            c->uses++;
-            *out = c;
-            return ERR_OK;
-        }
-        if (!s->catalog.txn_changed_catalog)
-            cache_unlink(cache, c);
+        *out = c;
+        return ERR_OK;
     }
     c = cached_new(text);
-    err_t e = parse_text(c->text, c->mem, &c->parsed);
-    if (e == ERR_OK && c->parsed->count > 1)
-        e = err_raise(ERR_SYNTAX_ERROR,
-                      "cannot insert multiple commands into a prepared statement");
-    if (e == ERR_OK && c->parsed->count == 0)
-        c->is_empty = true;
-    else if (e == ERR_OK)
-        e = cached_analyze_wait(s, c, &c->parsed->statements[0], types, type_count, false);
+    err_t e = cached_fill_wait(s, c, types, type_count, NULL);
     if (e != ERR_OK) {
         cached_free(c);
         return e;
@@ -216,16 +280,116 @@ SUSPENDS err_t cached_get_wait(struct session *s, const char *text, const oid *t
     /* Another fiber may have put the same statement in while this one waited for the catalog. */
     bool is_shared = keep && c->plan && !c->statement->has_volatile_settings &&
                      !s->catalog.txn_changed_catalog && !cache_lookup(cache, hash, &key);
-    if (c->plan) { /* plans are self-contained: the tree is not needed any more */
-        parse_free(c->parsed);
-        c->parsed = NULL;
+    cached_drop_tree(c);
+    if (is_shared)
+        cached_share(cache, c, hash, &key);
+    *out = c;
+    return ERR_OK;
+}
+
+/* ---- the simple protocol ---- */
+
+static err_t literal_value(struct session *s, const struct literal *l, oid type, datum *out)
+{
+    if (l->type != TYPE_INT4 && l->type != TYPE_INT8)
+        return value_input(&s->env, s->statement, type, -1, l->text, l->len, out);
+    bool is_negative = l->text[0] == '-';
+    int64_t v = 0; /* literals.c has seen to the range */
+    for (size_t i = is_negative; i < l->len; i++)
+        v = v * 10 - (l->text[i] - '0');
+    *out = datum_of_i64(is_negative ? v : -v);
+    return ERR_OK;
+}
+
+/* The literals as parameters of the types that analysis found. */
+static err_t literals_bind(struct session *s, const struct literals *literals,
+                           const struct cached *c, struct bound *out)
+{
+    *out = (struct bound){.count = literals->count};
+    if (literals->count == 0)
+        return ERR_OK;
+    out->values = ARENA_ARRAY(s->statement, datum, literals->count);
+    out->nulls = ARENA_ARRAY(s->statement, bool, literals->count);
+    for (uint32_t i = 0; i < literals->count; i++)
+        TRY(literal_value(s, &literals->items[i], c->statement->param_types[i], &out->values[i]));
+    return ERR_OK;
+}
+
+/* Would knowing the values give another plan? */
+static SUSPENDS bool plan_depends_on_values_wait(struct session *s, const struct cached *c,
+                                                 const struct literals *literals,
+                                                 const struct bound *params)
+{
+    struct cached *custom = cached_new(c->text);
+    bool depends = true;
+    if (cached_fill_wait(s, custom, literals->types, literals->count, params) == ERR_OK &&
+        custom->plan) {
+        double with = custom->plan->root->total_cost;
+        double without = c->plan->root->total_cost;
+        depends = without > with * 1.01 || with > without * 1.01;
     }
-    if (is_shared) {
-        c->hash = hash;
-        c->key = arena_memdup(c->mem, key.data, key.len);
-        c->key_bytes = key.len;
-        cache_insert(cache, c);
+    cached_free(custom);
+    return depends;
+}
+
+static SUSPENDS bool simple_is_shareable_wait(struct session *s, const struct literals *literals,
+                                              bool at_once, struct cached *c, struct bound *params)
+{
+    if (cached_fill_wait(s, c, literals->types, literals->count, NULL) != ERR_OK || !c->plan ||
+        c->statement->has_volatile_settings || c->statement->param_count != literals->count)
+        return false;
+    for (uint32_t i = 0; i < literals->count; i++) {
+        oid type = c->statement->param_types[i];
+        if (literals->types[i] != OID_NONE && type != literals->types[i])
+            return false;
     }
+    if (literals_bind(s, literals, c, params) != ERR_OK)
+        return false;
+    return at_once || literals->count == 0 || !plan_depends_on_values_wait(s, c, literals, params);
+}
+
+static bool seen_before(struct seen *seen, uint64_t hash)
+{
+    if (seen->hash != hash) {
+        *seen = (struct seen){.hash = hash};
+        return false;
+    }
+    return seen->refused_version != catalog_version() ||
+           core_now_us() - seen->refused_at_us >= PLAN_AGE_US_MAX;
+}
+
+SUSPENDS err_t cached_simple_wait(struct session *s, const struct literals *literals, bool at_once,
+                                  struct cached **out, struct bound *params)
+{
+    *out = NULL;
+    if (s->catalog.txn_changed_catalog)
+        return ERR_OK;
+    struct cache *cache = cache_here();
+    struct strbuf key;
+    strbuf_init(&key, s->statement);
+    TRY(cache_key(s, KEY_SIMPLE, literals->text, literals->types, literals->count, &key));
+    uint64_t hash = hash_bytes(key.data, key.len);
+    struct cached *c = cache_take(s, cache, hash, &key);
+    if (c) {
+        if (literals_bind(s, literals, c, params) == ERR_OK)
+            *out = c;
+        else
+            cached_release(c); /* the text as it is gives the error with its position */
+        return ERR_OK;
+    }
+    struct seen *seen = &cache->seen[hash % SEEN_COUNT];
+    if (!seen_before(seen, hash) && !at_once)
+        return ERR_OK;
+    c = cached_new(literals->text);
+    if (!simple_is_shareable_wait(s, literals, at_once, c, params)) {
+        cached_free(c);
+        *seen = (struct seen){
+            .hash = hash, .refused_version = catalog_version(), .refused_at_us = core_now_us()};
+        return ERR_OK;
+    }
+    cached_drop_tree(c);
+    if (!s->catalog.txn_changed_catalog && !cache_lookup(cache, hash, &key))
+        cached_share(cache, c, hash, &key);
     *out = c;
     return ERR_OK;
 }

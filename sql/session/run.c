@@ -1,7 +1,6 @@
 /* Running cached statements: locks, execution, rows to the sink, command tags, timeouts. */
 #include "sql/session/session_priv.h"
 
-
 /* The command and a number; made for every statement, so without printf. */
 const char *run_tag(struct arena *mem, enum command command, uint64_t rows)
 {

@@ -1,5 +1,5 @@
 /*
- * Sessions: opening and closing, derived settings, notices, and the simple query protocol.
+ * Sessions: opening and closing, derived settings, notices.
  *
  * A session belongs to one core. Between requests it holds no fiber; its statement arena is empty.
  */
@@ -106,6 +106,7 @@ void session_refresh_env(struct session *s)
     s->env.bytea_output =
         strcmp(setting_string(s->settings, SET_bytea_output), "escape") == 0 ? 1 : 0;
     s->env.zone = time_zone_find(setting_string(s->settings, SET_TimeZone));
+    s->settings_fingerprint = settings_fingerprint(s->settings);
     session_derive_search_path(s);
 }
 
@@ -425,87 +426,4 @@ int64_t session_idle_limit_ms(const struct session *s, err_t *code)
     }
     *code = ERR_IDLE_SESSION_TIMEOUT;
     return setting_int(s->settings, SET_idle_session_timeout);
-}
-
-/* ---- simple query ---- */
-
-static SUSPENDS err_t session_one_wait(struct session *s, struct cached *c, bool is_last)
-{
-    const struct utility *u = c->statement->utility;
-    bool is_exit = u && (u->kind == UTIL_COMMIT || u->kind == UTIL_ROLLBACK ||
-                         u->kind == UTIL_ROLLBACK_TO || u->kind == UTIL_PREPARE_TRANSACTION);
-    TRY(block_begin_statement_wait(s, c->tag, is_exit));
-    return run_cached_wait(s, c, NULL, NULL, 0, is_last, true);
-}
-
-/* A text without literals is likely to come again as it is: worth a place in the plan cache. */
-static bool session_text_recurs(const char *text)
-{
-    char before = ' ';
-    for (const char *p = text; *p; before = *p++) {
-        bool in_word = (before >= 'a' && before <= 'z') || (before >= 'A' && before <= 'Z') ||
-                       before == '_' || (before >= '0' && before <= '9');
-        if (*p == '\'' || *p == ';' || *p == '$' || (*p >= '0' && *p <= '9' && !in_word))
-            return false;
-    }
-    return true;
-}
-
-static SUSPENDS err_t session_cached_wait(struct session *s, const char *text)
-{
-    TRY(block_begin_statement_wait(s, "", false));
-    struct cached *c;
-    TRY(cached_get_wait(s, text, NULL, 0, true, &c));
-    err_t e = c->is_empty ? s->sink->empty(s->sink) : session_one_wait(s, c, true);
-    cached_release(c);
-    return e;
-}
-
-static SUSPENDS err_t session_statements_wait(struct session *s, const char *text)
-{
-    if (s->block != BLOCK_FAILED && session_text_recurs(text))
-        return session_cached_wait(s, text);
-    struct parsed *parsed;
-    TRY(parse_text(text, s->statement, &parsed));
-    err_t e = ERR_OK;
-    if (parsed->count == 0)
-        e = s->sink->empty(s->sink);
-    for (uint32_t i = 0; e == ERR_OK && i < parsed->count; i++) {
-        bool is_exit = parse_is_transaction_exit(&parsed->statements[i]);
-        e = block_begin_statement_wait(s, parse_command_tag(&parsed->statements[i]), is_exit);
-        struct cached *c = NULL;
-        if (e == ERR_OK)
-            e = cached_make_wait(s, text, parsed, i, NULL, 0, &c);
-        if (e == ERR_OK)
-            e = session_one_wait(s, c, i + 1 == parsed->count);
-        cached_release(c);
-    }
-    parse_free(parsed);
-    return e;
-}
-
-SUSPENDS err_t session_query_wait(struct session *s, const char *text)
-{
-    s->query = text;
-    s->query_started_at = core_wall_us();
-    session_set_state(s, "active");
-    run_arm(s);
-    /* The unnamed statement and portal end with a simple query. */
-    struct prepared *unnamed = prepared_find(s, "");
-    if (unnamed)
-        prepared_drop(s, unnamed);
-    err_t e = session_statements_wait(s, text);
-    if (e == ERR_OK && s->block == BLOCK_IMPLICIT)
-        e = block_commit_wait(s);
-    if (e != ERR_OK)
-        e = session_fail_wait(s, e);
-    run_disarm(s);
-    session_report_settings(s);
-    session_set_state(s, s->block == BLOCK_OPEN     ? "idle in transaction"
-                         : s->block == BLOCK_FAILED ? "idle in transaction (aborted)"
-                                                    : "idle");
-    s->query = NULL;
-    if (e == ERR_OK)
-        arena_reset(s->statement);
-    return e;
 }

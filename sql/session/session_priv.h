@@ -38,6 +38,7 @@ struct cached {
     struct statement *statement;
     struct plan *plan; /* NULL for utility statements */
     uint64_t catalog_version;
+    uint64_t planned_at_us;
     uint32_t references;
     uint64_t uses;
     bool is_empty;
@@ -141,9 +142,10 @@ struct session {
     /* currval / lastval */
     struct sequence_value *sequence_values;
     oid last_sequence;
-    const char **path_schemas; /* in path_mem; what env.search_schemas shows */
-    uint64_t path_version;     /* catalog version that env.search_schemas was made at */
-    bool settings_touched;     /* SET in this transaction: env is derived anew at its end */
+    const char **path_schemas;     /* in path_mem; what env.search_schemas shows */
+    uint64_t path_version;         /* catalog version that env.search_schemas was made at */
+    uint64_t settings_fingerprint; /* of the settings that plans may depend on */
+    bool settings_touched;         /* SET in this transaction: env is derived anew at its end */
 };
 
 /* session.c */
@@ -178,6 +180,17 @@ SUSPENDS err_t cached_make_wait(struct session *s, const char *text, struct pars
                                 struct cached **out);
 SUSPENDS err_t cached_renew_wait(struct session *s, struct cached **c, const oid *types,
                                  uint32_t type_count);
+/* The plan for a text whose literals were taken out, and the literals as its parameters, in the
+ * statement's arena; *out NULL: take the text as it is. at_once: neither wait for the text to come
+ * twice nor compare costs. */
+struct literals;
+struct bound {
+    datum *values;
+    bool *nulls;
+    uint32_t count;
+};
+SUSPENDS err_t cached_simple_wait(struct session *s, const struct literals *literals, bool at_once,
+                                  struct cached **out, struct bound *params);
 bool cached_is_current(const struct session *s, const struct cached *c);
 void cached_hold(struct cached *c);
 void cached_release(struct cached *c);
