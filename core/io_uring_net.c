@@ -23,7 +23,7 @@
 enum {
     LISTENER_FDS_MAX = 16,
     SMALL_BYTES_MAX = 64 * 1024, /* copied bytes one socket may have waiting */
-    SMALL_CHUNK_BYTES = 900, /* with the item below what the C library keeps at hand */
+    SMALL_CHUNK_BYTES = 900,     /* with the item below what the C library keeps at hand */
     ACCEPT_RETRY_US = 100000,
     KEEPALIVE_IDLE_S = 60,
 };
