@@ -16,9 +16,14 @@
 
 #include "core/settings.h"
 
+enum { FIBER_RETRY_US = 10000 };
+
 struct conn_list {
     struct conn *first;
     uint32_t count;
+    struct conn *fiber_first; /* the core had no fiber for them */
+    struct conn *fiber_last;
+    struct timer fiber_retry;
 };
 
 static struct conn_list lists[CORE_COUNT_MAX]; /* each used on its core only */
@@ -91,15 +96,41 @@ void conn_consume(struct conn *c, size_t len)
     }
 }
 
+static struct conn *conn_take_waiting(struct conn_list *l)
+{
+    struct conn *c = l->fiber_first;
+    if (c)
+        l->fiber_first = c->fiber_next;
+    return c;
+}
+
+static void conn_retry_fibers(void *arg)
+{
+    struct conn_list *l = arg;
+    while (l->fiber_first && fiber_spawn(conn_run, l->fiber_first) == ERR_OK)
+        (void)conn_take_waiting(l);
+    if (l->fiber_first)
+        timer_start(&l->fiber_retry, core_now_us() + FIBER_RETRY_US, conn_retry_fibers, l);
+}
+
+/* A core that has no fiber left serves it with the next one that a connection gives back, or one
+ * that is free a little later. */
 static void conn_start_fiber(struct conn *c)
 {
     if (c->fiber_runs || !c->socket)
         return;
     c->fiber_runs = true;
-    if (fiber_spawn(conn_run, c) == ERR_OK)
+    struct conn_list *l = &lists[core_id()];
+    if (!l->fiber_first && fiber_spawn(conn_run, c) == ERR_OK)
         return;
-    c->fiber_runs = false;
-    io_socket_abort(c->socket);
+    c->fiber_next = NULL;
+    if (l->fiber_first) {
+        l->fiber_last->fiber_next = c;
+    } else {
+        l->fiber_first = c;
+        timer_start(&l->fiber_retry, core_now_us() + FIBER_RETRY_US, conn_retry_fibers, l);
+    }
+    l->fiber_last = c;
 }
 
 void conn_input(void *owner, const uint8_t *bytes, size_t len)
@@ -228,6 +259,14 @@ static void conn_terminated(void *owner)
     conn_end(owner, ERR_ADMIN_SHUTDOWN, "terminating connection due to administrator command");
 }
 
+/* While a fiber runs it sees to them itself, at the end of its messages at the latest. */
+static void conn_notified(void *owner)
+{
+    struct conn *c = owner;
+    if (!c->closed)
+        conn_start_fiber(c);
+}
+
 void conn_end_all(err_t reason, const char *message)
 {
     struct conn *next;
@@ -336,10 +375,15 @@ static SUSPENDS void conn_finish_wait(struct conn *c)
     conn_free(c);
 }
 
+static bool conn_has_notifications(const struct conn *c)
+{
+    return c->session && !c->closed && !c->end_message && session_has_notifications(c->session);
+}
+
 static SUSPENDS void conn_serve_all_wait(struct conn *c)
 {
-    if (c->timer_runs && c->phase == CONN_READY)
-        conn_set_timer(c, 0);
+    if (c->timer_runs && c->phase == CONN_READY && conn_has_message(c))
+        conn_set_timer(c, 0); /* notifications do not count as doing something */
     while (!c->ending && !c->closed && !c->end_message && conn_has_message(c)) {
         if (c->phase == CONN_STARTUP)
             conn_startup_wait(c);
@@ -351,6 +395,8 @@ static SUSPENDS void conn_serve_all_wait(struct conn *c)
         }
         arena_reset(c->scratch);
     }
+    if (!c->ending && conn_has_notifications(c))
+        ERR_IGNORE(session_notifications_wait(c->session)); /* the flush to come tells */
     if (c->end_message && !c->closed && !c->ending) {
         ERR_IGNORE(err_raise(c->end_reason, "%s", c->end_message));
         conn_tell_end(c);
@@ -371,9 +417,9 @@ static SUSPENDS void conn_run_wait(struct conn *c)
             c->paused = false;
             io_socket_pause(c->socket, false);
         }
-        if (!conn_has_message(c) && !c->closed && !c->end_message) {
+        if (!conn_has_message(c) && !c->closed && !c->end_message && !conn_has_notifications(c)) {
             err_t code;
-            if (c->session)
+            if (c->session && !c->timer_runs)
                 conn_set_timer(c, session_idle_limit_ms(c->session, &code));
             bytes_free(&c->out);
             if (c->in.begin == c->in.end)
@@ -391,7 +437,12 @@ static SUSPENDS void conn_run_wait(struct conn *c)
 
 static SUSPENDS void conn_run(void *arg)
 {
-    conn_run_wait(arg);
+    struct conn_list *l = &lists[core_id()];
+    struct conn *c = arg;
+    do {
+        conn_run_wait(c);
+        fiber_cancel_clear();
+    } while ((c = conn_take_waiting(l)) != NULL);
 }
 
 void conn_adopt(int os_fd)
@@ -415,4 +466,5 @@ void conn_logged_in(struct conn *c)
     conn_set_timer(c, 0);
     c->phase = CONN_READY;
     session_on_terminate(c->session, conn_terminated, c);
+    session_on_notify(c->session, conn_notified, c);
 }

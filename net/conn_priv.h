@@ -30,6 +30,7 @@ struct bytes { /* growing buffer on the core's heap; none while empty */
 struct conn {
     struct conn *next;
     struct conn *prev;
+    struct conn *fiber_next; /* waits for a fiber */
     struct io_socket *socket;
     struct io_peer peer;
     enum conn_phase phase;
@@ -40,8 +41,8 @@ struct conn {
     struct session *session;
     struct row_sink sink;
     struct arena *scratch; /* of the running request */
-    bool fiber_runs;
-    bool closed; /* the stream has ended; freed when the fiber is done */
+    bool fiber_runs;       /* or is waited for */
+    bool closed;           /* the stream has ended; freed when the fiber is done */
     bool paused;
     bool skip_to_sync; /* after an error in the extended protocol */
     bool send_failed;

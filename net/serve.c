@@ -228,8 +228,10 @@ static err_t read_done(const struct reader *r)
 
 /* ---- messages ---- */
 
-static void serve_ready(struct conn *c)
+static SUSPENDS void serve_ready_wait(struct conn *c)
 {
+    if (session_has_notifications(c->session))
+        ERR_IGNORE(session_notifications_wait(c->session)); /* a lost client is noticed later */
     out_begin(c, 'Z');
     out_u8(c, (uint8_t)session_status(c->session));
     out_end(c);
@@ -405,7 +407,7 @@ SUSPENDS void conn_serve_wait(struct conn *c)
         if (serve_query_wait(c, &r) != ERR_OK)
             serve_failed_wait(c);
         if (!c->ending)
-            serve_ready(c);
+            serve_ready_wait(c);
         return;
     case 'P':
     case 'B':
@@ -422,7 +424,7 @@ SUSPENDS void conn_serve_wait(struct conn *c)
         if (session_sync_wait(c->session) != ERR_OK)
             serve_failed_wait(c);
         if (!c->ending)
-            serve_ready(c);
+            serve_ready_wait(c);
         return;
     case 'H':
         if (session_before_send_wait(c->session) != ERR_OK) {
@@ -436,7 +438,7 @@ SUSPENDS void conn_serve_wait(struct conn *c)
         c->skip_to_sync = false;
         ERR_IGNORE(err_not_built("the function call protocol is not supported"));
         serve_failed_wait(c);
-        serve_ready(c);
+        serve_ready_wait(c);
         return;
     case 'd':
     case 'c':

@@ -152,8 +152,8 @@ static err_t sink_parameter(struct row_sink *s, const char *name, const char *va
     return ERR_OK;
 }
 
-static err_t sink_notification(struct row_sink *s, uint32_t pid, const char *channel,
-                               const char *payload)
+static SUSPENDS err_t sink_notification(struct row_sink *s, uint32_t pid, const char *channel,
+                                        const char *payload)
 {
     struct conn *c = sink_conn(s);
     out_begin(c, 'A');
@@ -161,7 +161,7 @@ static err_t sink_notification(struct row_sink *s, uint32_t pid, const char *cha
     out_string(c, channel);
     out_string(c, payload);
     out_end(c);
-    return ERR_OK;
+    return c->out.end < OUTPUT_FLUSH_BYTES ? ERR_OK : conn_flush_wait(c);
 }
 
 /* ---- COPY ---- */

@@ -76,6 +76,13 @@ SUSPENDS err_t session_before_send_wait(struct session *s);
 bool session_is_terminated(const struct session *s);
 /* Set by net: called on the session's core when an idle session is to end. */
 void session_on_terminate(struct session *s, void (*fn)(void *owner), void *owner);
+/* Set by net: called on the session's core (may not suspend) when notifications came while it is
+ * outside a transaction. */
+void session_on_notify(struct session *s, void (*fn)(void *owner), void *owner);
+/* There are some that may be sent now: outside a transaction. */
+bool session_has_notifications(const struct session *s);
+/* Sends them (row_sink.notification). */
+SUSPENDS err_t session_notifications_wait(struct session *s);
 /* Milliseconds that it may now stay idle, 0 = no limit; *code: which error ends it. */
 int64_t session_idle_limit_ms(const struct session *s, err_t *code);
 

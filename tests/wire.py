@@ -31,6 +31,7 @@ class Wire:
         self.status = None
         self.key = None
         self.notices = []
+        self.notifications = []  # (pid, channel, payload)
         pairs = {"user": user, "database": database, **(options or {})}
         body = b"".join(k.encode() + b"\0" + v.encode() + b"\0" for k, v in pairs.items())
         self.send_raw(struct.pack("!I", 196608) + body + b"\0", startup=True)
@@ -74,6 +75,22 @@ class Wire:
             at += max(size, 0)
         return values
 
+    def notified(self, body):
+        channel, payload = body[4:-1].split(b"\0")
+        self.notifications.append((struct.unpack("!I", body[:4])[0], channel.decode(), payload.decode()))
+
+    def until_notified(self, payload):
+        """Take what has been notified up to the first with that payload, reading while there is none."""
+        while True:
+            for i, n in enumerate(self.notifications):
+                if n[2] == payload:
+                    taken, self.notifications = self.notifications[: i + 1], self.notifications[i + 1 :]
+                    return taken
+            kind, body = self.message()
+            if kind != b"A":
+                raise AssertionError(f"unexpected {kind} {body}")
+            self.notified(body)
+
     def until_ready(self):
         """Read to ReadyForQuery; returns (rows, tags); raises the first error at its end."""
         rows, tags, error = [], [], None
@@ -89,6 +106,8 @@ class Wire:
                     raise error
             elif kind == b"N":
                 self.notices.append(self.fields(body))
+            elif kind == b"A":
+                self.notified(body)
             elif kind == b"S":
                 name, value = body[:-1].split(b"\0")
                 self.parameters[name.decode()] = value.decode()

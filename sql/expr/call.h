@@ -119,6 +119,11 @@ struct sql_services {
     err_t (*role_name)(void *owner, oid role, struct arena *mem, const char **out);
     err_t (*advisory_lock)(void *owner, int64_t key, bool two_keys, bool shared, bool session,
                            bool try_only, bool unlock, bool *done);
+    err_t (*notify)(void *owner, const char *channel, const char *payload);
+    /* Channels that the session listens to, in order of LISTEN. */
+    err_t (*listening_channels)(void *owner, struct arena *mem, const char *const **names,
+                                uint32_t *count);
+    err_t (*notification_usage)(void *owner, double *out);
     void (*notice)(void *owner, err_t code, const char *severity, const char *message);
     /* The same with a DETAIL; may be NULL: then notice is used. */
     void (*notice_detail)(void *owner, err_t code, const char *severity, const char *message,

@@ -357,6 +357,52 @@ SUSPENDING(fn_pg_advisory_unlock_all)
     return s->advisory_lock(s->owner, 0, false, false, true, true, true, &done);
 }
 
+/* ---- notifications ---- */
+
+SUSPENDING(fn_pg_notify)
+{
+    SERVICE(notify)
+    *out = 0;
+    return s->notify(s->owner, c->nulls[0] ? "" : arg_cstring(c, 0),
+                     c->nulls[1] ? "" : arg_cstring(c, 1));
+}
+SUSPENDING(fn_pg_notification_queue_usage)
+{
+    SERVICE(notification_usage)
+    double usage = 0;
+    TRY(s->notification_usage(s->owner, &usage));
+    RETURN_F64(usage);
+}
+
+struct channels {
+    const char *const *names;
+    uint32_t count;
+    uint32_t next;
+};
+static err_t listening_channels_begin(struct call *c, void **state)
+{
+    SERVICE(listening_channels)
+    struct channels *list = ARENA_NEW(c->state_mem, struct channels);
+    *state = list;
+    return s->listening_channels(s->owner, c->state_mem, &list->names, &list->count);
+}
+static err_t listening_channels_next(struct call *c, void *state, datum *values, bool *nulls,
+                                     bool *end)
+{
+    struct channels *list = state;
+    *end = list->next == list->count;
+    if (*end)
+        return ERR_OK;
+    nulls[0] = false;
+    values[0] = datum_of_text(c->mem, list->names[list->next++]);
+    return ERR_OK;
+}
+const struct set_function srf_pg_listening_channels = {
+    .column_count = 1,
+    .begin = listening_channels_begin,
+    .next = listening_channels_next,
+};
+
 /* ---- sizes ---- */
 
 static NO_SUSPEND_ANALYSIS err_t relation_size(struct call *c, const char *fork, bool with_indexes,

@@ -106,8 +106,12 @@ SUSPENDS err_t block_commit_wait(struct session *s)
     TRY(block_check_deferred_wait(s));
     fiber_shield_begin();
     portal_drop_all_wait(s, true);
-    struct txn *t = s->txn;
-    err_t e = txn_commit_wait(t);
+    err_t e = notify_before_commit_wait(s);
+    if (e == ERR_OK)
+        e = txn_commit_wait(s->txn);
+    else
+        txn_rollback_wait(s->txn);
+    notify_after_commit_wait(s, e == ERR_OK);
     block_forget(s);
     if (e == ERR_OK)
         settings_commit(s->settings);
@@ -126,6 +130,7 @@ SUSPENDS void block_abort_wait(struct session *s)
     portal_drop_all_wait(s, true);
     if (s->txn)
         txn_rollback_wait(s->txn);
+    notify_abort(s);
     block_forget(s);
     settings_rollback_to(s->settings, 0);
     fiber_shield_end();
@@ -150,6 +155,7 @@ SUSPENDS void block_error_wait(struct session *s)
     if (s->savepoints) {
         portal_drop_since_wait(s, s->savepoints->txn_mark);
         foreign_undo_to(s->foreign, s->savepoints->txn_mark);
+        notify_rollback_to(s, s->savepoints->notify_mark);
         if (txn_undo_to_wait(s->txn, s->savepoints->txn_mark) != ERR_OK) {
             /* What can't be undone in part is undone whole. */
             txn_rollback_wait(s->txn);
@@ -159,6 +165,7 @@ SUSPENDS void block_error_wait(struct session *s)
         }
     } else {
         portal_drop_all_wait(s, true);
+        notify_abort(s);
         txn_rollback_wait(s->txn);
         foreign_transaction_end(s->foreign);
         s->txn = NULL;
@@ -270,6 +277,7 @@ static err_t block_savepoint(struct session *s, const struct utility *u)
     sp->name = arena_strdup(s->block_mem, u->name);
     sp->txn_mark = txn_mark(s->txn);
     sp->settings_mark = settings_mark(s->settings);
+    sp->notify_mark = notify_mark(s);
     sp->outer = s->savepoints;
     s->savepoints = sp;
     return ERR_OK;
@@ -300,6 +308,7 @@ static SUSPENDS err_t block_rollback_to_wait(struct session *s, const struct uti
     fiber_shield_end();
     TRY(e);
     settings_rollback_to(s->settings, sp->settings_mark);
+    notify_rollback_to(s, sp->notify_mark);
     s->savepoints = sp; /* it stays, the inner ones are gone */
     sp->txn_mark = txn_mark(s->txn);
     s->block = BLOCK_OPEN;

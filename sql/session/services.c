@@ -272,6 +272,24 @@ static SUSPENDS err_t services_check_database(void *owner, bool alone, struct ar
     return ddl_check_wait(&ctx, alone, problems, count);
 }
 
+static err_t services_notify(void *owner, const char *channel, const char *payload)
+{
+    return notify_send(owner, channel, payload);
+}
+
+static err_t services_listening_channels(void *owner, struct arena *mem, const char *const **names,
+                                         uint32_t *count)
+{
+    return notify_channels(owner, mem, names, count);
+}
+
+static SUSPENDS err_t services_notification_usage(void *owner, double *out)
+{
+    struct session *s = owner;
+    *out = notify_usage_wait(s->catalog.database);
+    return ERR_OK;
+}
+
 static void services_notice(void *owner, err_t code, const char *severity, const char *message)
 {
     /* A client that is gone is noticed by its socket. */
@@ -292,6 +310,9 @@ void services_init(struct session *s)
     s->services.current_txn_id = services_current_txn_id;
     s->services.advisory_lock = services_advisory_lock;
     s->services.check_database = services_check_database;
+    s->services.notify = services_notify;
+    s->services.listening_channels = services_listening_channels;
+    s->services.notification_usage = services_notification_usage;
     s->services.notice = services_notice;
     s->services.notice_detail = services_notice_detail;
 }

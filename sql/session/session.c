@@ -345,6 +345,7 @@ SUSPENDS void session_close_wait(struct session *s)
     portal_drop_all_wait(s, false);
     ERR_IGNORE(ddl_drop_temporary_wait(&s->catalog, &s->env));
     fiber_shield_end();
+    notify_unlisten_now(s);
     prepared_drop_all(s);
     registry_remove(s);
     services_end(s);

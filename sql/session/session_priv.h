@@ -8,6 +8,7 @@
 #include "sql/exec/exec.h"
 #include "sql/exec/foreign.h"
 #include "sql/parse/parse.h"
+#include "sql/session/notify.h"
 #include "sql/sql.h"
 
 enum block_state {
@@ -21,6 +22,7 @@ struct savepoint {
     const char *name;
     uint32_t txn_mark;
     uint32_t settings_mark;
+    struct notify_mark notify_mark;
     struct savepoint *outer;
 };
 
@@ -108,6 +110,9 @@ struct session {
     uint32_t cancel_key;
     void (*on_terminate)(void *owner);
     void *on_terminate_owner;
+    struct notify_session *notify; /* NULL: listens to nothing, sends nothing */
+    void (*on_notify)(void *owner);
+    void *on_notify_owner;
     oid login_role;
     const char *database;
     const char *user;

@@ -154,6 +154,7 @@ static SUSPENDS err_t utility_discard_wait(struct session *s, const struct utili
         session_refresh_env(s);
         services_end(s);
         s->last_sequence = OID_NONE;
+        notify_unlisten(s, NULL);
         return ERR_OK;
     case 1:
         return ERR_OK; /* plans are checked against the catalog at each use */
@@ -445,11 +446,14 @@ SUSPENDS err_t utility_run_wait(struct session *s, struct cached *c, const struc
         return copy_run_wait(s, u, tag);
     case UTIL_DDL:
         return utility_ddl_wait(s, c, u, tag);
-    case UTIL_UNLISTEN:
-        return ERR_OK; /* nothing is listened to */
     case UTIL_LISTEN:
+        notify_listen(s, u->name);
+        return ERR_OK;
+    case UTIL_UNLISTEN:
+        notify_unlisten(s, u->all ? NULL : u->name);
+        return ERR_OK;
     case UTIL_NOTIFY:
-        break;
+        return notify_send(s, u->name, u->value ? u->value : "");
     }
     return err_not_built("%s is not supported yet", c->tag);
 }
