@@ -46,6 +46,11 @@ struct settings_view *settings_view_new(void)
     return core_zalloc(sizeof(struct settings_view));
 }
 
+size_t settings_view_bytes(const struct settings_view *v)
+{
+    return sizeof(*v) + (v->room + v->undo_room) * sizeof(struct entry);
+}
+
 /* ---- entries ---- */
 
 static char *text_copy(const char *s)

@@ -60,6 +60,7 @@ bool setting_find(const char *name, enum setting_id *out);
 struct settings_view;
 struct settings_view *settings_view_new(void);
 void settings_view_free(struct settings_view *v);
+size_t settings_view_bytes(const struct settings_view *v); /* memory that it holds, texts not */
 
 int64_t setting_int(const struct settings_view *v, enum setting_id id); /* base unit: kB, ms, ... */
 bool setting_bool(const struct settings_view *v, enum setting_id id);

@@ -15,12 +15,12 @@ static err_t auth_failed(const char *method, const char *user)
 static err_t auth_no_rule(struct conn *c, const char *user, const char *database, bool rejected)
 {
     const char *what = rejected ? "pg_hba.conf rejects connection" : "no pg_hba.conf entry";
-    if (c->peer.is_unix)
+    if (c->peer->is_unix)
         return err_raise(ERR_INVALID_AUTHORIZATION_SPECIFICATION,
                          "%s for host \"[local]\", user \"%s\", database \"%s\", no encryption",
                          what, user, database);
     return err_raise(ERR_INVALID_AUTHORIZATION_SPECIFICATION,
-                     "%s for host \"%s\", user \"%s\", database \"%s\", %s", what, c->peer.address,
+                     "%s for host \"%s\", user \"%s\", database \"%s\", %s", what, c->peer->address,
                      user, database, c->tls ? "SSL encryption" : "no encryption");
 }
 
@@ -29,7 +29,7 @@ static err_t auth_peer(struct conn *c, const char *user)
     struct passwd pw;
     struct passwd *found = NULL;
     char *buffer = arena_alloc(c->scratch, 16384);
-    if (getpwuid_r(c->peer.uid, &pw, buffer, 16384, &found) != 0 || !found ||
+    if (getpwuid_r(c->peer->uid, &pw, buffer, 16384, &found) != 0 || !found ||
         strcmp(found->pw_name, user) != 0)
         return auth_failed("Peer", user);
     return ERR_OK;
@@ -97,10 +97,10 @@ SUSPENDS err_t auth_check_wait(struct conn *c, const char *user, const char *dat
                                bool *is_superuser)
 {
     struct hba_query q = {
-        .is_unix = c->peer.is_unix,
+        .is_unix = c->peer->is_unix,
         .is_tls = c->tls != NULL,
-        .ip = c->peer.ip,
-        .ip_bytes = c->peer.ip_bytes,
+        .ip = c->peer->ip,
+        .ip_bytes = c->peer->ip_bytes,
         .database = database,
         .user = user,
     };

@@ -182,6 +182,7 @@ static void conn_free(struct conn *c)
     conn_unlink(c);
     bytes_free(&c->in);
     bytes_free(&c->out);
+    core_free(c->peer);
     tls_free(c->tls);
     io_socket_close(c->socket);
     net_conn_gone();
@@ -406,7 +407,12 @@ static SUSPENDS void conn_serve_all_wait(struct conn *c)
 
 static SUSPENDS void conn_run_wait(struct conn *c)
 {
+    struct row_sink sink;
+    sink_init(&sink, c);
+    c->sink = &sink;
     c->scratch = arena_new();
+    if (c->session)
+        session_wake(c->session, &sink);
     for (;;) {
         conn_serve_all_wait(c);
         if (c->ending || c->closed)
@@ -421,6 +427,9 @@ static SUSPENDS void conn_run_wait(struct conn *c)
             err_t code;
             if (c->session && !c->timer_runs)
                 conn_set_timer(c, session_idle_limit_ms(c->session, &code));
+            if (c->session)
+                session_rest(c->session);
+            c->sink = NULL;
             bytes_free(&c->out);
             if (c->in.begin == c->in.end)
                 bytes_free(&c->in);
@@ -448,7 +457,6 @@ static SUSPENDS void conn_run(void *arg)
 void conn_adopt(int os_fd)
 {
     struct conn *c = core_zalloc(sizeof(*c));
-    sink_init(c);
     conn_link(c);
     if (io_socket_adopt(os_fd, &conn_events, c, &c->socket) != ERR_OK) {
         close(os_fd);
@@ -457,13 +465,16 @@ void conn_adopt(int os_fd)
         core_free(c);
         return;
     }
-    io_socket_peer(c->socket, &c->peer);
+    c->peer = core_malloc(sizeof(*c->peer));
+    io_socket_peer(c->socket, c->peer);
     conn_set_timer(c, setting_int(NULL, SET_authentication_timeout) * 1000);
 }
 
 void conn_logged_in(struct conn *c)
 {
     conn_set_timer(c, 0);
+    core_free(c->peer);
+    c->peer = NULL;
     c->phase = CONN_READY;
     session_on_terminate(c->session, conn_terminated, c);
     session_on_notify(c->session, conn_notified, c);

@@ -32,14 +32,14 @@ struct conn {
     struct conn *prev;
     struct conn *fiber_next; /* waits for a fiber */
     struct io_socket *socket;
-    struct io_peer peer;
+    struct io_peer *peer; /* until it is logged in */
     enum conn_phase phase;
     struct tls *tls;
     struct bytes in;
     struct bytes out;
     size_t message_at; /* in out: where the message being built began */
     struct session *session;
-    struct row_sink sink;
+    struct row_sink *sink; /* on the stack of its fiber */
     struct arena *scratch; /* of the running request */
     bool fiber_runs;       /* or is waited for */
     bool closed;           /* the stream has ended; freed when the fiber is done */
@@ -92,7 +92,7 @@ uint8_t *bytes_room(struct bytes *b, size_t len);
 void bytes_free(struct bytes *b);
 
 /* sink.c */
-void sink_init(struct conn *c);
+void sink_init(struct row_sink *sink, struct conn *c);
 
 /* auth.c */
 SUSPENDS err_t auth_check_wait(struct conn *c, const char *user, const char *database,

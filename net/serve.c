@@ -88,11 +88,11 @@ static SUSPENDS err_t startup_login_wait(struct conn *c, const struct startup *s
     struct session_options o = {
         .database = st->database,
         .user = st->user,
-        .client_address = c->peer.address,
-        .client_port = c->peer.is_unix ? -1 : c->peer.port,
+        .client_address = c->peer->address,
+        .client_port = c->peer->is_unix ? -1 : c->peer->port,
         .settings = st->settings,
     };
-    TRY(session_open_wait(&o, &c->sink, &c->session));
+    TRY(session_open_wait(&o, c->sink, &c->session));
     out_begin(c, 'R');
     out_u32(c, 0);
     out_end(c);
@@ -131,7 +131,7 @@ static SUSPENDS err_t startup_session_wait(struct conn *c, uint32_t version, con
 static SUSPENDS void startup_encryption_wait(struct conn *c, bool wants_tls)
 {
     uint8_t answer = 'N';
-    if (wants_tls && !c->tls && !c->peer.is_unix && net_tls()) {
+    if (wants_tls && !c->tls && !c->peer->is_unix && net_tls()) {
         c->tls = tls_new(net_tls());
         if (c->tls)
             answer = 'S';
@@ -320,7 +320,7 @@ static SUSPENDS err_t serve_describe_wait(struct conn *c, struct reader *r)
         return err_raise(ERR_PROTOCOL_VIOLATION, "invalid DESCRIBE message subtype %d", kind);
     }
     if (columns)
-        return c->sink.describe(&c->sink, columns, count, formats);
+        return c->sink->describe(c->sink, columns, count, formats);
     out_begin(c, 'n');
     out_end(c);
     return ERR_OK;

@@ -237,9 +237,9 @@ static err_t sink_copy_out_end(struct row_sink *s)
     return sink_simple(s, 'c');
 }
 
-void sink_init(struct conn *c)
+void sink_init(struct row_sink *sink, struct conn *c)
 {
-    c->sink = (struct row_sink){
+    *sink = (struct row_sink){
         .describe = sink_describe,
         .row = sink_row,
         .complete = sink_complete,

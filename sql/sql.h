@@ -62,7 +62,10 @@ SUSPENDS err_t session_open_wait(const struct session_options *o, struct row_sin
                                  struct session **out);
 /* Rolls back, releases everything. */
 SUSPENDS void session_close_wait(struct session *s);
-void session_set_sink(struct session *s, struct row_sink *sink);
+/* Before anything but closing is asked of a session that was at rest (a new one is awake), and when
+ * nothing more is to come for now: then it gives back what it needs only for working. */
+void session_wake(struct session *s, struct row_sink *sink);
+void session_rest(struct session *s);
 /* Every setting that is reported (after login). */
 SUSPENDS err_t session_report_all_wait(struct session *s);
 size_t session_memory(const struct session *s);

@@ -81,11 +81,13 @@ class Wire:
 
     def until_notified(self, payload):
         """Take what has been notified up to the first with that payload, reading while there is none."""
+        looked_at = 0
         while True:
-            for i, n in enumerate(self.notifications):
-                if n[2] == payload:
+            for i in range(looked_at, len(self.notifications)):
+                if self.notifications[i][2] == payload:
                     taken, self.notifications = self.notifications[: i + 1], self.notifications[i + 1 :]
                     return taken
+            looked_at = len(self.notifications)
             kind, body = self.message()
             if kind != b"A":
                 raise AssertionError(f"unexpected {kind} {body}")

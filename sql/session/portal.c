@@ -6,6 +6,8 @@
 
 static struct portal **portal_bucket(struct session *s, const char *name)
 {
+    if (!s->portals)
+        s->portals = core_zalloc(sizeof(struct portal *) * NAME_BUCKETS);
     uint32_t h = 5381;
     for (const char *p = name; *p; p++)
         h = h * 33 + (uint8_t)*p;
@@ -14,7 +16,7 @@ static struct portal **portal_bucket(struct session *s, const char *name)
 
 struct portal *portal_find(struct session *s, const char *name)
 {
-    struct portal *p = *portal_bucket(s, name);
+    struct portal *p = s->portal_count > 0 ? *portal_bucket(s, name) : NULL;
     while (p && strcmp(p->name, name) != 0)
         p = p->next;
     return p;
@@ -67,7 +69,7 @@ SUSPENDS void portal_drop_all_wait(struct session *s, bool keep_held)
 
 SUSPENDS void portal_drop_since_wait(struct session *s, uint32_t mark)
 {
-    for (uint32_t i = 0; i < NAME_BUCKETS; i++) {
+    for (uint32_t i = 0; s->portal_count > 0 && i < NAME_BUCKETS; i++) {
         struct portal **at = &s->portals[i];
         while (*at) {
             if ((*at)->mark >= mark)

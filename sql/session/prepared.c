@@ -1,20 +1,48 @@
 /* Prepared statements of a session: a name and a reference to the core's shared plan. */
 #include "sql/session/session_priv.h"
 
-static struct prepared **prepared_bucket(struct session *s, const char *name)
+#include <malloc.h>
+
+static struct prepared **prepared_bucket(const struct session *s, const char *name)
 {
     uint32_t h = 5381;
     for (const char *p = name; *p; p++)
         h = h * 33 + (uint8_t)*p;
-    return &s->prepared[h % NAME_BUCKETS];
+    return &s->prepared[h & s->prepared_mask];
 }
 
 struct prepared *prepared_find(struct session *s, const char *name)
 {
-    struct prepared *p = *prepared_bucket(s, name);
+    struct prepared *p = s->prepared ? *prepared_bucket(s, name) : NULL;
     while (p && strcmp(p->name, name) != 0)
         p = p->next;
     return p;
+}
+
+static void prepared_link(struct session *s, struct prepared *p)
+{
+    struct prepared **head = prepared_bucket(s, p->name);
+    p->next = *head;
+    *head = p;
+}
+
+static void prepared_make_room(struct session *s)
+{
+    if (s->prepared && s->prepared_count <= s->prepared_mask)
+        return;
+    struct prepared **old = s->prepared;
+    uint32_t old_count = old ? s->prepared_mask + 1 : 0;
+    uint32_t count = old ? old_count * 4 : NAME_BUCKETS;
+    s->prepared = core_zalloc(sizeof(struct prepared *) * count);
+    s->prepared_mask = count - 1;
+    for (uint32_t i = 0; i < old_count; i++) {
+        struct prepared *next;
+        for (struct prepared *p = old[i]; p; p = next) {
+            next = p->next;
+            prepared_link(s, p);
+        }
+    }
+    core_free(old);
 }
 
 SUSPENDS err_t prepared_add_wait(struct session *s, const char *name, const char *text,
@@ -28,25 +56,19 @@ SUSPENDS err_t prepared_add_wait(struct session *s, const char *name, const char
     TRY(cached_get_wait(s, text, types, type_count, true, &cached));
     if (old)
         prepared_drop(s, old);
-    struct arena *mem = arena_new();
-    struct prepared *p = ARENA_NEW(mem, struct prepared);
-    p->mem = mem;
-    p->name = arena_strdup(mem, name);
-    p->given_count = type_count;
-    p->given_types = type_count ? arena_memdup(mem, types, sizeof(oid) * type_count) : NULL;
-    if (cached->statement) {
-        p->param_count = cached->statement->param_count;
-        p->param_types = cached->statement->param_types;
-        if (p->param_count)
-            p->param_types = arena_memdup(mem, p->param_types, sizeof(oid) * p->param_count);
-    }
-    p->text = arena_strdup(mem, text);
+    uint32_t count = cached->statement ? cached->statement->param_count : 0;
+    size_t name_bytes = strlen(name) + 1;
+    struct prepared *p = core_zalloc(sizeof(*p) + sizeof(oid) * count + name_bytes);
+    p->param_count = count;
+    p->param_types = (const oid *)(const void *)p->bytes;
+    if (count)
+        memcpy(p->bytes, cached->statement->param_types, sizeof(oid) * count);
+    p->name = memcpy(p->bytes + sizeof(oid) * count, name, name_bytes);
     p->cached = cached;
     p->from_sql = from_sql;
     p->prepared_at = core_wall_us();
-    struct prepared **head = prepared_bucket(s, name);
-    p->next = *head;
-    *head = p;
+    prepared_make_room(s);
+    prepared_link(s, p);
     s->prepared_count++;
     return ERR_OK;
 }
@@ -59,15 +81,27 @@ void prepared_drop(struct session *s, struct prepared *p)
     *at = p->next;
     s->prepared_count--;
     cached_release(p->cached);
-    arena_free(p->mem);
+    core_free(p);
 }
 
 void prepared_drop_all(struct session *s)
 {
-    for (uint32_t i = 0; i < NAME_BUCKETS; i++) {
+    for (uint32_t i = 0; s->prepared && i <= s->prepared_mask; i++) {
         while (s->prepared[i])
             prepared_drop(s, s->prepared[i]);
     }
+    core_free(s->prepared);
+    s->prepared = NULL;
+}
+
+size_t prepared_bytes(const struct session *s)
+{
+    size_t bytes = s->prepared ? sizeof(struct prepared *) * (s->prepared_mask + 1) : 0;
+    for (uint32_t i = 0; s->prepared && i <= s->prepared_mask; i++) {
+        for (const struct prepared *p = s->prepared[i]; p; p = p->next)
+            bytes += malloc_usable_size((void *)(uintptr_t)p);
+    }
+    return bytes;
 }
 
 static bool prepared_same_result(const struct plan *a, const struct plan *b)
@@ -91,7 +125,7 @@ SUSPENDS err_t prepared_current_wait(struct session *s, struct prepared *p)
     if (p->cached->is_empty || cached_is_current(s, p->cached))
         return ERR_OK;
     struct cached *fresh;
-    TRY(cached_get_wait(s, p->text, p->param_types, p->param_count, true, &fresh));
+    TRY(cached_get_wait(s, p->cached->text, p->param_types, p->param_count, true, &fresh));
     if (!prepared_same_result(p->cached->plan, fresh->plan)) {
         cached_release(fresh);
         /* Drivers that keep statements know by the routine that they have to prepare again. */

@@ -296,28 +296,30 @@ static void services_notice(void *owner, err_t code, const char *severity, const
     ERR_IGNORE(session_notice(owner, severity, code, "%s", message));
 }
 
-void services_init(struct session *s)
+struct sql_services *services_new(struct session *s)
 {
-    s->services.owner = s;
-    catalog_fill_services(&s->services, services_catalog);
-    s->services.nextval = services_nextval;
-    s->services.currval = services_currval;
-    s->services.lastval = services_lastval;
-    s->services.setval = services_setval;
-    s->services.setting_show = services_setting_show;
-    s->services.setting_set = services_setting_set;
-    s->services.cancel_backend = services_cancel_backend;
-    s->services.current_txn_id = services_current_txn_id;
-    s->services.advisory_lock = services_advisory_lock;
-    s->services.check_database = services_check_database;
-    s->services.notify = services_notify;
-    s->services.listening_channels = services_listening_channels;
-    s->services.notification_usage = services_notification_usage;
-    s->services.notice = services_notice;
-    s->services.notice_detail = services_notice_detail;
+    struct sql_services *v = core_zalloc(sizeof(*v));
+    v->owner = s;
+    catalog_fill_services(v, services_catalog);
+    v->nextval = services_nextval;
+    v->currval = services_currval;
+    v->lastval = services_lastval;
+    v->setval = services_setval;
+    v->setting_show = services_setting_show;
+    v->setting_set = services_setting_set;
+    v->cancel_backend = services_cancel_backend;
+    v->current_txn_id = services_current_txn_id;
+    v->advisory_lock = services_advisory_lock;
+    v->check_database = services_check_database;
+    v->notify = services_notify;
+    v->listening_channels = services_listening_channels;
+    v->notification_usage = services_notification_usage;
+    v->notice = services_notice;
+    v->notice_detail = services_notice_detail;
+    return v;
 }
 
-void services_end(struct session *s)
+void sequence_values_free(struct session *s)
 {
     while (s->sequence_values) {
         struct sequence_value *v = s->sequence_values;

@@ -7,6 +7,7 @@
 
 #include "sql/ddl/ddl.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,19 +53,31 @@ static err_t session_split_names(struct arena *mem, const char *list, const char
 
 static void session_derive_search_path(struct session *s)
 {
-    arena_reset(s->path_mem);
+    struct arena_mark mark = arena_mark(s->statement);
     const char **names;
     uint32_t count;
     const char *text = setting_string(s->settings, SET_search_path);
-    if (session_split_names(s->path_mem, text, &names, &count) != ERR_OK)
+    if (session_split_names(s->statement, text, &names, &count) != ERR_OK)
         count = 0;
+    size_t bytes = 0;
     for (uint32_t i = 0; i < count; i++) {
         if (strcmp(names[i], "$user") == 0)
-            names[i] = arena_strdup(s->path_mem, s->catalog.user_name);
+            names[i] = s->catalog.user_name;
+        bytes += sizeof(*names) * 2 + strlen(names[i]) + 1;
     }
-    s->catalog.search_path = names;
+    /* The names, those of them that exist, and their text. */
+    const char **list = core_malloc(bytes);
+    char *p = (char *)(list + (size_t)count * 2);
+    for (uint32_t i = 0; i < count; i++) {
+        list[i] = p;
+        p = stpcpy(p, names[i]) + 1;
+    }
+    arena_rewind(s->statement, mark);
+    core_free(s->path_mem);
+    s->path_mem = list;
+    s->catalog.search_path = list;
     s->catalog.search_path_count = count;
-    s->path_schemas = ARENA_ARRAY(s->path_mem, const char *, count + 1);
+    s->path_schemas = list + count;
     s->env.search_schemas = s->path_schemas;
     s->env.search_schema_count = 0;
     s->path_version = UINT64_MAX; /* which of them exist is found out by the next statement */
@@ -249,7 +262,7 @@ static SUSPENDS err_t session_identify_wait(struct session *s, const struct sess
 {
     struct role_info role;
     bool found;
-    TRY(role_by_name_wait(o->user, s->mem, &role, &found));
+    TRY(role_by_name_wait(o->user, s->statement, &role, &found));
     if (!found)
         return err_raise(ERR_INVALID_AUTHORIZATION_SPECIFICATION, "role \"%s\" does not exist",
                          o->user);
@@ -294,40 +307,80 @@ static SUSPENDS err_t session_setup_wait(struct session *s, const struct session
     return ERR_OK;
 }
 
+void session_wake(struct session *s, struct row_sink *sink)
+{
+    s->sink = sink;
+    if (!s->statement)
+        s->statement = arena_new();
+    if (!s->block_mem)
+        s->block_mem = arena_new();
+    s->services = services_new(s);
+    s->env.services = s->services;
+}
+
+void session_rest(struct session *s)
+{
+    if (s->block == BLOCK_NONE) {
+        arena_free(s->statement);
+        s->statement = NULL;
+        arena_free(s->block_mem);
+        s->block_mem = NULL;
+    }
+    if (s->portal_count == 0) {
+        core_free(s->portals);
+        s->portals = NULL;
+    }
+    core_free(s->services);
+    s->services = NULL;
+    s->env.services = NULL;
+    s->sink = NULL;
+}
+
+static void session_free(struct session *s)
+{
+    sequence_values_free(s);
+    foreign_queue_free(s->foreign);
+    settings_view_free(s->settings);
+    arena_free(s->block_mem);
+    arena_free(s->statement);
+    core_free(s->services);
+    core_free(s->portals);
+    core_free(s->path_mem);
+    core_free(s);
+}
+
+static struct session *session_new(const struct session_options *o)
+{
+    size_t user_bytes = strlen(o->user) + 1;
+    size_t database_bytes = strlen(o->database) + 1;
+    const char *address = o->client_address ? o->client_address : "";
+    size_t address_bytes = strlen(address) + 1;
+    struct session *s = core_zalloc(sizeof(*s) + user_bytes + database_bytes + address_bytes);
+    char *p = (char *)(s + 1);
+    s->user = memcpy(p, o->user, user_bytes);
+    s->database = memcpy(p + user_bytes, o->database, database_bytes);
+    s->client_address = memcpy(p + user_bytes + database_bytes, address, address_bytes);
+    return s;
+}
+
 SUSPENDS err_t session_open_wait(const struct session_options *o, struct row_sink *sink,
                                  struct session **out)
 {
-    struct arena *mem = arena_new();
-    struct session *s = ARENA_NEW(mem, struct session);
-    s->mem = mem;
-    s->statement = arena_new();
-    s->path_mem = arena_new();
-    s->block_mem = arena_new();
-    s->sink = sink;
+    struct session *s = session_new(o);
     s->cancel_key = (uint32_t)core_random_u64();
-    s->user = arena_strdup(mem, o->user);
-    s->database = arena_strdup(mem, o->database);
-    s->client_address = arena_strdup(mem, o->client_address ? o->client_address : "");
     s->client_port = o->client_port;
     s->started_at = core_wall_us();
     s->settings = settings_view_new();
     s->env.settings = s->settings;
-    s->env.services = &s->services;
     s->env.user_name = s->user;
     s->env.session_user_name = s->user;
     s->env.database_name = s->database;
     s->foreign = foreign_queue_new(&s->catalog, &s->env);
-    services_init(s);
+    session_wake(s, sink);
     session_set_state(s, "idle");
     err_t e = session_setup_wait(s, o);
     if (e != ERR_OK) {
-        services_end(s);
-        foreign_queue_free(s->foreign);
-        settings_view_free(s->settings);
-        arena_free(s->block_mem);
-        arena_free(s->path_mem);
-        arena_free(s->statement);
-        arena_free(s->mem);
+        session_free(s);
         return e;
     }
     arena_reset(s->statement);
@@ -348,24 +401,16 @@ SUSPENDS void session_close_wait(struct session *s)
     notify_unlisten_now(s);
     prepared_drop_all(s);
     registry_remove(s);
-    services_end(s);
-    foreign_queue_free(s->foreign);
-    settings_view_free(s->settings);
-    arena_free(s->block_mem);
-    arena_free(s->path_mem);
-    arena_free(s->statement);
-    arena_free(s->mem);
-}
-
-void session_set_sink(struct session *s, struct row_sink *sink)
-{
-    s->sink = sink;
+    session_free(s);
 }
 
 size_t session_memory(const struct session *s)
 {
-    return arena_bytes(s->mem) + arena_bytes(s->statement) + arena_bytes(s->path_mem) +
-           arena_bytes(s->block_mem);
+    size_t bytes = malloc_usable_size(s->path_mem) + settings_view_bytes(s->settings) + sizeof(*s) +
+                   prepared_bytes(s);
+    bytes += s->statement ? arena_bytes(s->statement) : 0;
+    bytes += s->block_mem ? arena_bytes(s->block_mem) : 0;
+    return bytes + malloc_usable_size(s->services);
 }
 
 const struct session_env *session_environment(const struct session *s)

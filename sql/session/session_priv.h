@@ -51,15 +51,12 @@ struct cached {
 struct prepared {
     struct prepared *next; /* hash chain */
     const char *name;      /* "" = unnamed */
-    const char *text;
     uint32_t param_count;
-    oid *param_types; /* as inferred */
-    oid *given_types;
-    uint32_t given_count;
+    const oid *param_types; /* as inferred */
     struct cached *cached;
     bool from_sql; /* PREPARE */
     int64_t prepared_at;
-    struct arena *mem;
+    char bytes[]; /* the types and the name */
 };
 
 struct portal {
@@ -92,20 +89,24 @@ struct portal {
     uint32_t mark; /* made at this transaction mark: undone with it */
 };
 
-enum { NAME_BUCKETS = 16 };
+enum { NAME_BUCKETS = 16 }; /* of portals; of prepared statements at first */
 
+/*
+ * At rest (between requests, outside a transaction) a session is this struct, its settings' deltas
+ * and its prepared statements, each in one piece of memory; what is marked w is there only while it
+ * is awake, session_wake() to session_rest(), and t while there is a transaction.
+ */
 struct session {
     struct session *registry_next;
     struct session *registry_prev;
     struct catalog_session catalog;
     struct session_env env;
-    struct sql_services services;
+    struct sql_services *services; /* w */
     struct settings_view *settings;
-    struct row_sink *sink;
-    struct arena *mem;       /* session */
-    struct arena *statement; /* of the running statement */
-    struct arena *path_mem;  /* derived search_path */
-    struct arena *block_mem; /* savepoint names */
+    struct row_sink *sink;   /* w */
+    struct arena *statement; /* w, t: of the running statement */
+    struct arena *block_mem; /* w, t: savepoint names, notifications */
+    void *path_mem;          /* derived search_path, one piece */
     uint32_t pid;
     uint32_t cancel_key;
     void (*on_terminate)(void *owner);
@@ -129,8 +130,9 @@ struct session {
     bool deferrable;
     bool statement_ran; /* a query ran in this transaction: isolation is fixed */
 
-    struct prepared *prepared[NAME_BUCKETS];
-    struct portal *portals[NAME_BUCKETS];
+    struct prepared **prepared; /* hash table; NULL while there are none */
+    struct portal **portals;    /* NAME_BUCKETS; NULL while there are none */
+    uint32_t prepared_mask;
     uint32_t prepared_count;
     uint32_t portal_count;
 
@@ -245,6 +247,7 @@ SUSPENDS err_t prepared_add_wait(struct session *s, const char *name, const char
                                  const oid *types, uint32_t type_count, bool from_sql);
 void prepared_drop(struct session *s, struct prepared *p);
 void prepared_drop_all(struct session *s);
+size_t prepared_bytes(const struct session *s);
 SUSPENDS err_t prepared_current_wait(struct session *s, struct prepared *p);
 
 /* views.c: pg_settings, pg_stat_activity, pg_prepared_statements, pg_cursors */
@@ -256,7 +259,7 @@ void registry_remove(struct session *s);
 uint32_t registry_core_of(uint32_t pid);
 
 /* services.c */
-void services_init(struct session *s);
-void services_end(struct session *s);
+struct sql_services *services_new(struct session *s); /* core_free */
+void sequence_values_free(struct session *s);
 
 #endif

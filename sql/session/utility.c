@@ -152,14 +152,14 @@ static SUSPENDS err_t utility_discard_wait(struct session *s, const struct utili
         TRY(setting_reset_all(s->settings));
         s->settings_touched = true;
         session_refresh_env(s);
-        services_end(s);
+        sequence_values_free(s);
         s->last_sequence = OID_NONE;
         notify_unlisten(s, NULL);
         return ERR_OK;
     case 1:
         return ERR_OK; /* plans are checked against the catalog at each use */
     case 2:
-        services_end(s);
+        sequence_values_free(s);
         s->last_sequence = OID_NONE;
         return ERR_OK;
     default:

@@ -278,14 +278,14 @@ static err_t prepared_begin(const struct session_env *env, struct arena *mem, vo
 {
     struct session *s = session_find_local(env->pid);
     struct view_rows *v = view_new(mem, 7);
-    for (uint32_t b = 0; s && b < NAME_BUCKETS; b++) {
+    for (uint32_t b = 0; s && s->prepared && b <= s->prepared_mask; b++) {
         for (struct prepared *p = s->prepared[b]; p; p = p->next) {
             if (p->name[0] == '\0')
                 continue;
             bool *nulls;
             datum *row = view_add(v, &nulls);
             view_text(v, row, nulls, 0, p->name);
-            view_text(v, row, nulls, 1, p->text);
+            view_text(v, row, nulls, 1, p->cached->text);
             view_time(row, nulls, 2, p->prepared_at);
             datum *types = ARENA_ARRAY(mem, datum, p->param_count + 1);
             for (uint32_t i = 0; i < p->param_count; i++)
@@ -316,7 +316,7 @@ static err_t cursors_begin(const struct session_env *env, struct arena *mem, voi
 {
     struct session *s = session_find_local(env->pid);
     struct view_rows *v = view_new(mem, 6);
-    for (uint32_t b = 0; s && b < NAME_BUCKETS; b++) {
+    for (uint32_t b = 0; s && s->portals && b < NAME_BUCKETS; b++) {
         for (struct portal *p = s->portals[b]; p; p = p->next) {
             if (!p->is_cursor)
                 continue;
