@@ -132,6 +132,8 @@ void blocks_make_stale(struct blocks *b, uint64_t block)
 
 static uint64_t live_reserve(const struct blocks *b)
 {
+    if (UNLIKELY(b->is_recovering)) /* a start on a full disk needs what the stop has left over */
+        return 0;
     return CUT_RESERVE_BLOCKS + b->count / 128;
 }
 

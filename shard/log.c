@@ -3,10 +3,13 @@
 
 err_t shard_reserve_wait(struct shard *s, uint32_t records, uint32_t bytes)
 {
-    if (s->is_replaying)
+    if (s->is_replaying) {
+        ERR_IGNORE(page_room_wait(s->pages)); /* replay ends as it can; readers want clean frames */
         return ERR_OK;
+    }
     if ((records & RESERVE_CRITICAL) != 0)
         return wal_reserve_critical_wait(s->wal, records & ~RESERVE_CRITICAL, bytes);
+    TRY(page_room_wait(s->pages));
     return wal_reserve_wait(s->wal, records, bytes);
 }
 

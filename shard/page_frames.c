@@ -33,6 +33,7 @@ void frames_init(struct page_store *ps, uint64_t pool_bytes)
     }
     ps->free_count = ps->frame_count;
     ps->free_target = MIN(MAX(ps->frame_count / 64, 4u), 1024u);
+    ps->dirty_max = ps->frame_count - MAX(ps->frame_count / 8, 4u);
     ps->clone_max = MAX(ps->frame_count / 8, 64u);
     ps->scan_ring_size = MIN(ps->frame_count / 8, (uint32_t)SCAN_RING_MAX);
 }
@@ -251,6 +252,32 @@ err_t frame_get_wait(struct page_store *ps, struct frame **out)
         if (err != ERR_OK)
             return raise_no_frame(ps, err);
     }
+}
+
+/* Half of the frames that are to stay clean may become dirty before new work has to wait. */
+static bool is_crowded(const struct page_store *ps)
+{
+    return ps->dirty_count > ps->dirty_max + (ps->frame_count - ps->dirty_max) / 2;
+}
+
+err_t page_room_wait(struct page_store *ps)
+{
+    if (LIKELY(ps->dirty_count <= ps->dirty_max))
+        return ERR_OK;
+    cleaner_kick(ps);
+    if (!is_crowded(ps))
+        return ERR_OK;
+    if (core_is_borrowed())
+        return ERR_INTERNAL_WOULD_SUSPEND;
+    /* A round that began before this may have seen fewer pages. */
+    uint64_t enough = ps->trim_rounds + 2;
+    while (is_crowded(ps) && ps->trim_rounds < enough && !ps->is_closing) {
+        cleaner_kick(ps);
+        wait_queue_shielded_wait(&ps->trim_queue);
+    }
+    if (is_crowded(ps) && ps->trim_error != ERR_OK)
+        return raise_no_frame(ps, ps->trim_error);
+    return ERR_OK;
 }
 
 /* ---- clones ---- */

@@ -383,12 +383,43 @@ SUSPENDS static err_t cleaner_round_wait(struct page_store *ps)
     return error;
 }
 
+/* Too many dirty pages: those that have been so for longest are written. A running checkpoint
+ * writes them anyway. */
+SUSPENDS static err_t cleaner_trim_wait(struct page_store *ps)
+{
+    err_t error = ERR_OK;
+    while (error == ERR_OK && ps->dirty_count > ps->dirty_max && !ps->is_cut_writing &&
+           !ps->is_closing && ps->frame_waiters == 0) {
+        struct frame *batch[WRITE_PAGES_MAX];
+        uint32_t count = 0;
+        uint32_t steps = 0;
+        for (uint32_t no = ps->dirty.first; no != 0 && count < WRITE_PAGES_MAX;) {
+            struct frame *f = frame_at(ps, no - 1);
+            no = f->list_next;
+            if (frame_wants_write(f, false))
+                batch[count++] = f;
+            if (++steps > ROUND_YIELD_STEPS)
+                break;
+        }
+        if (count == 0)
+            break;
+        cleaner_flush_wait(ps, batch, &count, &error);
+        fiber_yield_wait();
+    }
+    return error;
+}
+
 SUSPENDS static void cleaner_main(void *arg)
 {
     struct page_store *ps = arg;
     while (!ps->is_closing) {
         ps->cleaner_kicked = false;
+        err_t trim = cleaner_trim_wait(ps);
+        uint64_t evictions = ps->stats.evictions;
         err_t err = cleaner_round_wait(ps);
+        ps->trim_error = trim != ERR_OK ? trim : err;
+        ps->trim_rounds++;
+        wait_queue_wake_all(&ps->trim_queue);
         reap_wait(ps);
         if (ps->is_closing)
             break;
@@ -401,6 +432,10 @@ SUSPENDS static void cleaner_main(void *arg)
                 wait_queue_shielded_wait(&ps->op_queue);
                 continue;
             }
+            if (err == ERR_OK && ps->stats.evictions != evictions) {
+                fiber_yield_wait(); /* others took what this round freed */
+                continue;
+            }
             ps->round_error = err != ERR_OK ? err : ERR_OUT_OF_MEMORY;
             wait_queue_wake_all(&ps->frame_queue);
         }
@@ -408,6 +443,7 @@ SUSPENDS static void cleaner_main(void *arg)
             wait_queue_shielded_wait(&ps->cleaner_queue);
     }
     ps->cleaner_running = false;
+    wait_queue_wake_all(&ps->trim_queue);
     wait_queue_wake_all(&ps->idle);
 }
 

@@ -406,6 +406,11 @@ void page_unpin(struct page *p)
     frame_unpin(frame_of(p));
 }
 
+void page_store_set_recovering(struct page_store *ps, bool is_recovering)
+{
+    ps->blocks.is_recovering = is_recovering;
+}
+
 /* ---- new pages ---- */
 
 static struct page *page_new_in(struct page_store *ps, struct frame *f, struct page_file *pf,

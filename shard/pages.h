@@ -55,6 +55,8 @@ SUSPENDS err_t page_store_open_wait(const struct page_store_options *o, struct a
                                     struct page_store **out, lsn_t *lsn, const uint8_t **state,
                                     size_t *state_bytes);
 SUSPENDS void page_store_close_wait(struct page_store *ps);
+/* While the log is replayed the store may use the blocks kept back for a checkpoint. */
+void page_store_set_recovering(struct page_store *ps, bool is_recovering);
 
 /* ---- files: changes take effect at once in memory and on disk with the next checkpoint; callers
  * log them. ---- */
@@ -89,6 +91,9 @@ SUSPENDS err_t page_reserve_wait(struct page_store *ps, uint32_t n);
 struct page *page_new_reserved(struct page_store *ps,
                                file_id file); /* at the end of file, pinned */
 void page_reserve_end(struct page_store *ps);
+/* Before new work (not undo or commit): waits while nearly all frames are dirty, so that the rest
+ * stays clean for readers. ERR_DISK_FULL when the dirty ones cannot be written. */
+SUSPENDS err_t page_room_wait(struct page_store *ps);
 void page_unpin(struct page *p);
 /* Before any change, in a no-suspend section; lsn may be filled in later by page_set_lsn. */
 uint8_t *page_modify(struct page *p);

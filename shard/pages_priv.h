@@ -211,6 +211,7 @@ struct blocks {
     uint64_t free_count;
     uint64_t hint; /* word */
     bool is_growing;
+    bool is_recovering; /* the live state may take the checkpoint's reserve */
     struct wait_queue growing;
 };
 
@@ -249,6 +250,7 @@ struct page_store {
     uint32_t free_target; /* the cleaner keeps so many */
     uint32_t hand;
     uint32_t dirty_count;
+    uint32_t dirty_max;       /* the cleaner keeps it below, so that reads find clean frames */
     uint32_t pages_in_flight; /* frames the cleaner is writing */
     uint32_t reads_in_flight;
     struct frame_list dirty;
@@ -261,7 +263,10 @@ struct page_store {
     /* waiting for frames; the cleaner */
     struct wait_queue frame_queue;
     uint32_t frame_waiters;
-    err_t round_error; /* why the cleaner's last round gave no frame */
+    err_t round_error;            /* why the cleaner's last round gave no frame */
+    struct wait_queue trim_queue; /* waits for the end of a round of the cleaner */
+    uint64_t trim_rounds;
+    err_t trim_error; /* why the last round left too many pages dirty */
     struct wait_queue cleaner_queue;
     bool cleaner_running;
     bool cleaner_kicked;

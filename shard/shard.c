@@ -203,6 +203,7 @@ SUSPENDS static err_t open_files_wait(struct shard *s, char *path)
     struct wal_options wo = {.directory = path, .buffer_bytes = s->options.wal_buffer_bytes};
     TRY(wal_open_wait(&wo, &s->wal));
     s->is_replaying = true;
+    page_store_set_recovering(s->pages, true);
     TRY(wal_replay_wait(s->wal, s->checkpoint_lsn, redo_record_wait, s));
     s->is_replaying = false;
     s->checkpoint_at_us = core_now_us();
@@ -284,6 +285,7 @@ static err_t start_on_core(void *arg)
     (void)arg;
     for (uint32_t i = core_id(); i < shard_count(); i += core_count()) {
         struct shard *s = placement_shard(i);
+        page_store_set_recovering(s->pages, false);
         for (uint32_t b = 0; b < FINISHED_BUCKETS; b++) {
             while (s->finished[b] != NULL)
                 finished_remove(s, s->finished[b]->id);
@@ -299,7 +301,12 @@ err_t shards_open_wait(const struct shard_options *o)
     bool clean;
     int64_t created;
     TRY(control_read_wait(o, &count, &clean, &created));
-    TRY(control_write_wait(o, count, false, created));
+    if (clean) {
+        err_t e = control_write_wait(o, count, false, created);
+        /* The mark is for messages only: a full disk is no reason not to start. */
+        if (e != ERR_OK && e != ERR_DISK_FULL)
+            return e;
+    }
     placement_set(count);
     TRY(on_all_cores_wait(open_on_core, o));
     TRY(on_all_cores_wait(raise_counters_on_core, o));

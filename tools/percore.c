@@ -404,10 +404,20 @@ static void raise_file_limit(void)
         fprintf(stderr, "percore: could not raise the limit of open files: %s\n", strerror(errno));
 }
 
+/* SHOW data_directory, and where temporary files go: the same wherever the server was started. */
+static err_t note_data_directory(void)
+{
+    char *path = realpath(server.data_directory, NULL);
+    err_t e = settings_set_argv("data_directory", path != NULL ? path : server.data_directory);
+    free(path);
+    return e;
+}
+
 int main(int argc, char **argv)
 {
     parse_options(argc, argv);
     must(files_prepare(server.data_directory, server.auth, &server.is_new));
+    must(note_data_directory());
     must(files_load_config(server.data_directory));
     raise_file_limit();
     must(server_placement_make(&server.placement));
