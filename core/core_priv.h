@@ -238,5 +238,7 @@ bool backend_can_borrow(const struct core *c);
 uint64_t backend_now_ns(void);
 int64_t backend_wall_us(void);
 void backend_random_bytes(void *out, size_t bytes);
+/* Simulated: a fiber gives up its core here though its slice is not used up. */
+bool backend_rests_early(void);
 
 #endif

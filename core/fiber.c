@@ -409,11 +409,11 @@ err_t fiber_rest_wait(void)
         return ERR_OK;
     struct core *c = f->core;
 #ifdef PERCORE_SLOW_CHECKS
-    if (core_random_u64() % 4 == 0) /* suspend where it is legal, not only where it is needed */
-        c->slice_end = c->slice_rest_count = 0;
+    if (!backend_is_simulated && core_random_u64() % 4 == 0)
+        c->slice_end = 0; /* suspend where it is legal, not only where it is needed */
 #endif
     if (backend_is_simulated) {
-        if (c->slice_rest_count-- > 0)
+        if (c->slice_rest_count-- > 0 && !backend_rests_early())
             return ERR_OK;
     } else if (LIKELY(core_ticks() < c->slice_end)) {
         return ERR_OK;

@@ -15,18 +15,39 @@ enum {
     STEP_NS_MAX = 8000,
     READ_CLOCK_NS = 20,
     DOORBELL_US_MAX = 50,
+    NET_SPLIT_PERCENT = 25,
+    NET_WINDOW_BYTES = 65536,
 };
 
 const bool backend_is_simulated = true;
 
-struct sim_world sim_world = {.random_state = 1, .doorbell_delay_us = DOORBELL_US_MAX};
+const struct io_sim_faults io_sim_usual_faults = {
+    .doorbell_us_max = DOORBELL_US_MAX,
+    .net_split_percent = NET_SPLIT_PERCENT,
+    .net_window_bytes = NET_WINDOW_BYTES,
+    .rest_percent = 2,
+};
+static struct sim_world first_world = {
+    .random_state = 1,
+    .faults = {.doorbell_us_max = DOORBELL_US_MAX,
+               .net_split_percent = NET_SPLIT_PERCENT,
+               .net_window_bytes = NET_WINDOW_BYTES},
+};
+struct sim_world *sim_world = &first_world;
+
+/* The core on which the clients' fibers run; not one of the server's. */
+static struct {
+    struct core *core;
+    void (*entry)(void *arg);
+    void *arg;
+} clients;
 
 /* ---- randomness and trace ---- */
 
 /* splitmix64 by Steele, Lea and Flood. */
 uint64_t sim_random(void)
 {
-    uint64_t z = (sim_world.random_state += 0x9e3779b97f4a7c15);
+    uint64_t z = (sim_world->random_state += 0x9e3779b97f4a7c15);
     z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
     z = (z ^ z >> 27) * 0x94d049bb133111eb;
     return z ^ z >> 31;
@@ -44,28 +65,62 @@ uint64_t io_sim_random(uint64_t below)
 
 void sim_trace(uint64_t what, uint64_t value)
 {
-    uint64_t h = sim_world.trace ^ what ^ value * 0x9e3779b97f4a7c15;
+    uint64_t h = sim_world->trace ^ what ^ value * 0x9e3779b97f4a7c15;
     h = (h ^ h >> 32) * 0xd6e8feb86659fd93;
-    sim_world.trace = h ^ h >> 32;
+    sim_world->trace = h ^ h >> 32;
 }
 
 uint64_t io_sim_trace(void)
 {
-    return sim_world.trace;
+    return sim_world->trace;
+}
+
+bool sim_happens(uint32_t chance)
+{
+    return chance != 0 && sim_random() % 1000000 < chance;
+}
+
+void io_sim_trace_add(uint64_t value)
+{
+    sim_trace(0, value);
+}
+
+uint64_t io_sim_now_us(void)
+{
+    return sim_now_us();
+}
+
+struct io_sim_faults *io_sim_faults(void)
+{
+    return &sim_world->faults;
 }
 
 void io_sim_reset(uint64_t seed)
 {
     ASSERT(runner.core == NULL);
-    sim_world =
-        (struct sim_world){.random_state = seed * 2 + 1, .doorbell_delay_us = DOORBELL_US_MAX};
+    *sim_world = (struct sim_world){.random_state = seed * 2 + 1, .faults = io_sim_usual_faults};
     sim_disk_reset();
     sim_net_reset();
 }
 
+void io_sim_reseed(uint64_t seed)
+{
+    ASSERT(runner.core == NULL);
+    sim_world->random_state = seed * 2 + 1;
+    sim_world->trace = 0;
+    sim_world->event_serial = 0;
+}
+
+void sim_world_move(void)
+{
+    struct sim_world *w = io_sim_alloc(sizeof(*w));
+    *w = *sim_world;
+    sim_world = w;
+}
+
 void io_sim_doorbell_delay_us(uint64_t us_max)
 {
-    sim_world.doorbell_delay_us = us_max;
+    sim_world->faults.doorbell_us_max = us_max;
 }
 
 void io_sim_stall(uint32_t core, uint64_t us)
@@ -81,10 +136,16 @@ void backend_random_bytes(void *out, size_t bytes)
         at[i] = (uint8_t)(sim_random() >> 32);
 }
 
+bool backend_rests_early(void)
+{
+    return sim_world->faults.rest_percent != 0 &&
+           sim_random() % 100 < sim_world->faults.rest_percent;
+}
+
 uint64_t backend_now_ns(void)
 {
     /* Readers of the clock see it move, so that loops that wait for a time end. */
-    return sim_world.now_ns += READ_CLOCK_NS;
+    return sim_world->now_ns += READ_CLOCK_NS;
 }
 
 int64_t backend_wall_us(void)
@@ -116,7 +177,7 @@ void sim_event_add(struct core *c, uint64_t delay_us, void (*fire)(void *arg), v
     }
     uint32_t i = b->event_count++;
     b->events[i] = (struct sim_event){.time_us = sim_now_us() + delay_us,
-                                      .serial = sim_world.event_serial++,
+                                      .serial = sim_world->event_serial++,
                                       .fire = fire,
                                       .arg = arg};
     while (i > 0 && event_before(&b->events[i], &b->events[(i - 1) / 2])) {
@@ -149,7 +210,7 @@ bool backend_reap(struct core *c)
     struct backend *b = c->backend;
     bool any = false;
     uint64_t now = sim_now_us();
-    while (b->event_count > 0 && b->events[0].time_us <= now && !sim_world.power_lost) {
+    while (b->event_count > 0 && b->events[0].time_us <= now && sim_world->end == SIM_RUNS) {
         struct sim_event e = event_pop(b);
         sim_trace(e.serial, c->id);
         stats_add(&c->stats->cqes, 1);
@@ -206,7 +267,9 @@ bool backend_can_borrow(const struct core *c)
 void backend_doorbell(struct core *from, uint32_t target)
 {
     (void)from;
-    uint64_t at = sim_now_us() + sim_random_between(1, MAX(sim_world.doorbell_delay_us, 1));
+    if (sim_happens(sim_world->faults.doorbell_lost))
+        return;
+    uint64_t at = sim_now_us() + sim_random_between(1, MAX(sim_world->faults.doorbell_us_max, 1));
     struct backend *b = process.cores[target]->backend;
     b->wake_us = MIN(b->wake_us, at);
 }
@@ -237,6 +300,17 @@ void backend_core_end(struct core *c)
 
 /* ---- the scheduler ---- */
 
+static uint32_t world_core_count(void)
+{
+    return process.core_count + (clients.core != NULL ? 1 : 0);
+}
+
+/* The server's cores, then the clients'. */
+static struct core *world_core(uint32_t i)
+{
+    return i < process.core_count ? process.cores[i] : clients.core;
+}
+
 /* When the core can next do something; 0 = now. */
 static uint64_t core_due_us(const struct core *c)
 {
@@ -253,10 +327,10 @@ static uint64_t core_due_us(const struct core *c)
 /* Is there anything that can still happen? Sleeps that only end by their length do not count. */
 static bool anything_left(void)
 {
-    for (uint32_t i = 0; i < process.core_count; i++) {
-        const struct core *c = process.cores[i];
+    for (uint32_t i = 0; i < world_core_count(); i++) {
+        const struct core *c = world_core(i);
         if (!c->is_sleeping || c->backend->event_count > 0 || c->timers != NULL ||
-            c->backend->wake_us != UINT64_MAX || links_have_inbound(c) ||
+            c->backend->wake_us != UINT64_MAX || (c != clients.core && links_have_inbound(c)) ||
             c->backend->stalled_us > sim_now_us())
             return true;
     }
@@ -265,31 +339,47 @@ static bool anything_left(void)
 
 static struct core *choose_core(void)
 {
-    uint64_t now = sim_now_us();
-    uint32_t ready = 0;
-    uint64_t next = UINT64_MAX;
-    for (uint32_t i = 0; i < process.core_count; i++) {
-        uint64_t due = core_due_us(process.cores[i]);
-        next = MIN(next, due);
-        ready += due <= now ? 1 : 0;
+    for (;;) {
+        uint64_t now = sim_now_us();
+        uint32_t ready = 0;
+        uint64_t next = UINT64_MAX;
+        for (uint32_t i = 0; i < world_core_count(); i++) {
+            uint64_t due = core_due_us(world_core(i));
+            next = MIN(next, due);
+            ready += due <= now ? 1 : 0;
+        }
+        if (ready == 0) {
+            if (next == UINT64_MAX)
+                return NULL;
+            sim_world->now_ns = next * 1000;
+            continue;
+        }
+        uint64_t pick = sim_random() % ready;
+        for (uint32_t i = 0; i < world_core_count(); i++)
+            if (core_due_us(world_core(i)) <= now && pick-- == 0)
+                return world_core(i);
     }
-    if (ready == 0) {
-        sim_world.now_ns = next * 1000;
-        return choose_core();
-    }
-    uint64_t pick = sim_random() % ready;
-    for (uint32_t i = 0; i < process.core_count; i++)
-        if (core_due_us(process.cores[i]) <= now && pick-- == 0)
-            return process.cores[i];
-    return NULL;
+}
+
+/* The clients' core has no links and lends nothing. */
+static void clients_turn(struct core *c)
+{
+    c->is_sleeping = false;
+    c->now_us = backend_now_ns() / 1000;
+    backend_reap(c);
+    posts_run(c);
+    fibers_run(c);
+    timers_fire(c);
+    c->is_sleeping = c->ready.first == NULL && c->post_first == NULL;
+    c->sleep_deadline_us = timers_next_us(c);
 }
 
 static void run_world(void)
 {
     uint32_t idle_rounds = 0;
-    while (!atomic_load(&shared_words.is_stopping) && !sim_world.power_lost) {
+    while (!atomic_load(&shared_words.is_stopping) && sim_world->end == SIM_RUNS) {
         if (!anything_left() && ++idle_rounds > process.core_count * 4) {
-            sim_world.is_hung = true;
+            sim_world->is_hung = true;
             return;
         }
         struct core *c = choose_core();
@@ -298,18 +388,24 @@ static void run_world(void)
             c->backend->wake_us = UINT64_MAX;
         uint64_t switches = stats_read(&c->stats->switches);
         runner = (struct runner){.core = c, .home = c};
-        sim_trace(c->id, sim_world.now_ns);
-        reactor_turn(c);
+        sim_trace(c->id, sim_world->now_ns);
+        if (c == clients.core)
+            clients_turn(c);
+        else
+            reactor_turn(c);
         runner = (struct runner){0};
         if (stats_read(&c->stats->switches) != switches)
             idle_rounds = 0;
-        sim_world.now_ns += sim_random() % STEP_NS_MAX;
+        sim_world->now_ns += sim_random() % STEP_NS_MAX;
+        if (c != clients.core && sim_happens(sim_world->faults.stall))
+            c->backend->stalled_us =
+                sim_now_us() + sim_random_between(1, MAX(sim_world->faults.stall_us_max, 1));
     }
 }
 
 NO_SUSPEND_ANALYSIS void io_sim_power_loss(void)
 {
-    sim_world.power_lost = true;
+    sim_world->end = SIM_POWER_LOST;
     if (runner.fiber != NULL && !runner_is_borrowing() && !runner.is_big_stack &&
         runner.nosuspend == 0)
         sim_delay_wait(1000000000); /* the world ends before */
@@ -317,16 +413,73 @@ NO_SUSPEND_ANALYSIS void io_sim_power_loss(void)
 
 bool io_sim_power_was_lost(void)
 {
-    return sim_world.power_lost;
+    return sim_world->end != SIM_RUNS;
+}
+
+void io_sim_process_died(void)
+{
+    sim_world->end = SIM_KILLED;
+    sim_disk_kill();
+}
+
+/* ---- clients ---- */
+
+void io_sim_clients(void (*entry)(void *arg), void *arg)
+{
+    clients.entry = entry;
+    clients.arg = arg;
+}
+
+void io_sim_post(uint32_t core, void (*fn)(void *arg), void *arg)
+{
+    ASSERT(core < process.core_count);
+    sim_event_add(process.cores[core], sim_random_between(1, 20), fn, arg);
+}
+
+static err_t clients_start(void)
+{
+    struct core *c = calloc(1, sizeof(*c));
+    struct stats_page *page = calloc(1, sizeof(*page));
+    if (c == NULL || page == NULL) {
+        free(c);
+        free(page);
+        return err_raise(ERR_OUT_OF_MEMORY, "out of memory");
+    }
+    *c = (struct core){
+        .id = process.core_count, .cpu = -1, .numa_node = -1, .memory_budget_bytes = MIB(1024)};
+    c->stats = page;
+    clients.core = c;
+    void (*server_entry)(void *arg) = process.entry;
+    void *server_arg = process.entry_arg;
+    process.entry = clients.entry;
+    process.entry_arg = clients.arg;
+    err_t e = core_start(c);
+    process.entry = server_entry;
+    process.entry_arg = server_arg;
+    return e;
+}
+
+static void clients_end(void)
+{
+    struct core *c = clients.core;
+    backend_core_end(c);
+    if (c->reactor_stack_low != NULL)
+        core_end(c);
+    free(c->stats);
+    free(c);
+    clients.core = NULL;
+    clients.entry = NULL;
 }
 
 err_t backend_run(void)
 {
     err_t e = ERR_OK;
-    sim_world.power_lost = false;
-    sim_world.is_hung = false;
+    sim_world->end = SIM_RUNS;
+    sim_world->is_hung = false;
     for (uint32_t i = 0; i < process.core_count && e == ERR_OK; i++)
         e = core_start(process.cores[i]);
+    if (e == ERR_OK && clients.entry != NULL)
+        e = clients_start();
     runner = (struct runner){0};
     if (e == ERR_OK)
         run_world();
@@ -335,12 +488,17 @@ err_t backend_run(void)
         if (process.cores[i]->reactor_stack_low != NULL)
             core_end(process.cores[i]);
     }
+    if (clients.core != NULL)
+        clients_end();
     sim_net_reset();
-    if (sim_world.power_lost) {
+    if (sim_world->end == SIM_KILLED)
+        sim_disk_kill();
+    if (sim_world->end == SIM_POWER_LOST)
         sim_disk_crash();
-        return err_raise(ERR_IO_ERROR, "simulated power loss");
-    }
-    if (sim_world.is_hung)
+    if (sim_world->end != SIM_RUNS)
+        return err_raise(ERR_IO_ERROR, "simulated %s",
+                         sim_world->end == SIM_KILLED ? "kill" : "power loss");
+    if (sim_world->is_hung)
         return err_raise(ERR_INTERNAL_ERROR, "all simulated cores wait for nothing");
     return e;
 }

@@ -9,7 +9,8 @@
  * order. The next core_run() finds that disk. Fibers of the lost run are dropped with their stacks.
  *
  * Sockets: io_sim_connect() gives the client's end of a new connection as a descriptor for
- * io_socket_adopt(), so that clients are fibers in the same world.
+ * io_socket_adopt(), so that clients are fibers in the same world: on a core of their own beside
+ * the server's (io_sim_clients()), which the server does not see.
  */
 #ifndef CORE_IO_SIM_H
 #define CORE_IO_SIM_H
@@ -18,30 +19,92 @@
 
 /* A new world: empty disk, no faults. Not while core_run() runs. */
 void io_sim_reset(uint64_t seed);
+/* The same disk under a new seed; the trace begins again. */
+void io_sim_reseed(uint64_t seed);
 /* Hash of everything that happened since the reset. */
 uint64_t io_sim_trace(void);
+/* The test's own part of the trace. */
+void io_sim_trace_add(uint64_t value);
 /* The world's own randomness, for tests that want to follow the seed. */
 uint64_t io_sim_random(uint64_t below);
+uint64_t io_sim_now_us(void);
 
-/* Faults. nth counts writes (or reads, syncs) that start from now on, 1 = the next; 0 = none. */
+/* ---- memory that outlives a process ---- */
+
+/* From now on the world lives in memory that forked processes share, up to so many bytes; what
+ * exists is taken along: later changes are of this region only, so that many worlds can begin from
+ * one disk. Not while core_run() runs. */
+void io_sim_share_memory(uint64_t bytes_max);
+uint64_t io_sim_shared_bytes(void);
+void *io_sim_alloc(size_t bytes); /* zeroed; never NULL */
+void io_sim_free(void *p);
+/* The disk is put away, an empty one takes its place; and back. */
+struct sim_disk;
+struct sim_disk *io_sim_disk_take(void);
+void io_sim_disk_put(struct sim_disk *taken);
+/* A small durable text file, with the directories above it. */
+void io_sim_put_file(const char *path, const char *text);
+/* After a process of this world died by itself: what it left on the disk. */
+void io_sim_process_died(void);
+
+/* ---- clients ---- */
+
+/* In the next core_run(), entry(arg) runs in a fiber of the clients' core. */
+void io_sim_clients(void (*entry)(void *arg), void *arg);
+/* From a client: fn(arg) runs soon in the reactor of that core of the server. */
+void io_sim_post(uint32_t core, void (*fn)(void *arg), void *arg);
+/* To a listener: "tcp:5432" or "unix:/path". -1 when nobody listens. On a core. */
+int io_sim_connect(const char *where);
+
+/* ---- faults ---- */
+
+/* Chances are per million. All 0 after a reset but the delays, which have usual values. */
+struct io_sim_faults {
+    uint32_t read_error;  /* EIO */
+    uint32_t write_error; /* EIO; a part of the sectors may be written */
+    uint32_t sync_error;  /* EIO; what was to be synced may be lost, though reads still show it */
+    uint32_t open_error;
+    uint32_t allocate_error;
+    uint32_t rename_error;
+    uint32_t disk_slow; /* a request that takes up to slow_us_max */
+    uint64_t disk_slow_us_max;
+    uint32_t stall; /* per turn: the core stands still for up to stall_us_max */
+    uint64_t stall_us_max;
+    uint64_t doorbell_us_max; /* doorbells are late by up to so much */
+    uint32_t doorbell_lost;   /* that never comes; the sleeper's own time limit finds the message */
+    uint32_t net_reset;       /* per piece sent: the connection breaks */
+    uint32_t net_stall;       /* per piece sent: it arrives up to net_stall_us_max later */
+    uint64_t net_stall_us_max;
+    uint32_t net_split_percent; /* of the sends that are cut anywhere */
+    uint32_t net_window_bytes;
+    uint32_t rest_percent; /* of the legal points in loops where a fiber gives up its core early */
+};
+struct io_sim_faults *io_sim_faults(void);
+extern const struct io_sim_faults io_sim_usual_faults; /* as after a reset */
+
+/* nth counts writes (or reads, syncs) that start from now on, 1 = the next; 0 = none. */
 enum io_sim_fault { IO_SIM_EIO, IO_SIM_ENOSPC, IO_SIM_POWER_LOSS };
 void io_sim_fail_write(uint64_t nth, enum io_sim_fault fault);
 void io_sim_fail_read(uint64_t nth);
 void io_sim_fail_sync(uint64_t nth, enum io_sim_fault fault);
-/* From now on the disk has room for so many bytes more. */
+/* From now on the disk has room for so many bytes more (UINT64_MAX = no limit). */
 void io_sim_disk_room(uint64_t bytes);
+/* The world ends at the nth step of the disk from now: each request's beginning and end is one, so
+ * is each change of a name. With is_kill only the process ends: what it wrote stays in the system's
+ * cache, requests under way may still happen, and the disk lives on. */
+void io_sim_end_at(uint64_t nth, bool is_kill);
+uint64_t io_sim_disk_steps(void); /* so far */
 /* Now, from any fiber: does not return before the world ends. */
 void io_sim_power_loss(void);
-bool io_sim_power_was_lost(void);
+bool io_sim_power_was_lost(void); /* the world ended that way, or by io_sim_end_at() */
 uint64_t io_sim_write_count(void);
 /* Turns one bit of what is stored. false: no such file or offset. */
 bool io_sim_flip_bit(const char *path, uint64_t offset, uint32_t bit);
+/* Size of a file as it is now; false when there is none. */
+bool io_sim_file_size(const char *path, uint64_t *bytes);
 /* Doorbells arrive late by up to so much (default 50). */
 void io_sim_doorbell_delay_us(uint64_t us_max);
 /* A core stands still for so long. */
 void io_sim_stall(uint32_t core, uint64_t us);
-
-/* To a listener: "tcp:5432" or "unix:/path". -1 when nobody listens. On a core. */
-int io_sim_connect(const char *where);
 
 #endif

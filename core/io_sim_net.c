@@ -5,11 +5,12 @@
  */
 #include "core/io_sim_priv.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { WINDOW_BYTES = 65536, CHUNK_BYTES_MAX = 8192, FD_FIRST = 1000000 };
+enum { SMALL_BYTES_MAX = 65536, CHUNK_BYTES_MAX = 8192, FD_FIRST = 1000000 };
 
 struct chunk {
     struct chunk *next;
@@ -132,7 +133,10 @@ static void end_push(struct end *e, const void *bytes, uint32_t len, bool is_end
 {
     struct chunk *c = malloc(sizeof(*c) + len);
     ASSERT(c != NULL);
-    uint64_t arrives = MAX(sim_now_us() + sim_random_between(5, 100), e->last_arrival_us);
+    uint64_t delay = sim_random_between(5, 100);
+    if (sim_happens(sim_world->faults.net_stall))
+        delay += sim_random_between(1, MAX(sim_world->faults.net_stall_us_max, 1));
+    uint64_t arrives = MAX(sim_now_us() + delay, e->last_arrival_us);
     *c = (struct chunk){.arrives_us = arrives, .len = len, .is_end = is_end, .os_error = os_error};
     if (len > 0)
         memcpy(c->bytes, bytes, len);
@@ -163,22 +167,50 @@ static void send_item_done(struct io_socket *s, bool failed)
     }
 }
 
+/* The connection breaks: both ends are told, what is on its way is lost. */
+static void end_break(struct end *e)
+{
+    while (e->first != NULL) {
+        struct chunk *next = e->first->next;
+        free(e->first);
+        e->first = next;
+    }
+    e->last = NULL;
+    e->queued = 0;
+    e->peer = -1;
+    end_push(e, NULL, 0, true, ECONNRESET);
+}
+
+static void ends_break(struct io_socket *s)
+{
+    struct end *e = end_of(s->fd);
+    struct end *peer = end_of(e->peer);
+    end_break(peer);
+    end_break(e);
+}
+
 /* Move what is queued into the peer's window. */
 static void socket_send_more(struct io_socket *s)
 {
     const struct end *e = end_of(s->fd);
-    struct end *peer = e != NULL && e->peer >= 0 ? end_of(e->peer) : NULL;
+    struct end *peer;
     while (s->first != NULL) {
         struct send_item *item = s->first;
+        peer = e != NULL && e->peer >= 0 ? end_of(e->peer) : NULL;
         if (peer == NULL || s->is_aborted) {
             send_item_done(s, true);
             continue;
         }
-        uint64_t room = peer->queued < WINDOW_BYTES ? WINDOW_BYTES - peer->queued : 0;
+        uint64_t window = sim_world->faults.net_window_bytes;
+        uint64_t room = peer->queued < window ? window - peer->queued : 0;
         uint32_t part = (uint32_t)MIN(MIN(item->len, room), CHUNK_BYTES_MAX);
         if (part == 0)
             return;
-        if (part > 1 && sim_random() % 4 == 0)
+        if (sim_happens(sim_world->faults.net_reset)) {
+            ends_break(s);
+            continue;
+        }
+        if (part > 1 && sim_random() % 100 < sim_world->faults.net_split_percent)
             part = (uint32_t)sim_random_between(1, part); /* streams have no borders */
         end_push(peer, item->data, part, false, 0);
         item->data += part;
@@ -310,7 +342,7 @@ err_t io_socket_send_wait(struct io_socket *s, const void *data, size_t len)
 
 bool io_socket_send_small(struct io_socket *s, const void *data, uint32_t len)
 {
-    if (s->is_closing || s->is_aborted || s->small_bytes + len > WINDOW_BYTES)
+    if (s->is_closing || s->is_aborted || s->small_bytes + len > SMALL_BYTES_MAX)
         return false;
     if (len == 0)
         return true;

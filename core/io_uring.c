@@ -52,6 +52,11 @@ int64_t backend_wall_us(void)
     return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
+bool backend_rests_early(void)
+{
+    return false;
+}
+
 void backend_random_bytes(void *out, size_t bytes)
 {
     char *at = out;

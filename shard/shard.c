@@ -90,6 +90,19 @@ err_t shards_inspect_wait(const struct shard_options *o, uint32_t *count, bool *
 
 /* ---- creating ---- */
 
+/* What an interrupted creation left in a directory of ours. */
+SUSPENDS static err_t remove_files_wait(const char *directory)
+{
+    struct arena *mem = arena_new();
+    char **names;
+    size_t count;
+    err_t e = io_list_dir_wait(directory, mem, &names, &count);
+    for (size_t i = 0; i < count && e == ERR_OK; i++)
+        e = io_unlink_wait(arena_printf(mem, "%s/%s", directory, names[i]));
+    arena_free(mem);
+    return e;
+}
+
 SUSPENDS static err_t create_one_wait(const struct shard_options *o, uint32_t number, char *path)
 {
     char name[32];
@@ -98,6 +111,7 @@ SUSPENDS static err_t create_one_wait(const struct shard_options *o, uint32_t nu
     TRY(io_mkdir_wait(path));
     (void)snprintf(name, sizeof(name), "shard-%04u/pages", number);
     TRY(path_make(path, o->data_directory, name));
+    TRY(io_unlink_wait(path));
     struct page_store_options po = {
         .path = path, .pool_bytes = MIN(o->pool_bytes, MIB(1)), .numa_node = -1};
     struct page_store *ps;
@@ -105,6 +119,8 @@ SUSPENDS static err_t create_one_wait(const struct shard_options *o, uint32_t nu
     page_store_close_wait(ps);
     (void)snprintf(name, sizeof(name), "shard-%04u/wal", number);
     TRY(path_make(path, o->data_directory, name));
+    TRY(io_mkdir_wait(path));
+    TRY(remove_files_wait(path));
     struct wal_options wo = {.directory = path, .buffer_bytes = o->wal_buffer_bytes};
     struct wal *w;
     TRY(wal_create_wait(&wo, &w));
@@ -182,6 +198,13 @@ SUSPENDS static void shard_free_wait(struct shard *s)
 
 /* ---- opening ---- */
 
+static void log_failed(void *ctx, err_t err)
+{
+    (void)err;
+    const struct shard *s = ctx;
+    s->options.log_failed(s->number);
+}
+
 SUSPENDS static err_t open_files_wait(struct shard *s, char *path)
 {
     char name[32];
@@ -202,6 +225,8 @@ SUSPENDS static err_t open_files_wait(struct shard *s, char *path)
     TRY(path_make(path, s->options.data_directory, name));
     struct wal_options wo = {.directory = path, .buffer_bytes = s->options.wal_buffer_bytes};
     TRY(wal_open_wait(&wo, &s->wal));
+    if (s->options.log_failed != NULL)
+        wal_set_on_failure(s->wal, log_failed, s);
     s->is_replaying = true;
     page_store_set_recovering(s->pages, true);
     TRY(wal_replay_wait(s->wal, s->checkpoint_lsn, redo_record_wait, s));

@@ -41,8 +41,12 @@ struct shard_options {
     uint64_t checkpoint_timeout_us;
     uint64_t
         bulk_entries_min; /* index entries of one statement with versions of their own; 0 = 2000 */
+    /* A log could not be written; told at once, on the shard's core: nothing may be answered any
+     * more, since what was to be durable may or may not be. NULL = nobody is told. */
+    void (*log_failed)(uint32_t shard_no);
 };
-/* On an empty directory: makes shard_count stores and logs and the control file. Any core, once. */
+/* Makes shard_count stores and logs and the control file, in an empty directory or in place of what
+ * an interrupted creation left. Any core, once. */
 SUSPENDS err_t shards_create_wait(const struct shard_options *o, uint32_t count);
 /* Reads the control file: shard count and clean/unclean. Any core, once, before shards_open_wait.
  */

@@ -3,7 +3,7 @@
  * serves.
  *
  *   main thread: options, configuration, lock file, placement, then core_run()
- *   first core's fiber: recovery or bootstrap, listeners; then waits for signals
+ *   first core's fiber: recovery or bootstrap, listeners; then waits for signals (server.c)
  *   signal thread: turns signals into bytes on a socket that the first core reads
  *
  * Signals are PostgreSQL's: SIGTERM smart, SIGINT fast, SIGQUIT immediate shutdown, SIGHUP reload.
@@ -25,9 +25,7 @@
 #include "core/io.h"
 #include "core/settings.h"
 #include "net/net.h"
-#include "net/scram.h"
-#include "shard/shard.h"
-#include "sql/sql.h"
+#include "tools/server.h"
 #include "tools/server_files.h"
 #include "tools/server_placement.h"
 
@@ -40,11 +38,7 @@ static struct {
     bool is_new;
     int signal_sockets[2];
     struct io_socket *signals;
-    struct wait_queue stop;
-    int stop_signal; /* 0 = serving */
-    int exit_code;
     struct placement placement;
-    uint32_t shard_count;
 } server;
 
 NORETURN static void die(const char *message)
@@ -256,10 +250,7 @@ static void signal_arrived(void *owner, const uint8_t *data, uint32_t len)
             if (fiber_spawn(reload, NULL) != ERR_OK)
                 log_write(LOG_WARNING, "could not start the reload");
         } else {
-            /* A fast request overrides a smart one. */
-            if (server.stop_signal != SIGINT)
-                server.stop_signal = data[i];
-            wait_queue_wake_all(&server.stop);
+            server_stop(data[i] == SIGINT ? SERVER_STOP_FAST : SERVER_STOP_SMART);
         }
     }
 }
@@ -275,123 +266,25 @@ static const struct io_socket_events signal_events = {
     .closed = signal_socket_closed,
 };
 
-/* ---- start ---- */
-
-static struct shard_options shard_settings(uint32_t shards)
+static err_t listen_to_signals(void)
 {
-    uint64_t buffers = (uint64_t)setting_int(NULL, SET_shared_buffers) * 8192;
-    return (struct shard_options){
-        .data_directory = server.data_directory,
-        .pool_bytes = MAX(buffers / shards, MIB(4)),
-        .version_bytes_max = (uint64_t)setting_int(NULL, SET_version_store_size) * 1024 / shards,
-        .wal_buffer_bytes = MIB(4),
-        .max_wal_bytes = (uint64_t)setting_int(NULL, SET_max_wal_size) * 1024 * 1024 / shards,
-        .checkpoint_timeout_us = (uint64_t)setting_int(NULL, SET_checkpoint_timeout) * 1000000,
-    };
-}
-
-static SUSPENDS err_t open_storage_wait(void)
-{
-    uint32_t shards = server.shard_count;
-    if (server.is_new) {
-        struct shard_options o = shard_settings(shards);
-        TRY(shards_create_wait(&o, shards));
-    } else {
-        bool clean;
-        struct shard_options o = shard_settings(1);
-        TRY(shards_inspect_wait(&o, &shards, &clean));
-        if (!clean)
-            log_write(LOG_LOG, "database system was not properly shut down; automatic recovery in "
-                               "progress");
-    }
-    struct shard_options o = shard_settings(shards);
-    return shards_open_wait(&o);
-}
-
-static SUSPENDS err_t open_sql_wait(void)
-{
-    struct arena *mem = arena_new();
-    struct sql_options o = {.bootstrap = server.is_new, .superuser = "postgres"};
-    err_t e = ERR_OK;
-    if (server.is_new && server.password_file) {
-        char *password = NULL;
-        e = files_read(server.password_file, mem, &password);
-        if (e == ERR_OK) {
-            password[strcspn(password, "\r\n")] = '\0';
-            e = scram_make_verifier(password, mem, &o.password_verifier);
-        }
-    }
-    if (e == ERR_OK)
-        e = sql_start_wait(&o);
-    arena_free(mem);
-    return e;
-}
-
-static SUSPENDS err_t open_network_wait(void)
-{
-    char hba[PATH_BYTES_MAX];
-    snprintf(hba, sizeof(hba), "%s/pg_hba.conf", server.data_directory);
-    const char *directories = setting_string(NULL, SET_unix_socket_directories);
-    bool tls = setting_bool(NULL, SET_ssl);
-    struct net_options o = {
-        .listen_addresses = setting_string(NULL, SET_listen_addresses),
-        .port = (uint16_t)setting_int(NULL, SET_port),
-        .unix_socket_directory = directories ? directories : "",
-        .connections_max = (uint32_t)setting_int(NULL, SET_max_connections),
-        .reserved_connections = (uint32_t)setting_int(NULL, SET_superuser_reserved_connections),
-        .hba_file = strdup(hba),
-        .tls_cert_file = tls ? setting_string(NULL, SET_ssl_cert_file) : NULL,
-        .tls_key_file = tls ? setting_string(NULL, SET_ssl_key_file) : NULL,
-    };
-    return net_start_wait(&o);
-}
-
-static SUSPENDS err_t start_wait(void)
-{
-    TRY(open_storage_wait());
-    shards_set_deadlock_timeout((uint64_t)setting_int(NULL, SET_deadlock_timeout) * 1000);
-    TRY(open_sql_wait());
-    if (server.is_new)
-        must(files_finish_init(server.data_directory));
-    TRY(open_network_wait());
     return io_socket_adopt(server.signal_sockets[1], &signal_events, NULL, &server.signals);
 }
 
-static SUSPENDS void stop_wait(void)
-{
-    int told = 0;
-    net_stop_listening();
-    do {
-        if (server.stop_signal != told)
-            log_write(LOG_LOG, "received %s shutdown request",
-                      server.stop_signal == SIGTERM ? "smart" : "fast");
-        told = server.stop_signal;
-    } while (!net_drain_wait(told != SIGTERM));
-    log_write(LOG_LOG, "shutting down");
-    if (shards_close_wait() != ERR_OK) {
-        log_diag(LOG_ERROR, err_diag());
-        server.exit_code = 1;
-    }
-    log_write(LOG_LOG, "database system is shut down");
-}
+/* ---- start ---- */
 
-/* On the first core; the others only run what is sent to them. */
-static SUSPENDS void serve(void *arg)
+/* The superuser's password for a new directory; NULL = none. Kept for the process's life. */
+static const char *read_password(void)
 {
-    (void)arg;
-    if (core_id() != 0)
-        return;
-    if (start_wait() != ERR_OK) {
-        log_diag(LOG_FATAL, err_diag());
-        server.exit_code = 1;
-        core_stop_all();
-        return;
-    }
-    log_write(LOG_LOG, "database system is ready to accept connections");
-    while (server.stop_signal == 0)
-        wait_queue_shielded_wait(&server.stop);
-    stop_wait();
-    core_stop_all();
+    if (!server.is_new || !server.password_file)
+        return NULL;
+    struct arena *mem = arena_new();
+    char *text = NULL;
+    must(files_read(server.password_file, mem, &text));
+    text[strcspn(text, "\r\n")] = '\0';
+    char *password = strdup(text);
+    arena_free(mem);
+    return password;
 }
 
 static void raise_file_limit(void)
@@ -421,10 +314,16 @@ int main(int argc, char **argv)
     must(files_load_config(server.data_directory));
     raise_file_limit();
     must(server_placement_make(&server.placement));
-    server.shard_count = server.placement.shard_count;
     start_signals();
+    struct server_config config = {
+        .data_directory = server.data_directory,
+        .is_new = server.is_new,
+        .shard_count = server.placement.shard_count,
+        .password = read_password(),
+        .started = listen_to_signals,
+    };
     struct core_options o;
     server_core_options(&server.placement, &o);
-    must(core_run(&o, serve, NULL));
-    return server.exit_code;
+    must(core_run(&o, server_entry, &config));
+    return server_has_failed() ? 1 : 0;
 }

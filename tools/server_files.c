@@ -140,17 +140,6 @@ err_t files_prepare(const char *directory, const char *auth_method, bool *is_new
     return ERR_OK;
 }
 
-err_t files_finish_init(const char *directory)
-{
-    TRY(files_write(directory, "PG_VERSION", "15\n"));
-    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return files_error("open directory", directory);
-    err_t e = fsync(fd) == 0 ? ERR_OK : files_error("sync directory", directory);
-    close(fd);
-    return e;
-}
-
 err_t files_read(const char *path, struct arena *mem, char **text)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -8,8 +8,6 @@
 /* Makes DIR when absent, locks it against a second server, and writes configuration files into an
  * empty one. *is_new: it has no database yet (empty, or a first start that did not finish). */
 err_t files_prepare(const char *directory, const char *auth_method, bool *is_new);
-/* The first start is complete: from now on the directory counts as initialised. */
-err_t files_finish_init(const char *directory);
 /* Reads DIR/percore.conf and DIR/percore.auto.conf into the server's settings. */
 err_t files_load_config(const char *directory);
 /* A whole small file, NUL-terminated. */

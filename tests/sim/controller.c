@@ -1,0 +1,183 @@
+/*
+ * What happens in a life, seen from outside of the server: wait until it serves, make the tables or
+ * verify what earlier lives left, let workers work, verify again, end it as planned.
+ */
+#include "tests/sim/sim.h"
+
+#include "tools/server.h"
+
+#include <string.h>
+
+enum { START_US_MAX = 300000000, FAULTY_START_US_MAX = 20000000, DRAIN_US_MAX = 200000000 };
+
+const struct workload *const workloads[] = {
+    &bank_workload,     &list_workload, &rows_workload,
+    &sequence_workload, &copy_workload, &ddl_workload,
+};
+const uint32_t workload_count = ARRAY_LEN(workloads);
+
+static struct {
+    bool is_over;
+    uint32_t running;
+    struct wait_queue ended;
+} work;
+
+bool controller_work_is_over(void)
+{
+    return work.is_over;
+}
+
+/* Errors that come from faults, from others at work, or from our own requests. */
+void sim_expect_error(const struct client *c, const char *doing)
+{
+    static const char *const usual[] = {
+        "40001", "40P01", "57014", "25P02", "55P03", /* others at work, cancels */
+        "53100", "58030", "53200", "57P01", "57P03", /* the disk; going down */
+    };
+    const char *state = client_sqlstate(c);
+    bool is_disk = strcmp(state, "53100") == 0 || strcmp(state, "58030") == 0;
+    for (uint32_t i = 0; i < ARRAY_LEN(usual); i++)
+        if (strcmp(state, usual[i]) == 0 && (!is_disk || run->life.may_fail))
+            return;
+    sim_fail("%s: unexpected error %s: %s", doing, state, client_message(c));
+}
+
+/* ---- stopping the server ---- */
+
+static void stop_in_reactor(void *arg)
+{
+    (void)arg;
+    server_stop(SERVER_STOP_FAST);
+}
+
+SUSPENDS static void sleep_wait(uint64_t us)
+{
+    ERR_IGNORE(fiber_sleep_wait(us));
+}
+
+NO_SUSPEND_ANALYSIS static void end_life(void)
+{
+    const struct life *l = &run->life;
+    if (l->end == END_STOP) {
+        io_sim_post(0, stop_in_reactor, NULL);
+        return; /* the server ends the world */
+    }
+    io_sim_end_at(1, l->end == END_KILL);
+}
+
+/* ---- steps of a life ---- */
+
+/* A server that the disk does not let start is killed after a while. */
+SUSPENDS static struct client *first_client_wait(void)
+{
+    uint64_t deadline = core_now_us() + (run->life.may_fail ? FAULTY_START_US_MAX : START_US_MAX);
+    for (;;) {
+        struct client *c = client_open_wait();
+        if (c != NULL)
+            return c;
+        if (run->life.may_fail && core_now_us() > deadline) {
+            io_sim_end_at(1, true);
+            sleep_wait(UINT32_MAX);
+        }
+        SIM_CHECK(core_now_us() < deadline, "the server does not come up");
+        sleep_wait(2000);
+    }
+}
+
+/* Again and again until it succeeds: faults may break any attempt. */
+SUSPENDS static bool set_up_wait(struct client *c)
+{
+    if (client_query_wait(c, "SELECT count(*) FROM pg_class WHERE relname = 'set_up_is_done'") !=
+        DONE)
+        return false;
+    if (client_int(c, 0, 0) == 1)
+        return true;
+    if (client_query_wait(c, "BEGIN") != DONE)
+        return false;
+    for (uint32_t i = 0; i < workload_count; i++)
+        if (workloads[i]->set_up_wait(c) != DONE)
+            return false;
+    return client_query_wait(c, "CREATE TABLE set_up_is_done (i int)") == DONE &&
+           client_query_wait(c, "COMMIT") == DONE;
+}
+
+SUSPENDS static void set_up_surely_wait(void)
+{
+    for (uint32_t tries = 0; !run->is_set_up; tries++) {
+        SIM_CHECK(run->life.may_fail || tries < 20000, "the tables cannot be made");
+        struct client *c = first_client_wait();
+        run->is_set_up = set_up_wait(c);
+        if (client_sqlstate(c)[0] != '\0')
+            sim_expect_error(c, "making the tables");
+        client_close_wait(c);
+        if (!run->is_set_up)
+            sleep_wait(1000);
+    }
+}
+
+SUSPENDS static void worker_main(void *arg)
+{
+    uint32_t number = (uint32_t)(uintptr_t)arg;
+    uint32_t kind = sim_below(workload_count);
+    while (run->workload_mask != 0 && (run->workload_mask >> kind & 1) == 0)
+        kind = sim_below(workload_count);
+    const struct workload *w = workloads[kind];
+    w->work_wait(number);
+    work.running--;
+    wait_queue_wake_all(&work.ended);
+}
+
+SUSPENDS static void work_wait(void)
+{
+    work.is_over = false;
+    for (uint32_t i = 0; i < run->life.workers; i++) {
+        work.running++;
+        if (fiber_spawn(worker_main, (void *)(uintptr_t)i) != ERR_OK)
+            sim_fail("no fiber for a worker");
+    }
+    sleep_wait(run->life.work_us);
+    work.is_over = true;
+    if (run->life.end != END_STOP && !run->life.is_last && sim_below(2) == 0)
+        end_life(); /* in the middle of it */
+    uint64_t deadline = core_now_us() + DRAIN_US_MAX;
+    while (work.running > 0) {
+        SIM_CHECK(core_now_us() < deadline, "%u workers do not end", work.running);
+        ERR_IGNORE(wait_queue_wait(&work.ended, core_now_us() + 1000000));
+    }
+}
+
+/* Faults of the disk and the network rest while the database is compared with the model; the
+ * world's end does not. */
+SUSPENDS static void verify_wait(void)
+{
+    struct io_sim_faults before = *io_sim_faults();
+    struct io_sim_faults *f = io_sim_faults();
+    f->read_error = f->write_error = f->sync_error = f->open_error = 0;
+    f->allocate_error = f->rename_error = f->net_reset = 0;
+    struct client *c = first_client_wait();
+    for (uint32_t i = 0; i < workload_count; i++) {
+        sim_note("verifying %s", workloads[i]->name);
+        workloads[i]->verify_wait(c);
+    }
+    client_close_wait(c);
+    *io_sim_faults() = before;
+}
+
+SUSPENDS void controller_main(void *arg)
+{
+    (void)arg;
+    set_up_surely_wait();
+    sim_note("the server serves");
+    run->is_life_start = true;
+    verify_wait();
+    run->is_life_start = false;
+    if (run->life.workers > 0) {
+        sim_note("work begins");
+        work_wait();
+        sim_note("work is over");
+        if (run->life.end == END_STOP || sim_below(2) == 0)
+            verify_wait();
+    }
+    sim_note("the end");
+    end_life();
+}

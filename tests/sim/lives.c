@@ -1,0 +1,347 @@
+/*
+ * The lives of one seed. Each life is a forked process: statics, caches and memory of a server end
+ * with it as they do with a real one, and a crash or an endless loop is seen from outside. What the
+ * processes share is the simulated disk and `run`.
+ *
+ * Most seeds begin from one of a few disks that hold the initialised tables, made once per program;
+ * some begin from an empty disk, so that the first start is interrupted too.
+ */
+#include "tests/sim/lives.h"
+
+#include "core/settings.h"
+#include "tools/server.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+    SHARDS_MAX = 4,
+    LIFE_WALL_S_MAX = 100,
+    EXIT_FAILED = 3,   /* sim_fail() */
+    EXIT_REFUSED = 4,  /* the server did not start or not end in order */
+    EXIT_HUNG = 5,     /* nothing could happen any more */
+    RUN_REGION_GB = 6, /* address space only */
+    BASE_SEED = 77,
+    CORES_MAX = 5,
+};
+
+struct run *run;
+bool sim_verbose;
+static struct sim_disk *bases[SHARDS_MAX + 1];
+
+void sim_note(const char *format, ...)
+{
+    if (!sim_verbose)
+        return;
+    va_list args;
+    va_start(args, format);
+    fprintf(stderr, "sim %10.6f ", (double)io_sim_now_us() / 1e6);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    va_end(args);
+}
+
+void sim_fail(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    if (run->failure[0] == '\0') {
+        int n = snprintf(run->failure, sizeof(run->failure), "life %u, %.6f s: ", run->life.number,
+                         (double)io_sim_now_us() / 1e6);
+        (void)vsnprintf(run->failure + n, sizeof(run->failure) - (size_t)n, format, args);
+    }
+    va_end(args);
+    if (getenv("SIM_ABORT") != NULL)
+        abort();
+    _exit(EXIT_FAILED);
+}
+
+/* ---- a life, in its process ---- */
+
+static void set(const char *name, const char *value)
+{
+    if (settings_set_argv(name, value) != ERR_OK)
+        sim_fail("setting %s: %s", name, err_diag()->message);
+}
+
+static void life_settings(void)
+{
+    char text[32];
+    set("port", SIM_PORT);
+    set("listen_addresses", "127.0.0.1");
+    set("unix_socket_directories", "");
+    (void)snprintf(text, sizeof(text), "%llukB", (unsigned long long)(run->pool_kb * run->shards));
+    set("shared_buffers", text);
+    set("max_wal_size", "2MB");
+    set("checkpoint_timeout", "30s");
+    set("timezone", "UTC");
+}
+
+NORETURN static void life_process(void)
+{
+    struct rlimit limit = {.rlim_cur = RLIM_INFINITY, .rlim_max = RLIM_INFINITY};
+    (void)getrlimit(RLIMIT_CORE, &limit);
+    limit.rlim_cur = 0;
+    (void)setrlimit(RLIMIT_CORE, &limit);
+    (void)alarm(LIFE_WALL_S_MAX);
+    const struct life *life = &run->life;
+    io_sim_end_at(life->end_step, life->end == END_KILL);
+    io_sim_disk_room(life->disk_room);
+    *io_sim_faults() = life->faults;
+    life_settings();
+    uint64_t bytes;
+    struct server_config config = {
+        .data_directory = SIM_DATA,
+        .is_new = !io_sim_file_size(SIM_DATA "/PG_VERSION", &bytes),
+        .shard_count = run->shards,
+    };
+    static const int none[CORES_MAX] = {-1, -1, -1, -1, -1};
+    struct core_options o = {
+        .core_count = life->cores, .cpus = none, .numa_nodes = none, .busy_poll_us = 20};
+    run->progress_us = io_sim_now_us();
+    io_sim_clients(controller_main, NULL);
+    err_t e = core_run(&o, server_entry, &config);
+    if (e != ERR_OK && !io_sim_power_was_lost()) {
+        log_diag(LOG_FATAL, err_diag());
+        _exit(EXIT_HUNG);
+    }
+    _exit(e == ERR_OK && server_has_failed() ? EXIT_REFUSED : 0);
+}
+
+/* What the process wrote to stderr last. */
+static void take_output(int fd, char *out, size_t room)
+{
+    off_t size = lseek(fd, 0, SEEK_END);
+    off_t from = size > (off_t)room - 1 ? size - (off_t)room + 1 : 0;
+    ssize_t n = pread(fd, out, room - 1, from);
+    out[n > 0 ? n : 0] = '\0';
+}
+
+static void report_life(int status, int output)
+{
+    char text[2500];
+    if (run->failure[0] == '\0') {
+        const char *what = WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM
+                               ? "ran too long (wall time)"
+                           : WIFSIGNALED(status)                 ? "the server crashed"
+                           : WEXITSTATUS(status) == EXIT_HUNG    ? "everything waits for nothing"
+                           : WEXITSTATUS(status) == EXIT_REFUSED ? "the server refused"
+                                                                 : "the server went down";
+        (void)snprintf(run->failure, sizeof(run->failure), "life %u, %.6f s: %s (status %x)",
+                       run->life.number, (double)io_sim_now_us() / 1e6, what, (unsigned)status);
+    }
+    if (output < 0)
+        return;
+    take_output(output, text, sizeof(text));
+    size_t n = strlen(run->failure);
+    (void)snprintf(run->failure + n, sizeof(run->failure) - n, "\n%s", text);
+}
+
+/* False when it found a bug. */
+static bool life_run(void)
+{
+    int output = sim_verbose ? -1 : memfd_create("life", MFD_CLOEXEC);
+    (void)fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (output >= 0)
+            (void)dup2(output, STDERR_FILENO);
+        life_process();
+    }
+    int status;
+    while (pid < 0 || waitpid(pid, &status, 0) < 0)
+        if (pid < 0)
+            abort();
+    bool ok = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    if (!ok) {
+        bool went_down =
+            WIFEXITED(status) && (WEXITSTATUS(status) == EXIT_REFUSED || WEXITSTATUS(status) == 1);
+        io_sim_process_died();
+        if (went_down && run->life.may_fail) {
+            ok = true;
+            if (sim_verbose)
+                fprintf(stderr, "sim: life %u: the server went down, as it may\n",
+                        run->life.number);
+        }
+    }
+    if (!ok)
+        report_life(status, output);
+    if (output >= 0)
+        close(output);
+    run->lives_done++;
+    return ok;
+}
+
+/* ---- what a seed means ---- */
+
+static void draw_faults(struct life *l)
+{
+    struct io_sim_faults *f = &l->faults;
+    *f = io_sim_usual_faults;
+    f->rest_percent = sim_below(3) == 0 ? 30 : 2;
+    f->doorbell_us_max = sim_below(4) == 0 ? 3000 : 50;
+    f->net_split_percent = sim_below(4) == 0 ? 90 : 25;
+    f->net_window_bytes = sim_below(4) == 0 ? 512 + sim_below(4096) : 65536;
+    if (sim_below(3) == 0) {
+        f->stall = 200 + sim_below(2000);
+        f->stall_us_max = 100 + sim_below(20000);
+    }
+    if (sim_below(6) == 0)
+        f->doorbell_lost = 5000;
+    if (sim_below(3) == 0) {
+        f->disk_slow = 1000 + sim_below(50000);
+        f->disk_slow_us_max = 1000 + sim_below(100000);
+    }
+    if (sim_below(3) == 0)
+        f->net_reset = 200 + sim_below(5000);
+    if (sim_below(3) == 0) {
+        f->net_stall = 1000 + sim_below(20000);
+        f->net_stall_us_max = 1000 + sim_below(500000);
+    }
+    if (sim_below(8) == 0) {
+        uint32_t chance = 50 + sim_below(3000);
+        uint32_t *kinds[] = {&f->read_error, &f->write_error,    &f->sync_error,
+                             &f->open_error, &f->allocate_error, &f->rename_error};
+        for (uint32_t i = 0; i < ARRAY_LEN(kinds); i++)
+            if (sim_below(3) == 0)
+                *kinds[i] = chance;
+        l->may_fail = true;
+    }
+    if (sim_below(12) == 0) {
+        l->disk_room = (uint64_t)sim_below(24) << 20;
+        l->may_fail = true;
+    }
+}
+
+/* After the first, lives differ from seed to seed in nearly everything. */
+static void draw_life(struct life *l, uint32_t number, uint32_t count)
+{
+    *l = (struct life){.number = number, .disk_room = UINT64_MAX};
+    l->cores = 1 + sim_below(4);
+    l->workers = 1 + sim_below(12);
+    l->work_us = 20000 + (uint64_t)sim_below(400000);
+    if (sim_below(10) == 0)
+        l->work_us *= 8;
+    l->is_last = number + 1 == count;
+    if (l->is_last) {
+        l->faults = io_sim_usual_faults;
+        l->end = END_STOP;
+        l->work_us = 50000;
+        return;
+    }
+    draw_faults(l);
+    l->end = (enum life_end)sim_below(3);
+    if (l->end != END_STOP && sim_below(4) != 0)
+        l->end_step = 1 + (sim_below(3) == 0 ? sim_below(300) : sim_below(4000));
+}
+
+static const char *end_name(enum life_end e)
+{
+    return e == END_STOP ? "stop" : e == END_POWER ? "power loss" : "kill";
+}
+
+static void start_run(uint64_t seed, uint32_t shards)
+{
+    io_sim_reseed(seed);
+    run = io_sim_alloc(sizeof(*run));
+    run->seed = seed;
+    run->shards = shards;
+    for (uint32_t i = 0; i < workload_count; i++)
+        workloads[i]->start();
+}
+
+static void seed_process(uint64_t seed, struct result *out)
+{
+    uint64_t z = seed * 0x9e3779b97f4a7c15u;
+    z ^= z >> 29;
+    uint32_t shards = 1 + (uint32_t)(z % SHARDS_MAX);
+    bool from_empty = z / SHARDS_MAX % 16 == 0;
+    const char *empty = getenv("SIM_EMPTY");
+    if (empty != NULL)
+        from_empty = empty[0] == '1';
+    if (!from_empty)
+        io_sim_disk_put(bases[shards]);
+    io_sim_share_memory((uint64_t)RUN_REGION_GB << 30);
+    start_run(seed, shards);
+    run->is_set_up = !from_empty;
+    if (from_empty)
+        io_sim_put_file(SIM_DATA "/pg_hba.conf", "host all all all trust\n");
+    /* Some seeds run few kinds of work, at higher rates each. */
+    if (sim_below(3) == 0)
+        run->workload_mask = 1u << sim_below(workload_count) | 1u << sim_below(workload_count);
+    run->pool_kb = sim_below(2) == 0 ? 1024 : (uint64_t)1024 << sim_below(5);
+    uint32_t count = 2 + sim_below(5);
+    bool ok = true;
+    for (uint32_t i = 0; i < count && ok; i++) {
+        draw_life(&run->life, i, count);
+        const struct life *l = &run->life;
+        if (sim_verbose)
+            fprintf(stderr,
+                    "sim: life %u of %u: %u cores, %u shards, pool %llu kB each, %u workers for "
+                    "%llu us, ends by %s at step %llu%s\n",
+                    i, count, l->cores, run->shards, (unsigned long long)run->pool_kb, l->workers,
+                    (unsigned long long)l->work_us, end_name(l->end),
+                    (unsigned long long)l->end_step, l->may_fail ? ", may fail" : "");
+        ok = life_run();
+    }
+    *out = (struct result){
+        .ok = ok,
+        .trace = io_sim_trace(),
+        .statements = run->statements,
+        .commits = run->commits,
+        .simulated_us = io_sim_now_us(),
+        .disk_steps = io_sim_disk_steps(),
+        .lives = run->lives_done,
+    };
+    (void)snprintf(out->failure, sizeof(out->failure), "%s", run->failure);
+}
+
+void lives_run_seed(uint64_t seed, struct result *out)
+{
+    struct result *shared =
+        mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    ASSERT(shared != MAP_FAILED);
+    (void)fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        seed_process(seed, shared);
+        _exit(0);
+    }
+    int status = 0;
+    ASSERT(pid > 0);
+    while (waitpid(pid, &status, 0) < 0)
+        continue;
+    *out = *shared;
+    if (status != 0) {
+        out->ok = false;
+        (void)snprintf(out->failure, sizeof(out->failure), "the simulator crashed (status %x)",
+                       (unsigned)status);
+    }
+    munmap(shared, sizeof(*shared));
+}
+
+void lives_make_bases(void)
+{
+    for (uint32_t shards = 1; shards <= SHARDS_MAX; shards++) {
+        (void)io_sim_disk_take();
+        io_sim_share_memory((uint64_t)RUN_REGION_GB << 30);
+        start_run(BASE_SEED, shards);
+        run->pool_kb = 16384;
+        run->life = (struct life){.cores = shards,
+                                  .end = END_STOP,
+                                  .disk_room = UINT64_MAX,
+                                  .faults = io_sim_usual_faults};
+        io_sim_put_file(SIM_DATA "/pg_hba.conf", "host all all all trust\n");
+        if (!life_run()) {
+            fprintf(stderr, "sim: the base with %u shards could not be made: %s\n", shards,
+                    run->failure);
+            exit(1);
+        }
+        bases[shards] = io_sim_disk_take();
+    }
+}

@@ -1,0 +1,111 @@
+/*
+ * sim: the whole server in the simulated world, from a seed.
+ *
+ *   sim --seed N [--verbose]       one seed; prints its trace hash. Exit code 1 when it finds a
+ * bug. sim --seeds N [--first S] [--minutes M] [--quiet] that many seeds from S on (default: from
+ * the clock), or for that long. Prints figures and how to replay what failed.
+ */
+#include "tests/sim/lives.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static double wall_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void print_failure(uint64_t seed, const struct result *r)
+{
+    printf("seed %llu FAILED: %s\nreplay: sim --seed %llu --verbose\n", (unsigned long long)seed,
+           r->failure, (unsigned long long)seed);
+    (void)fflush(stdout);
+}
+
+static int run_one(uint64_t seed)
+{
+    struct result r;
+    lives_run_seed(seed, &r);
+    if (!r.ok)
+        print_failure(seed, &r);
+    printf("seed %llu %s trace %016llx lives %u statements %llu commits %llu steps %llu simulated "
+           "%.3f s\n",
+           (unsigned long long)seed, r.ok ? "ok" : "failed", (unsigned long long)r.trace, r.lives,
+           (unsigned long long)r.statements, (unsigned long long)r.commits,
+           (unsigned long long)r.disk_steps, (double)r.simulated_us / 1e6);
+    return r.ok ? 0 : 1;
+}
+
+static int run_many(uint64_t first, uint64_t count, double minutes, uint32_t failures_max)
+{
+    double begin = wall_seconds();
+    uint64_t done = 0;
+    uint64_t statements = 0;
+    uint64_t commits = 0;
+    uint64_t lives = 0;
+    uint32_t failed = 0;
+    double simulated = 0;
+    uint64_t seed = first;
+    for (; done < count && failed < failures_max; seed++) {
+        if (minutes > 0 && wall_seconds() - begin > minutes * 60)
+            break;
+        struct result r;
+        lives_run_seed(seed, &r);
+        done++;
+        statements += r.statements;
+        commits += r.commits;
+        lives += r.lives;
+        simulated += (double)r.simulated_us / 1e6;
+        if (!r.ok) {
+            failed++;
+            print_failure(seed, &r);
+        }
+    }
+    double wall = wall_seconds() - begin;
+    printf("%llu seeds (%llu to %llu), %u failed; %llu lives, %llu statements, %llu commits; "
+           "%.0f s simulated in %.0f s, %.1f seeds per minute\n",
+           (unsigned long long)done, (unsigned long long)first,
+           (unsigned long long)(done > 0 ? seed - 1 : first), failed, (unsigned long long)lives,
+           (unsigned long long)statements, (unsigned long long)commits, simulated, wall,
+           (double)done / MAX(wall / 60, 0.001));
+    return failed == 0 ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+    uint64_t seed = 0;
+    uint64_t count = 0;
+    uint64_t first = (uint64_t)time(NULL) * 100000;
+    double minutes = 0;
+    uint32_t failures_max = 5;
+    for (int i = 1; i < argc; i++) {
+        const char *value = i + 1 < argc ? argv[i + 1] : "";
+        if (strcmp(argv[i], "--verbose") == 0) {
+            sim_verbose = true;
+            continue;
+        }
+        if (strcmp(argv[i], "--seed") == 0) {
+            seed = strtoull(value, NULL, 10);
+        } else if (strcmp(argv[i], "--seeds") == 0) {
+            count = strtoull(value, NULL, 10);
+        } else if (strcmp(argv[i], "--first") == 0) {
+            first = strtoull(value, NULL, 10);
+        } else if (strcmp(argv[i], "--minutes") == 0) {
+            minutes = strtod(value, NULL);
+        } else if (strcmp(argv[i], "--failures") == 0) {
+            failures_max = (uint32_t)strtoul(value, NULL, 10);
+        } else {
+            fprintf(stderr, "usage: sim --seed N [--verbose] | --seeds N [--first S] [--minutes M] "
+                            "[--failures N]\n");
+            return 2;
+        }
+        i++;
+    }
+    if (minutes > 0 && count == 0)
+        count = UINT64_MAX;
+    lives_make_bases();
+    return count > 0 ? run_many(first, count, minutes, failures_max) : run_one(seed);
+}

@@ -1,0 +1,200 @@
+/*
+ * Transfers between accounts on all shards, each with a row that tells of it. In every snapshot the
+ * sum is the same, and each balance is what the transfers of that snapshot make it. What was
+ * acknowledged is seen by whoever begins afterwards, on any core, and after every restart.
+ */
+#include "tests/sim/sim.h"
+
+#include <string.h>
+
+enum { ACCOUNTS = 24, FIRST_BALANCE = 1000, TRANSFERS_MAX = 30000 };
+
+struct transfer {
+    uint8_t from;
+    uint8_t to;
+    uint8_t fate; /* enum fate */
+    int16_t amount;
+};
+
+static struct bank {
+    uint32_t count;
+    uint32_t acknowledged;
+    uint32_t possible; /* acknowledged or unknown */
+    struct transfer transfers[TRANSFERS_MAX];
+} * bank;
+
+static void start(void)
+{
+    bank = io_sim_alloc(sizeof(*bank));
+}
+
+SUSPENDS static enum answer set_up_wait(struct client *c)
+{
+    enum answer a = client_query_wait(
+        c, "CREATE TABLE accounts (id int PRIMARY KEY, balance bigint NOT NULL, note text)");
+    if (a == DONE)
+        a = client_query_wait(c, "CREATE TABLE transfers (id int PRIMARY KEY, a int, b int, "
+                                 "amount int)");
+    if (a == DONE)
+        a = client_query_wait(c,
+                              "INSERT INTO accounts SELECT i, %d, 'account ' || i FROM "
+                              "generate_series(0, %d) i",
+                              FIRST_BALANCE, ACCOUNTS - 1);
+    return a;
+}
+
+/* ---- work ---- */
+
+SUSPENDS static enum answer move_wait(struct client *c, uint32_t id, const struct transfer *t)
+{
+    char numbers[4][16];
+    (void)snprintf(numbers[0], 16, "%u", id);
+    (void)snprintf(numbers[1], 16, "%u", t->from);
+    (void)snprintf(numbers[2], 16, "%u", t->to);
+    (void)snprintf(numbers[3], 16, "%d", t->amount);
+    enum answer a;
+    if (sim_below(2) == 0)
+        a = client_query_wait(c, "UPDATE accounts SET balance = balance - %d WHERE id = %u",
+                              t->amount, t->from);
+    else
+        a = client_execute_wait(c, "minus",
+                                "UPDATE accounts SET balance = balance - $1 WHERE id = $2",
+                                numbers[3], numbers[1], NULL);
+    if (a == DONE && strcmp(client_tag(c), "UPDATE 1") != 0)
+        sim_fail("account %u: %s", t->from, client_tag(c));
+    if (a == DONE)
+        a = client_execute_wait(c, "plus",
+                                "UPDATE accounts SET balance = balance + $1 WHERE id = $2",
+                                numbers[3], numbers[2], NULL);
+    if (a == DONE)
+        a = client_execute_wait(c, "note", "INSERT INTO transfers VALUES ($1, $2, $3, $4)",
+                                numbers[0], numbers[1], numbers[2], numbers[3], NULL);
+    return a;
+}
+
+static void fate_told(struct transfer *t, enum fate fate)
+{
+    t->fate = (uint8_t)fate;
+    bank->acknowledged += fate == FATE_COMMITTED ? 1 : 0;
+    bank->possible -= fate == FATE_ABORTED ? 1 : 0;
+}
+
+SUSPENDS static enum answer transfer_wait(struct client *c)
+{
+    if (bank->count == TRANSFERS_MAX) {
+        ERR_IGNORE(fiber_sleep_wait(1000));
+        return DONE;
+    }
+    uint32_t id = bank->count++;
+    struct transfer *t = &bank->transfers[id];
+    *t = (struct transfer){.from = (uint8_t)sim_below(ACCOUNTS),
+                           .to = (uint8_t)sim_below(ACCOUNTS),
+                           .amount = (int16_t)(1 + sim_below(100)),
+                           .fate = FATE_ABORTED};
+    enum answer a = work_begin_wait(c, (enum sim_isolation)sim_below(2));
+    if (a == DONE)
+        a = move_wait(c, id, t);
+    if (a == FAILED) {
+        sim_expect_error(c, "a transfer");
+        return work_rollback_wait(c);
+    }
+    if (a == LOST)
+        return a;
+    if (sim_below(10) == 0)
+        return work_rollback_wait(c);
+    t->fate = FATE_UNKNOWN;
+    bank->possible++;
+    enum fate fate;
+    a = work_commit_wait(c, &fate);
+    fate_told(t, fate);
+    return a;
+}
+
+/* Sum of the balances in the answer; the model's or a snapshot's rows are compared elsewhere. */
+SUSPENDS static enum answer look_wait(struct client *c)
+{
+    uint32_t least = bank->acknowledged;
+    bool is_repeatable = sim_below(2) == 0;
+    enum answer a = DONE;
+    if (is_repeatable)
+        a = work_begin_wait(c, SIM_REPEATABLE_READ);
+    if (a == DONE)
+        a = client_query_wait(c, "SELECT sum(balance), count(*) FROM accounts");
+    if (a == DONE) {
+        SIM_CHECK(client_int(c, 0, 1) == ACCOUNTS, "%lld accounts", (long long)client_int(c, 0, 1));
+        SIM_CHECK(client_int(c, 0, 0) == ACCOUNTS * FIRST_BALANCE,
+                  "the sum of all balances is %lld", (long long)client_int(c, 0, 0));
+    }
+    if (a == DONE)
+        a = client_query_wait(c, "SELECT count(*) FROM transfers");
+    if (a == DONE) {
+        int64_t count = client_int(c, 0, 0);
+        SIM_CHECK(count >= least, "%lld transfers are seen, %u were acknowledged before",
+                  (long long)count, least);
+        SIM_CHECK(count <= bank->possible, "%lld transfers are seen, only %u can be",
+                  (long long)count, bank->possible);
+    }
+    if (a == FAILED)
+        sim_expect_error(c, "looking at accounts");
+    if (is_repeatable && a != LOST)
+        a = work_rollback_wait(c);
+    return a;
+}
+
+SUSPENDS static void work_wait(uint32_t number)
+{
+    struct client *c = NULL;
+    enum answer a = LOST;
+    while ((c = work_client_wait(c, a)) != NULL)
+        a = number % 4 == 3 || sim_below(8) == 0 ? look_wait(c) : transfer_wait(c);
+}
+
+/* ---- verification ---- */
+
+SUSPENDS static void verify_transfers_wait(struct client *c, int64_t *balances)
+{
+    verify_query_wait(c, "SELECT id, a, b, amount FROM transfers ORDER BY id");
+    uint32_t row = 0;
+    for (uint32_t id = 0; id < bank->count; id++) {
+        struct transfer *t = &bank->transfers[id];
+        bool is_there = row < client_rows(c) && client_int(c, row, 0) == id;
+        SIM_CHECK(!is_there || t->fate != FATE_ABORTED,
+                  "transfer %u was not committed but is there", id);
+        SIM_CHECK(is_there || t->fate != FATE_COMMITTED, "transfer %u was acknowledged and is lost",
+                  id);
+        if (t->fate == FATE_UNKNOWN && (is_there || run->is_life_start))
+            fate_told(t, is_there ? FATE_COMMITTED : FATE_ABORTED);
+        if (!is_there)
+            continue;
+        SIM_CHECK(client_int(c, row, 1) == t->from && client_int(c, row, 2) == t->to &&
+                      client_int(c, row, 3) == t->amount,
+                  "transfer %u has other values", id);
+        balances[t->from] -= t->amount;
+        balances[t->to] += t->amount;
+        row++;
+    }
+    SIM_CHECK(row == client_rows(c), "transfers holds %u rows, %u are known", client_rows(c), row);
+}
+
+SUSPENDS static void verify_wait(struct client *c)
+{
+    int64_t balances[ACCOUNTS];
+    for (uint32_t i = 0; i < ACCOUNTS; i++)
+        balances[i] = FIRST_BALANCE;
+    verify_transfers_wait(c, balances);
+    verify_query_wait(c, "SELECT id, balance FROM accounts ORDER BY id");
+    SIM_CHECK(client_rows(c) == ACCOUNTS, "%u accounts", client_rows(c));
+    for (uint32_t i = 0; i < ACCOUNTS; i++) {
+        SIM_CHECK(client_int(c, i, 0) == i, "account %u is missing", i);
+        SIM_CHECK(client_int(c, i, 1) == balances[i], "account %u holds %lld, not %lld", i,
+                  (long long)client_int(c, i, 1), (long long)balances[i]);
+    }
+}
+
+const struct workload bank_workload = {
+    .name = "bank",
+    .start = start,
+    .set_up_wait = set_up_wait,
+    .work_wait = work_wait,
+    .verify_wait = verify_wait,
+};

@@ -1,0 +1,179 @@
+/*
+ * Transactions that append to lists and read lists, at each isolation level; history.c knows what
+ * they may see.
+ */
+#include "tests/sim/history.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { KEYS_AT_A_TIME = 8, ELEMENTS_PER_WINDOW = KEYS_AT_A_TIME * 150 };
+
+static struct list_model {
+    struct history *history;
+    uint32_t appended;
+} * lists;
+
+static void start(void)
+{
+    lists = io_sim_alloc(sizeof(*lists));
+    lists->history = history_new();
+}
+
+SUSPENDS static enum answer set_up_wait(struct client *c)
+{
+    return client_query_wait(c, "CREATE TABLE lists (k int PRIMARY KEY, v text NOT NULL)");
+}
+
+/* Numbers with commas between them. */
+static uint32_t list_parse(const char *text, uint32_t *out)
+{
+    uint32_t count = 0;
+    while (text != NULL && *text != '\0') {
+        SIM_CHECK(count < HISTORY_LIST_MAX, "a list is too long");
+        char *end;
+        out[count++] = (uint32_t)strtoul(text, &end, 10);
+        text = *end == ',' ? end + 1 : end;
+        SIM_CHECK(*end == ',' || *end == '\0', "a list holds '%c'", *end);
+    }
+    return count;
+}
+
+static uint32_t draw_key(void)
+{
+    uint32_t window = lists->appended / ELEMENTS_PER_WINDOW;
+    return window * KEYS_AT_A_TIME + sim_below(KEYS_AT_A_TIME);
+}
+
+SUSPENDS static enum answer append_wait(struct client *c, uint32_t txn, uint32_t *list)
+{
+    uint32_t key = draw_key();
+    uint32_t element = history_element(lists->history, txn, key);
+    uint64_t sent_us = io_sim_now_us();
+    enum answer a;
+    if (sim_below(3) == 0) {
+        a = client_query_wait(c, "UPDATE lists SET v = v || ',%u' WHERE k = %u RETURNING v",
+                              element, key);
+        if (a == DONE && client_rows(c) == 0)
+            return DONE; /* there is no such list yet */
+    } else {
+        a = client_query_wait(c,
+                              "INSERT INTO lists VALUES (%u, '%u') ON CONFLICT (k) DO UPDATE SET v "
+                              "= lists.v || ',' || excluded.v RETURNING v",
+                              key, element);
+    }
+    if (a != DONE)
+        return a;
+    lists->appended++;
+    history_appended(lists->history, txn, element);
+    uint32_t count = list_parse(client_value(c, 0, 0), list);
+    history_read(lists->history, txn, key, list, count, sent_us);
+    return DONE;
+}
+
+SUSPENDS static enum answer read_wait(struct client *c, uint32_t txn, uint32_t *list)
+{
+    uint32_t key = draw_key();
+    uint64_t sent_us = io_sim_now_us();
+    enum answer a = sim_below(2) == 0
+                        ? client_query_wait(c, "SELECT k, v FROM lists WHERE k = %u", key)
+                        : client_query_wait(c, "SELECT k, v FROM lists WHERE k BETWEEN %u AND %u",
+                                            key, key + 2);
+    if (a != DONE)
+        return a;
+    bool is_there = false;
+    for (uint32_t i = 0; i < client_rows(c); i++) {
+        uint32_t count = list_parse(client_value(c, i, 1), list);
+        uint32_t k = (uint32_t)client_int(c, i, 0);
+        history_read(lists->history, txn, k, list, count, sent_us);
+        is_there |= k == key;
+    }
+    if (!is_there)
+        history_read(lists->history, txn, key, list, 0, sent_us);
+    return DONE;
+}
+
+SUSPENDS static enum answer steps_wait(struct client *c, uint32_t txn, uint32_t *list)
+{
+    uint32_t steps = 1 + sim_below(5);
+    enum answer a = DONE;
+    bool has_savepoint = false;
+    uint32_t mark = 0;
+    for (uint32_t i = 0; i < steps && a == DONE; i++) {
+        if (!has_savepoint && sim_below(8) == 0) {
+            a = client_query_wait(c, "SAVEPOINT s");
+            has_savepoint = a == DONE;
+            mark = history_mark(lists->history, txn);
+        } else if (has_savepoint && sim_below(4) == 0) {
+            a = client_query_wait(c, "ROLLBACK TO s");
+            if (a == DONE)
+                history_back_to(lists->history, txn, mark);
+        }
+        if (a == DONE)
+            a = sim_below(2) == 0 ? append_wait(c, txn, list) : read_wait(c, txn, list);
+    }
+    return a;
+}
+
+SUSPENDS static enum answer transaction_wait(struct client *c, uint32_t *list)
+{
+    struct history *h = lists->history;
+    if (history_is_full(h) || draw_key() + 4 >= HISTORY_KEYS_MAX) {
+        ERR_IGNORE(fiber_sleep_wait(1000));
+        return DONE;
+    }
+    enum sim_isolation level = (enum sim_isolation)sim_below(2);
+    uint32_t txn = history_begin(h, level);
+    enum answer a = work_begin_wait(c, level);
+    if (a == DONE)
+        a = steps_wait(c, txn, list);
+    if (a == FAILED)
+        sim_expect_error(c, "a list");
+    if (a != DONE || sim_below(12) == 0) {
+        history_ended(h, txn, FATE_ABORTED);
+        return a == LOST ? a : work_rollback_wait(c);
+    }
+    enum fate fate;
+    history_commit_sent(h, txn);
+    a = work_commit_wait(c, &fate);
+    history_ended(h, txn, fate);
+    return a;
+}
+
+SUSPENDS static void work_wait(uint32_t number)
+{
+    (void)number;
+    uint32_t *list = calloc(HISTORY_LIST_MAX, sizeof(*list));
+    ASSERT(list != NULL);
+    struct client *c = NULL;
+    enum answer a = LOST;
+    while ((c = work_client_wait(c, a)) != NULL)
+        a = transaction_wait(c, list);
+    free(list);
+}
+
+SUSPENDS static void verify_wait(struct client *c)
+{
+    uint32_t *list = calloc(HISTORY_LIST_MAX, sizeof(*list));
+    ASSERT(list != NULL);
+    verify_query_wait(c, "SELECT k, v FROM lists ORDER BY k");
+    uint32_t at = 0;
+    uint32_t keys = history_key_count(lists->history);
+    for (uint32_t k = 0; k < keys; k++) {
+        bool is_there = at < client_rows(c) && client_int(c, at, 0) == k;
+        uint32_t count = is_there ? list_parse(client_value(c, at, 1), list) : 0;
+        history_final(lists->history, k, list, count, run->is_life_start);
+        at += is_there ? 1 : 0;
+    }
+    SIM_CHECK(at == client_rows(c), "there are lists that nobody began");
+    history_check(lists->history);
+    free(list);
+}
+
+const struct workload list_workload = {
+    .name = "list",
+    .start = start,
+    .set_up_wait = set_up_wait,
+    .work_wait = work_wait,
+    .verify_wait = verify_wait,
+};
