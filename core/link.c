@@ -1,5 +1,6 @@
 /* Links between cores and their doorbells; see link.h. */
 #include "core/link.h"
+#include "core/defects.h"
 
 #include "core/core_priv.h"
 
@@ -145,6 +146,8 @@ static void want_bell(uint32_t target)
     atomic_thread_fence(memory_order_seq_cst);
     struct shared_core_words *words = &shared_words.cores[target];
     if (atomic_load_explicit(&words->state, memory_order_relaxed) == CORE_AWAKE)
+        return;
+    if (DEFECT_SOMETIMES(DOORBELL_LOST, 16))
         return;
     if (atomic_exchange_explicit(&words->bell, 1, memory_order_seq_cst) != 0)
         return;

@@ -9,6 +9,7 @@
  *
  * A connection is freed when its stream has ended (closed) and no fiber runs for it.
  */
+#include "core/defects.h"
 #include "net/conn_priv.h"
 
 #include <errno.h>
@@ -333,6 +334,10 @@ SUSPENDS err_t conn_flush_wait(struct conn *c)
     if (c->send_failed || c->closed) {
         c->out.end = 0;
         return err_raise(ERR_CONNECTION_FAILURE, "connection to client lost");
+    }
+    if (c->out_tells && c->session && !DEFECT(ROWS_TOLD_EARLY)) {
+        c->out_tells = false;
+        TRY(session_before_send_wait(c->session));
     }
     err_t e =
         c->tls ? conn_send_tls_wait(c) : io_socket_send_wait(c->socket, c->out.data, c->out.end);

@@ -46,6 +46,7 @@ struct conn {
     bool paused;
     bool skip_to_sync; /* after an error in the extended protocol */
     bool send_failed;
+    bool out_tells; /* out holds rows or an error: what was observed must be durable before it goes */
     bool ending;      /* X received or a FATAL error sent */
     err_t end_reason; /* set from outside (shutdown, timeout); told to the client */
     const char *end_message;
@@ -72,6 +73,8 @@ void conn_input(void *owner, const uint8_t *bytes, size_t len);
  * next call. ERR_CONNECTION_FAILURE when the stream has ended. */
 SUSPENDS err_t conn_read_message_wait(struct conn *c, uint8_t *type, const uint8_t **body,
                                       size_t *len);
+/* Sends what out holds. Rows and errors wait until what the transaction observed is durable; a bare
+ * command tag in a transaction block tells nothing that its commit will not wait for. */
 SUSPENDS err_t conn_flush_wait(struct conn *c);
 SUSPENDS void conn_startup_wait(struct conn *c);
 SUSPENDS void conn_serve_wait(struct conn *c);

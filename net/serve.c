@@ -427,10 +427,6 @@ SUSPENDS void conn_serve_wait(struct conn *c)
             serve_ready_wait(c);
         return;
     case 'H':
-        if (session_before_send_wait(c->session) != ERR_OK) {
-            serve_failed_wait(c);
-            c->skip_to_sync = true;
-        }
         if (conn_flush_wait(c) != ERR_OK)
             c->ending = true;
         return;

@@ -103,10 +103,8 @@ static SUSPENDS err_t sink_row(struct row_sink *s, const struct result_column *c
         return e;
     }
     out_end(c);
-    if (c->out.end < OUTPUT_FLUSH_BYTES)
-        return ERR_OK;
-    TRY(session_before_send_wait(c->session));
-    return conn_flush_wait(c);
+    c->out_tells = true;
+    return c->out.end < OUTPUT_FLUSH_BYTES ? ERR_OK : conn_flush_wait(c);
 }
 
 static err_t sink_complete(struct row_sink *s, const char *tag)
@@ -226,10 +224,8 @@ static SUSPENDS err_t sink_copy_write(struct row_sink *s, const uint8_t *data, s
     out_begin(c, 'd');
     out_bytes(c, data, len);
     out_end(c);
-    if (c->out.end < OUTPUT_FLUSH_BYTES)
-        return ERR_OK;
-    TRY(session_before_send_wait(c->session));
-    return conn_flush_wait(c);
+    c->out_tells = true;
+    return c->out.end < OUTPUT_FLUSH_BYTES ? ERR_OK : conn_flush_wait(c);
 }
 
 static err_t sink_copy_out_end(struct row_sink *s)

@@ -102,6 +102,7 @@ static void out_number_field(struct conn *c, char field, int64_t number)
 /* ErrorResponse or NoticeResponse. */
 void out_error(struct conn *c, const char *severity, const struct diag *d, bool is_notice)
 {
+    c->out_tells = true;
     out_begin(c, is_notice ? 'N' : 'E');
     out_field(c, 'S', severity);
     out_field(c, 'V', severity);

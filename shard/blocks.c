@@ -18,6 +18,7 @@
  * Allocation is next-fit and prefers runs, found by a summary bit per word. The live state leaves a
  * few blocks to the checkpoint, so that a full disk does not keep a checkpoint from freeing blocks.
  */
+#include "core/defects.h"
 #include "shard/pages_priv.h"
 
 enum {
@@ -208,6 +209,8 @@ uint64_t blocks_allocate(struct blocks *b, uint32_t want, enum block_use use, ui
 
 void blocks_cut(struct blocks *b)
 {
+    if (DEFECT(BLOCKS_REUSED))
+        blocks_cut_durable(b);
     memset(b->fresh, 0, b->words * sizeof(uint64_t));
 }
 

@@ -7,6 +7,7 @@
  * purged) notes that it existed, so that undo leaves it; purge of the removal, seeing a newer
  * addition, hands the entry over to it.
  */
+#include "core/defects.h"
 #include "shard/shard_priv.h"
 
 static err_t key_check(uint32_t len)
@@ -84,6 +85,8 @@ static bool check_leaf(struct unique_check *u, const uint8_t *d)
             u->conflict = k.rid;
             return true;
         case ENTRY_WAIT:
+            if (DEFECT(UNIQUE_NOT_WAITED))
+                break;
             return true;
         }
     }
@@ -288,6 +291,8 @@ err_t index_remove_wait(struct shard *s, struct txn_view *v, file_id index, file
     ASSERT(v->id != 0);
     TRY(version_budget_wait(s));
     (void)part_for_write(s, v);
+    if (DEFECT_SOMETIMES(INDEX_ENTRY_KEPT, 16))
+        return ERR_OK;
     TRY(index_remove_at_wait(s, v->id, v->seq, index, heap, id, key, key_len));
     v->logged = true;
     return ERR_OK;

@@ -2,6 +2,7 @@
  * The page store: its life, its files, and pinning pages. See pages.h for the contract,
  * pages_priv.h for the terms and the disk format.
  */
+#include "core/defects.h"
 #include "shard/pages_priv.h"
 
 static struct page *page_of(struct frame *f)
@@ -529,7 +530,7 @@ uint8_t *page_modify(struct page *p)
     ASSERT(f->state == FRAME_VALID);
     if ((f->flags & FRAME_DIRTY) == 0) {
         frame_mark_dirty(f);
-    } else if (UNLIKELY(frame_is_frozen(f))) {
+    } else if (UNLIKELY(frame_is_frozen(f)) && !DEFECT(FROZEN_NOT_CLONED)) {
         clone_set_aside(f);
         frame_clear_dirty(f);
         frame_mark_dirty(f);

@@ -8,6 +8,7 @@
  * Two passes over a part: index entries first, then cells. An entry must be gone before its row's
  * address can be used again.
  */
+#include "core/defects.h"
 #include "shard/shard_priv.h"
 
 enum { PURGE_STEPS = 256, INSERTS_PER_STEP = 64 };
@@ -189,7 +190,7 @@ err_t purge_some_wait(struct shard *s, bool *more)
     *more = false;
     if (s->purge_first == NULL || s->is_replaying)
         return ERR_OK;
-    ts_t horizon = shared_oldest_min();
+    ts_t horizon = DEFECT(PURGED_EARLY) ? shared_commit_read() : shared_oldest_min();
     lsn_t durable = wal_durable(s->wal);
     txn_id_t last = 0;
     err_t e = ERR_OK;

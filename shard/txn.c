@@ -9,6 +9,7 @@
  *   3. locks on shards that were not written go; hooks run; table locks go
  */
 #include "shard/txn.h"
+#include "core/defects.h"
 
 #include "shard/table_lock.h"
 
@@ -527,6 +528,7 @@ void txn_rollback_wait(struct txn *t)
     fiber_shield_begin();
     snapshot_drop(&t->snapshot);
     rollback_wait(t);
+    ERR_IGNORE(txn_observe_wait(t)); /* what it saw, rows or a conflict, may be told next */
     fiber_shield_end();
     txn_free(t);
 }
@@ -562,7 +564,7 @@ SUSPENDS static err_t commit_wait(struct txn *t)
     }
     if (writers == 1 && t->options.synchronous_commit)
         writer->observed = 0; /* its own flush covers what was observed there */
-    err_t e = txn_observe_wait(t);
+    err_t e = DEFECT(OBSERVED_NOT_DURABLE) ? ERR_OK : txn_observe_wait(t);
     if (e == ERR_OK && writers == 1) {
         struct shard_call like = {.id = t->id, .wait_flush = t->options.synchronous_commit};
         e = on_shards_wait(t, is_logged, call_commit, &like);

@@ -3,6 +3,7 @@
  * The record names the kind and the row as a check, and where a row went that had to move; replay,
  * which has rebuilt the same undo list, does the same.
  */
+#include "core/defects.h"
 #include "shard/shard_priv.h"
 
 static COLD err_t undo_bad(const struct version *v)
@@ -162,7 +163,8 @@ err_t undo_to_wait(struct shard *s, struct part *p, uint32_t seq)
 {
     if (p->sweep_count != 0)
         TRY(index_sweep_wait(s, p, seq));
-    while (p->newest != NULL && p->newest->seq >= seq) {
+    uint32_t first = seq + (DEFECT(SAVEPOINT_KEEPS_ONE) && seq != 0 ? 1 : 0);
+    while (p->newest != NULL && p->newest->seq >= first) {
         TRY(undo_newest_wait(s, p, TARGET_CHOOSE, false, false));
         TRY(fiber_rest_wait());
     }

@@ -10,6 +10,7 @@
  * No chain = visible to all. A version seen by a view hides nothing below it: what is older was
  * committed earlier or is the view's own.
  */
+#include "core/defects.h"
 #include "shard/shard_priv.h"
 
 static inline uint64_t chain_hash(file_id heap, row_id row)
@@ -204,7 +205,7 @@ enum sight version_sight(struct shard *s, struct txn_view *v, const struct versi
     if (p->id == v->id)
         return ver->seq < v->seq ? SIGHT_SEEN : SIGHT_UNSEEN;
     if (p->state == PART_COMMITTED) {
-        if (p->ts > v->snapshot)
+        if (p->ts > v->snapshot + (DEFECT(SNAPSHOT_OFF_BY_ONE) ? 1 : 0))
             return SIGHT_UNSEEN;
         if (p->commit_lsn > v->observed && p->commit_lsn > wal_durable(s->wal))
             v->observed = p->commit_lsn;

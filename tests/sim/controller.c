@@ -4,6 +4,7 @@
  */
 #include "tests/sim/sim.h"
 
+#include "core/stats.h"
 #include "tools/server.h"
 
 #include <string.h>
@@ -55,8 +56,17 @@ SUSPENDS static void sleep_wait(uint64_t us)
     ERR_IGNORE(fiber_sleep_wait(us));
 }
 
+/* Every message to a sleeping core rang for it, but for the bells that the world lost. */
+static void check_doorbells(void)
+{
+    for (uint32_t i = 0; i < run->life.cores && run->life.faults.doorbell_lost == 0; i++)
+        SIM_CHECK(stats_read(&stats_of(i)->late_wakes) == 0,
+                  "core %u found messages that nobody had rung for", i);
+}
+
 NO_SUSPEND_ANALYSIS static void end_life(void)
 {
+    check_doorbells();
     const struct life *l = &run->life;
     if (l->end == END_STOP) {
         io_sim_post(0, stop_in_reactor, NULL);

@@ -1,10 +1,16 @@
 /*
  * sim: the whole server in the simulated world, from a seed.
  *
- *   sim --seed N [--verbose]       one seed; prints its trace hash. Exit code 1 when it finds a
- * bug. sim --seeds N [--first S] [--minutes M] [--quiet] that many seeds from S on (default: from
+ * sim --seed N [--verbose]: one seed; prints its trace hash.
+ *
+ * sim --seeds N [--first S] [--minutes M] [--failures F]: that many seeds from S on (default: from
  * the clock), or for that long. Prints figures and how to replay what failed.
+ *
+ * In a build with PERCORE_DEFECTS, --defect N in front: with that defect of core/defects.h.
+ *
+ * Exit code 1 when it finds a bug.
  */
+#include "core/defects.h"
 #include "tests/sim/lives.h"
 
 #include <stdlib.h>
@@ -81,6 +87,18 @@ int main(int argc, char **argv)
     uint64_t first = (uint64_t)time(NULL) * 100000;
     double minutes = 0;
     uint32_t failures_max = 5;
+#ifdef PERCORE_DEFECTS
+    enum defect defect = DEFECT_NONE;
+#endif
+#ifdef PERCORE_DEFECTS
+    if (argc > 2 && strcmp(argv[1], "--defect") == 0) {
+        defect = (enum defect)strtoul(argv[2], NULL, 10);
+        argc -= 2;
+        argv += 2;
+        if (defect <= DEFECT_NONE || defect >= DEFECT_COUNT)
+            return 2;
+    }
+#endif
     for (int i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : "";
         if (strcmp(argv[i], "--verbose") == 0) {
@@ -107,5 +125,8 @@ int main(int argc, char **argv)
     if (minutes > 0 && count == 0)
         count = UINT64_MAX;
     lives_make_bases();
+#ifdef PERCORE_DEFECTS
+    defect_chosen = defect; /* the first disks are made without it */
+#endif
     return count > 0 ? run_many(first, count, minutes, failures_max) : run_one(seed);
 }
