@@ -129,6 +129,7 @@ err_t core_call_join_wait(struct core_call *public_call)
     if (call->is_refused || runner_is_borrowing())
         return err_would_suspend();
     ASSERT(call->origin == f->core->id);
+    uint64_t began_at = stats_clock();
     while (!call->is_done || call->is_cancel_in_flight) {
         call->joiner = f;
         f->wait = call;
@@ -140,6 +141,7 @@ err_t core_call_join_wait(struct core_call *public_call)
         f->wait = NULL;
         call->joiner = NULL;
     }
+    stats_trace_add(STATS_STAGE_hop, began_at);
     err_t result = call->result;
     if (result == ERR_OK)
         return ERR_OK;

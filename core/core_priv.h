@@ -75,7 +75,8 @@ struct fiber {
     char *cancel_message;
     uint32_t cancel_serial;
     uint32_t shield_depth;
-    bool is_queued; /* in the ready queue */
+    struct stats_trace *trace; /* of the request it serves; NULL */
+    bool is_queued;            /* in the ready queue */
     bool is_done;
     void *asan_fake_stack;
     void *tsan_fiber;

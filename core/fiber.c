@@ -287,6 +287,7 @@ static struct fiber *fiber_new(struct core *c, void (*entry)(void *arg), void *a
     f->interrupt = NULL;
     f->wait = NULL;
     f->shield_depth = 0;
+    f->trace = NULL;
     f->is_done = false;
     fiber_prepare_stack(f);
     c->fiber_count++;

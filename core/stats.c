@@ -77,6 +77,89 @@ void stats_latency_add(enum stats_class class, enum stats_stage stage, uint64_t 
     stats_histogram_add(&stats_self()->latency[class][stage], ns);
 }
 
+void stats_latency_reset(void)
+{
+    struct stats_page *page = stats_self();
+    for (uint32_t class = 0; class < STATS_CLASS_COUNT; class ++) {
+        for (uint32_t stage = 0; stage < STATS_STAGE_COUNT; stage++) {
+            struct stats_histogram *h = &page->latency[class][stage];
+            atomic_store_explicit(&h->count, 0, memory_order_relaxed);
+            atomic_store_explicit(&h->sum, 0, memory_order_relaxed);
+            for (uint32_t i = 0; i < STATS_BUCKET_COUNT; i++)
+                atomic_store_explicit(&h->buckets[i], 0, memory_order_relaxed);
+        }
+    }
+}
+
+/* ---- traces ---- */
+
+uint64_t stats_clock(void)
+{
+    return core_ticks();
+}
+
+struct stats_trace *stats_trace(void)
+{
+    return runner.fiber != NULL ? runner.fiber->trace : NULL;
+}
+
+void stats_trace_begin(struct stats_trace *t, uint64_t began_at)
+{
+    ASSERT(runner.fiber != NULL);
+    uint64_t now = core_ticks();
+    *t = (struct stats_trace){.began_at = began_at, .class = STATS_CLASS_other};
+    t->ticks[STATS_STAGE_queue] = now > began_at ? now - began_at : 0;
+    runner.fiber->trace = t;
+}
+
+void stats_trace_class(enum stats_class class)
+{
+    struct stats_trace *t = stats_trace();
+    if (t != NULL)
+        t->class = class;
+}
+
+void stats_trace_add(enum stats_stage stage, uint64_t since)
+{
+    struct stats_trace *t = stats_trace();
+    if (t != NULL)
+        t->ticks[stage] += core_ticks() - since;
+}
+
+uint64_t stats_trace_waited(void)
+{
+    const struct stats_trace *t = stats_trace();
+    return t != NULL ? t->ticks[STATS_STAGE_lock] + t->ticks[STATS_STAGE_hop] +
+                           t->ticks[STATS_STAGE_read] + t->ticks[STATS_STAGE_flush]
+                     : 0;
+}
+
+void stats_trace_add_work(enum stats_stage stage, uint64_t since, uint64_t waited_before)
+{
+    struct stats_trace *t = stats_trace();
+    if (t == NULL)
+        return;
+    uint64_t all = core_ticks() - since;
+    uint64_t waited = stats_trace_waited() - waited_before;
+    t->ticks[stage] += all > waited ? all - waited : 0;
+}
+
+void stats_trace_end(void)
+{
+    struct stats_trace *t = stats_trace();
+    if (t == NULL)
+        return;
+    runner.fiber->trace = NULL;
+    t->ticks[STATS_STAGE_total] = core_ticks() - t->began_at;
+    for (uint32_t stage = 0; stage < STATS_STAGE_COUNT; stage++) {
+        if (t->ticks[stage] != 0)
+            stats_latency_add(t->class, (enum stats_stage)stage,
+                              t->ticks[stage] * 1000 / process.ticks_per_us);
+    }
+}
+
+/* ---- names ---- */
+
 static const char *const counter_names[] = {
 #define STAT(name, description) #name,
     STATS_COUNTERS(STAT)

@@ -116,6 +116,32 @@ uint64_t stats_histogram_quantile(const struct stats_histogram *h, double quanti
 /* Adds from into to (for sums over cores; to is private). */
 void stats_histogram_merge(struct stats_histogram *to, const struct stats_histogram *from);
 void stats_latency_add(enum stats_class class, enum stats_stage stage, uint64_t ns);
+/* Empties the running core's latency histograms. */
+void stats_latency_reset(void);
+
+/*
+ * Where the time of a request goes. A trace hangs on the fiber that serves the request; what waits
+ * or works says so where it does. On other cores' fibers there is none: their work is the
+ * requester's hop. Times are in ticks of the processor's counter.
+ */
+struct stats_trace {
+    uint64_t ticks[STATS_STAGE_COUNT];
+    uint64_t began_at;
+    enum stats_class class;
+};
+uint64_t stats_clock(void);
+/* The running fiber's; NULL: it has none. */
+struct stats_trace *stats_trace(void);
+void stats_trace_begin(struct stats_trace *t, uint64_t began_at);
+void stats_trace_class(enum stats_class class);
+/* The time since then belongs to a stage. */
+void stats_trace_add(enum stats_stage stage, uint64_t since);
+/* Time spent waiting so far (lock, hop, read, flush), to be taken off what surrounds it. */
+uint64_t stats_trace_waited(void);
+/* As stats_trace_add, without what was spent waiting meanwhile. */
+void stats_trace_add_work(enum stats_stage stage, uint64_t since, uint64_t waited_before);
+/* Into the core's histograms, stages that took no time left out. */
+void stats_trace_end(void);
 
 /* The counters by index, for pg_stat_core: name NULL past the end. */
 const char *stats_counter_name(uint32_t index);

@@ -121,6 +121,7 @@ static void conn_start_fiber(struct conn *c)
     if (c->fiber_runs || !c->socket)
         return;
     c->fiber_runs = true;
+    c->arrived_at = stats_clock();
     struct conn_list *l = &lists[core_id()];
     if (!l->fiber_first && fiber_spawn(conn_run, c) == ERR_OK)
         return;
@@ -418,12 +419,20 @@ static SUSPENDS void conn_run_wait(struct conn *c)
     c->scratch = arena_new();
     if (c->session)
         session_wake(c->session, &sink);
+    struct stats_trace trace;
+    uint64_t arrived_at = c->arrived_at;
     for (;;) {
+        if (c->phase == CONN_READY)
+            stats_trace_begin(&trace, arrived_at);
         conn_serve_all_wait(c);
         if (c->ending || c->closed)
             break;
+        uint64_t served_at = stats_clock();
         if (conn_reply_wait(c) != ERR_OK)
             break;
+        stats_trace_add(STATS_STAGE_send, served_at);
+        stats_trace_end();
+        arrived_at = stats_clock(); /* of what came meanwhile, nearly */
         if (c->paused) {
             c->paused = false;
             io_socket_pause(c->socket, false);

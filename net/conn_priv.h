@@ -3,6 +3,7 @@
 #define NET_CONN_PRIV_H
 
 #include "core/io.h"
+#include "core/stats.h"
 #include "net/hba.h"
 #include "net/net.h"
 #include "net/scram.h"
@@ -42,12 +43,14 @@ struct conn {
     struct row_sink *sink; /* on the stack of its fiber */
     struct arena *scratch; /* of the running request */
     bool fiber_runs;       /* or is waited for */
+    uint64_t arrived_at;   /* stats_clock() when the fiber was started for a message */
     bool closed;           /* the stream has ended; freed when the fiber is done */
     bool paused;
     bool skip_to_sync; /* after an error in the extended protocol */
     bool send_failed;
-    bool out_tells; /* out holds rows or an error: what was observed must be durable before it goes */
-    bool ending;      /* X received or a FATAL error sent */
+    bool out_tells; /* out holds rows or an error: what was observed must be durable before it goes
+                     */
+    bool ending;    /* X received or a FATAL error sent */
     err_t end_reason; /* set from outside (shutdown, timeout); told to the client */
     const char *end_message;
     struct wait_queue input_arrived;

@@ -413,7 +413,9 @@ err_t lock_acquire_wait(struct lock_table *t, struct lock_owner *o, uint64_t a, 
             l->first = &w;
         l->last = &w;
     }
+    uint64_t began_at = stats_clock();
     err_t e = txn_wait_wait(&w.wait, deadline_us);
+    stats_trace_add(STATS_STAGE_lock, began_at);
     if (w.wait.is_done) { /* granted, perhaps while the error was on its way */
         *fresh = true;
         if (e == ERR_OK)

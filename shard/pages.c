@@ -368,7 +368,9 @@ SUSPENDS static err_t pin_missing_wait(struct page_store *ps, file_id file, uint
     f->state = FRAME_READING;
     ps->reads_in_flight++;
     ps->stats.reads++;
+    uint64_t began_at = stats_clock();
     read_finish(f, block_read_wait(ps, entry, f->data), entry);
+    stats_trace_add(STATS_STAGE_read, began_at);
     if (f->state == FRAME_VALID)
         return ERR_OK;
     err_t err = (err_t)f->read_error;

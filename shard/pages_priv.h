@@ -25,6 +25,7 @@
 #ifndef SHARD_PAGES_PRIV_H
 #define SHARD_PAGES_PRIV_H
 
+#include "core/stats.h"
 #include "shard/pages.h"
 
 enum {

@@ -11,6 +11,7 @@
 #define SHARD_SHARD_PRIV_H
 
 #include "core/shared.h"
+#include "core/stats.h"
 #include "shard/shard.h"
 #include "shard/txn.h"
 

@@ -7,6 +7,7 @@
  * NO_SUSPEND_ANALYSIS.
  */
 #include "core/core.h"
+#include "core/stats.h"
 #include "sql/funcs/funcs_priv.h"
 #include "sql/type_functions.h"
 #include "sql/types/datetime.h"
@@ -103,6 +104,26 @@ SUSPENDING(fn_pg_sequence_last_value)
     if (!is_called)
         RETURN_NULL();
     RETURN_I64(value);
+}
+
+/* ---- pg_stat_reset_core_latency ---- */
+
+static err_t reset_latency(void *arg)
+{
+    (void)arg;
+    stats_latency_reset();
+    return ERR_OK;
+}
+
+SUSPENDING(fn_pg_stat_reset_core_latency)
+{
+    if (!c->env->is_superuser)
+        return err_raise(ERR_INSUFFICIENT_PRIVILEGE,
+                         "permission denied for function pg_stat_reset_core_latency");
+    for (uint32_t core = 0; core < core_count(); core++)
+        TRY(core_call_wait(core, reset_latency, NULL));
+    *out = 0;
+    return ERR_OK;
 }
 
 /* ---- to_reg*: as the type's input, but null for what does not exist ---- */

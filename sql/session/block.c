@@ -106,11 +106,14 @@ SUSPENDS err_t block_commit_wait(struct session *s)
     TRY(block_check_deferred_wait(s));
     fiber_shield_begin();
     portal_drop_all_wait(s, true);
+    uint64_t began_at = stats_clock();
+    uint64_t waited = stats_trace_waited();
     err_t e = notify_before_commit_wait(s);
     if (e == ERR_OK)
         e = txn_commit_wait(s->txn);
     else
         txn_rollback_wait(s->txn);
+    stats_trace_add_work(STATS_STAGE_flush, began_at, waited);
     notify_after_commit_wait(s, e == ERR_OK);
     block_forget(s);
     if (e == ERR_OK)
@@ -246,6 +249,7 @@ static SUSPENDS err_t block_chain_wait(struct session *s, int isolation, bool re
 static SUSPENDS err_t block_end_wait(struct session *s, const struct utility *u, bool commit,
                                      const char **tag)
 {
+    stats_trace_class(STATS_CLASS_commit);
     int isolation = s->isolation;
     bool read_only = s->read_only;
     if (s->block != BLOCK_OPEN && s->block != BLOCK_FAILED) {

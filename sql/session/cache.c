@@ -172,16 +172,22 @@ static SUSPENDS err_t cached_analyze_wait(struct session *s, struct cached *c,
         .param_count = type_count,
         .params_fixed = params_fixed,
     };
-    TRY(analyze_statement_wait(&o, raw, c->mem, &c->statement));
-    if (c->statement->command == CMD_UTILITY)
-        return ERR_OK;
+    uint64_t began_at = stats_clock();
+    uint64_t waited = stats_trace_waited();
+    err_t e = analyze_statement_wait(&o, raw, c->mem, &c->statement);
+    if (e != ERR_OK || c->statement->command == CMD_UTILITY) {
+        stats_trace_add_work(STATS_STAGE_plan, began_at, waited);
+        return e;
+    }
     struct plan_options po = session_plan_options(s);
     if (values) {
         po.params = values->values;
         po.param_nulls = values->nulls;
         po.param_count = values->count;
     }
-    return plan_query_wait(&po, c->statement->query, c->mem, &c->plan);
+    e = plan_query_wait(&po, c->statement->query, c->mem, &c->plan);
+    stats_trace_add_work(STATS_STAGE_plan, began_at, waited);
+    return e;
 }
 
 static struct cached *cached_new(const char *text)
@@ -229,7 +235,10 @@ static struct cached *cache_take(struct session *s, struct cache *cache, uint64_
 static SUSPENDS err_t cached_fill_wait(struct session *s, struct cached *c, const oid *types,
                                        uint32_t type_count, const struct bound *values)
 {
-    TRY(parse_text(c->text, c->mem, &c->parsed));
+    uint64_t began_at = stats_clock();
+    err_t e = parse_text(c->text, c->mem, &c->parsed);
+    stats_trace_add(STATS_STAGE_parse, began_at);
+    TRY(e);
     if (c->parsed->count > 1)
         return err_raise(ERR_SYNTAX_ERROR,
                          "cannot insert multiple commands into a prepared statement");

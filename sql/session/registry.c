@@ -43,6 +43,7 @@ void registry_add(struct session *s)
         (*head)->registry_prev = s;
     *head = s;
     r->count++;
+    stats_add(&stats_self()->sessions, 1);
 }
 
 void registry_remove(struct session *s)
@@ -55,6 +56,7 @@ void registry_remove(struct session *s)
     if (s->registry_next)
         s->registry_next->registry_prev = s->registry_prev;
     r->count--;
+    stats_sub(&stats_self()->sessions, 1);
 }
 
 struct session *session_find_local(uint32_t pid)

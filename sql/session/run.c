@@ -81,10 +81,21 @@ SUSPENDS err_t run_lock_tables_wait(struct session *s, const struct plan *plan)
     return ERR_OK;
 }
 
+static void run_tell_class(const struct plan *plan)
+{
+    static const enum stats_class classes[] = {
+        [CMD_SELECT] = STATS_CLASS_select, [CMD_INSERT] = STATS_CLASS_insert,
+        [CMD_UPDATE] = STATS_CLASS_update, [CMD_DELETE] = STATS_CLASS_delete,
+        [CMD_UTILITY] = STATS_CLASS_other,
+    };
+    stats_trace_class(classes[plan->command]);
+}
+
 static SUSPENDS err_t run_start_wait(struct session *s, const struct plan *plan,
                                      const datum *params, const bool *param_nulls,
                                      uint32_t param_count, struct exec **out)
 {
+    run_tell_class(plan);
     TRY(run_lock_tables_wait(s, plan));
     txn_statement_begin(s->txn);
     s->statement_ran = true;
@@ -134,6 +145,8 @@ SUSPENDS err_t run_query_wait(struct session *s, const struct plan *plan, const 
                               const bool *param_nulls, uint32_t param_count, const int16_t *formats,
                               bool describe, const char **tag)
 {
+    uint64_t began_at = stats_clock();
+    uint64_t waited = stats_trace_waited();
     struct cached shown = {.plan = (struct plan *)(uintptr_t)plan};
     uint32_t count;
     const struct result_column *columns = cached_columns(s->statement, &shown, &count);
@@ -150,6 +163,7 @@ SUSPENDS err_t run_query_wait(struct session *s, const struct plan *plan, const 
     rows = run_count(plan, x, rows);
     exec_end_wait(x);
     run_statement_end(s);
+    stats_trace_add_work(STATS_STAGE_run, began_at, waited);
     if (e == ERR_OK)
         *tag = run_tag(s->statement, plan->command, rows);
     return e;
@@ -198,6 +212,8 @@ SUSPENDS err_t run_portal_wait(struct session *s, struct portal *p, uint64_t max
     p->rows_sent = 0;
     if (p->is_done)
         return ERR_OK;
+    uint64_t began_at = stats_clock();
+    uint64_t waited = stats_trace_waited();
     if (p->exec)
         txn_cursor_enter(p->snapshot);
     else
@@ -218,5 +234,6 @@ SUSPENDS err_t run_portal_wait(struct session *s, struct portal *p, uint64_t max
         p->snapshot = txn_cursor_open(s->txn);
     }
     run_statement_end(s);
+    stats_trace_add_work(STATS_STAGE_run, began_at, waited);
     return e;
 }

@@ -4,6 +4,7 @@
 
 #include "core/core.h"
 #include "core/settings.h"
+#include "core/stats.h"
 #include "sql/analyze/utility.h"
 #include "sql/exec/exec.h"
 #include "sql/exec/foreign.h"
@@ -252,6 +253,8 @@ SUSPENDS err_t prepared_current_wait(struct session *s, struct prepared *p);
 
 /* views.c: pg_settings, pg_stat_activity, pg_prepared_statements, pg_cursors */
 void session_views_register(void);
+/* core_views.c: pg_stat_core, pg_stat_core_link, pg_stat_core_latency */
+void core_views_register(void);
 
 /* registry.c */
 void registry_add(struct session *s); /* assigns the pid */

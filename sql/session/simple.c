@@ -28,7 +28,10 @@ static SUSPENDS err_t session_shared_wait(struct session *s, const char *text, b
     enum { MODE_OFF, MODE_ON, MODE_ALWAYS };
     int mode = setting_enum(s->settings, SET_auto_parameters);
     struct literals literals;
-    if (!literals_take(text, mode != MODE_OFF, s->statement, &literals))
+    uint64_t began_at = stats_clock();
+    bool is_taken = literals_take(text, mode != MODE_OFF, s->statement, &literals);
+    stats_trace_add(STATS_STAGE_parse, began_at);
+    if (!is_taken)
         return ERR_OK;
     TRY(block_begin_statement_wait(s, "", false));
     struct cached *c = NULL;
@@ -49,8 +52,10 @@ static SUSPENDS err_t session_statements_wait(struct session *s, const char *tex
     if (is_done)
         return ERR_OK;
     struct parsed *parsed;
-    TRY(parse_text(text, s->statement, &parsed));
-    err_t e = ERR_OK;
+    uint64_t began_at = stats_clock();
+    err_t e = parse_text(text, s->statement, &parsed);
+    stats_trace_add(STATS_STAGE_parse, began_at);
+    TRY(e);
     if (parsed->count == 0)
         e = s->sink->empty(s->sink);
     for (uint32_t i = 0; e == ERR_OK && i < parsed->count; i++) {

@@ -6,83 +6,16 @@
 #include "sql/catalog/virtual.h"
 #include "sql/session/registry.h"
 #include "sql/session/session_priv.h"
+#include "sql/session/view_rows.h"
 
 #include <stdio.h>
 
 #define EPOCH_SHIFT_US INT64_C(946684800000000) /* 1970 to 2000 */
 
-/* Rows made in advance: values and nulls row after row. */
-struct view_rows {
-    struct arena *mem;
-    uint32_t columns;
-    uint64_t count;
-    uint64_t room;
-    uint64_t next;
-    datum *values;
-    bool *nulls;
-};
-
-static struct view_rows *view_new(struct arena *mem, uint32_t columns)
-{
-    struct view_rows *v = ARENA_NEW(mem, struct view_rows);
-    v->mem = mem;
-    v->columns = columns;
-    return v;
-}
-
-/* Room for one more row, all null; *nulls and the result are to be filled. */
-static datum *view_add(struct view_rows *v, bool **nulls)
-{
-    if (v->count == v->room) {
-        uint64_t room = v->room ? v->room * 2 : 32;
-        datum *values = ARENA_ARRAY(v->mem, datum, room * v->columns);
-        bool *flags = ARENA_ARRAY(v->mem, bool, room * v->columns);
-        if (v->count) {
-            memcpy(values, v->values, sizeof(*values) * v->count * v->columns);
-            memcpy(flags, v->nulls, v->count * v->columns);
-        }
-        v->values = values;
-        v->nulls = flags;
-        v->room = room;
-    }
-    datum *row = v->values + v->count * v->columns;
-    *nulls = v->nulls + v->count * v->columns;
-    memset(*nulls, 1, v->columns);
-    v->count++;
-    return row;
-}
-
-static void view_text(struct view_rows *v, datum *row, bool *nulls, uint32_t column,
-                      const char *text)
-{
-    if (!text)
-        return;
-    row[column] = datum_of_text(v->mem, text);
-    nulls[column] = false;
-}
-
-static void view_set(datum *row, bool *nulls, uint32_t column, datum value)
-{
-    row[column] = value;
-    nulls[column] = false;
-}
-
 static void view_time(datum *row, bool *nulls, uint32_t column, int64_t unix_us)
 {
     if (unix_us)
         view_set(row, nulls, column, datum_of_i64(unix_us - EPOCH_SHIFT_US));
-}
-
-static err_t view_next(void *state, datum *values, bool *nulls, bool *end)
-{
-    struct view_rows *v = state;
-    *end = v->next == v->count;
-    if (*end)
-        return ERR_OK;
-    memcpy(values, v->values + v->next * v->columns, sizeof(*values) * v->columns);
-    memcpy(nulls, v->nulls + v->next * v->columns, v->columns);
-    v->next++;
-    return ERR_OK;
 }
 
 /* ---- pg_settings ---- */
@@ -342,4 +275,5 @@ void session_views_register(void)
     virtual_register("pg_stat_activity", &activity_rows);
     virtual_register("pg_prepared_statements", &prepared_rows);
     virtual_register("pg_cursors", &cursors_rows);
+    core_views_register();
 }

@@ -124,6 +124,42 @@ static void histograms_find_quantiles(void)
     CU_ASSERT_STRING_EQUAL(stats_counter_name(count - 1), "pool_bytes");
 }
 
+/* Work is told from the waits inside of it; stages without time leave no trace. */
+static void body_traces(void)
+{
+    CHECK(stats_trace() == NULL);
+    stats_trace_add(STATS_STAGE_run, 0); /* nobody listens */
+    stats_trace_end();
+    struct stats_trace t;
+    uint64_t now = stats_clock();
+    stats_trace_begin(&t, now - 1000000);
+    stats_trace_class(STATS_CLASS_update);
+    CHECK(t.ticks[STATS_STAGE_queue] >= 1000000);
+    stats_trace_add(STATS_STAGE_hop, stats_clock() - 5000000);
+    stats_trace_add_work(STATS_STAGE_run, stats_clock() - 7000000, 0);
+    CHECK(t.ticks[STATS_STAGE_hop] >= 5000000);
+    CHECK(t.ticks[STATS_STAGE_run] >= 1000000);
+    CHECK(t.ticks[STATS_STAGE_run] + 5000000 <= stats_clock() - now + 7000000);
+    stats_trace_add_work(STATS_STAGE_run, stats_clock(), 0); /* all of it was waiting */
+    const struct stats_page *page = stats_of(core_id());
+    CHECK(stats_read(&page->latency[STATS_CLASS_update][STATS_STAGE_run].count) == 0);
+    stats_trace_end();
+    CHECK(stats_trace() == NULL);
+    CHECK(stats_read(&page->latency[STATS_CLASS_update][STATS_STAGE_run].count) == 1);
+    CHECK(stats_read(&page->latency[STATS_CLASS_update][STATS_STAGE_total].count) == 1);
+    CHECK(stats_read(&page->latency[STATS_CLASS_update][STATS_STAGE_read].count) == 0);
+    CHECK(stats_read(&page->latency[STATS_CLASS_other][STATS_STAGE_total].count) == 0);
+    stats_latency_reset();
+    CHECK(stats_read(&page->latency[STATS_CLASS_update][STATS_STAGE_total].count) == 0);
+    CHECK(stats_histogram_quantile(&page->latency[STATS_CLASS_update][STATS_STAGE_total], 0.5) ==
+          0);
+}
+
+static void traces_tell_work_from_waits(void)
+{
+    unit_run(1, body_traces);
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
@@ -132,6 +168,7 @@ int main(void)
         {"budgets_are_counted_per_core", budgets_are_counted_per_core},
         {"rings_are_bounded_and_ordered", rings_are_bounded_and_ordered},
         {"histograms_find_quantiles", histograms_find_quantiles},
+        {"traces_tell_work_from_waits", traces_tell_work_from_waits},
     };
     return unit_main("arena", tests, ARRAY_LEN(tests));
 }
