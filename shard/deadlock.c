@@ -1,253 +1,365 @@
 /*
- * Waiting for other transactions, and the deadlock detector.
+ * The deadlock detector, on core 0. A wait that lasts longer than deadlock_timeout asks for a look;
+ * those that ask while one is going on share the next. A look collects the edges of all cores (who
+ * waits for whom), strips everything that leads to somebody who runs, and for each asker that is
+ * left looks for a way back to itself: that asker is the victim. The cores answer one after the
+ * other, so a cycle may be made of edges that never were at the same time: what was found counts
+ * only if a second collection has the same waits in it. Its victims are taken out before the next
+ * asker's turn, so one cycle has one victim.
  *
- * A wait that lasts longer than deadlock_timeout reports its edges (who waits for whom, by
- * transaction id) to the detector on core 0, and again after each further timeout, since blockers
- * change. The detector keeps the reported waits in a table by waiting transaction; a report that
- * closes a cycle makes the reporter the victim, so nobody else has to be found. Stale edges lead
- * nowhere: a transaction that does not wait has no entry.
+ * Between two looks there is a pause in proportion to the last one's duration, so that a crowd of
+ * waiters cannot keep core 0 busy.
  */
 #include "shard/shard_priv.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
-static _Atomic uint64_t deadlock_timeout_us = 1000000;
+enum { DETAIL_BYTES = 2048, PAUSE_FACTOR = 10 };
 
-void shards_set_deadlock_timeout(uint64_t microseconds)
-{
-    atomic_store_explicit(&deadlock_timeout_us, MAX(microseconds, 1000), memory_order_relaxed);
-}
-
-/* ---- the detector, on core 0 ---- */
-
-enum { WAIT_TEXT_BYTES = 112, EDGE_TABLE_BUCKETS = 1024, CYCLE_LENGTH_MAX = 1000 };
-
-struct edge {
-    txn_id_t to;
-    uint32_t to_session;
-    char what[WAIT_TEXT_BYTES];
-};
-
-struct reported_wait {
-    uint64_t wait_id;
-    txn_id_t id;
-    uint32_t session;
-    struct reported_wait *next;
-    /* search state */
-    uint64_t visited;
-    struct reported_wait *from;
-    uint32_t from_edge;
-    struct reported_wait *stack_next;
-    uint32_t edge_count;
-    struct edge edges[];
+struct ask { /* the asker's; it waits for the answer */
+    uint64_t node;
+    uint64_t wait;
+    bool is_victim;
+    bool is_done;
+    char *detail;
+    struct ask *next;
 };
 
 /* Access: core 0 only. */
-static struct reported_wait *reported[EDGE_TABLE_BUCKETS];
-static uint64_t search_number;
+static struct {
+    struct ask *first;
+    struct ask **last;
+    bool is_running;
+    uint64_t rest_until_us;
+    struct wait_queue done;
+} detector;
 
-/* A report as it travels: owned by the reporter, which waits for the answer. */
-struct report {
-    uint64_t wait_id;
-    txn_id_t id;
-    uint32_t session;
-    uint32_t edge_count;
-    struct edge *edges;
-    bool is_victim; /* out */
-    char *detail;   /* out, detail_bytes */
-    size_t detail_bytes;
+/* ---- a graph with nodes by number ---- */
+
+struct arc {
+    uint32_t to;
+    const struct wait_edge *edge;
 };
 
-static struct reported_wait **bucket_of(txn_id_t id)
+struct graph {
+    uint64_t *names; /* sorted */
+    uint32_t node_count;
+    uint32_t *first; /* node_count + 1: a node's arcs */
+    struct arc *arcs;
+    uint32_t *degree; /* arcs to nodes that are not stripped */
+    bool *is_out;     /* stripped */
+    struct arena *mem;
+};
+
+static int compare_names(const void *a, const void *b)
 {
-    return &reported[id % EDGE_TABLE_BUCKETS];
+    uint64_t x = *(const uint64_t *)a;
+    uint64_t y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
 }
 
-static void reported_remove(uint64_t wait_id, txn_id_t id)
+static bool graph_find(const struct graph *g, uint64_t name, uint32_t *node)
 {
-    struct reported_wait **at = bucket_of(id);
-    while (*at != NULL) {
-        if ((*at)->wait_id == wait_id) {
-            struct reported_wait *w = *at;
-            *at = w->next;
-            core_free(w);
-            return;
+    uint32_t low = 0;
+    uint32_t high = g->node_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (g->names[middle] < name)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *node = low;
+    return low < g->node_count && g->names[low] == name;
+}
+
+static void graph_build(struct graph *g, const struct wait_graph *w, struct arena *mem)
+{
+    g->mem = mem;
+    g->names = ARENA_ARRAY(mem, uint64_t, w->count * 2 + 1);
+    for (size_t i = 0; i < w->count; i++) {
+        g->names[2 * i] = w->edges[i].from;
+        g->names[2 * i + 1] = w->edges[i].to;
+    }
+    qsort(g->names, w->count * 2, sizeof(*g->names), compare_names);
+    for (size_t i = 0; i < w->count * 2; i++) {
+        if (g->node_count == 0 || g->names[g->node_count - 1] != g->names[i])
+            g->names[g->node_count++] = g->names[i];
+    }
+    g->first = ARENA_ARRAY(mem, uint32_t, g->node_count + 2);
+    g->arcs = ARENA_ARRAY(mem, struct arc, w->count + 1);
+    g->degree = ARENA_ARRAY(mem, uint32_t, g->node_count + 1);
+    g->is_out = ARENA_ARRAY(mem, bool, g->node_count + 1);
+    uint32_t node = 0;
+    for (size_t i = 0; i < w->count; i++) {
+        (void)graph_find(g, w->edges[i].from, &node);
+        g->degree[node]++;
+    }
+    for (uint32_t i = 0; i < g->node_count; i++)
+        g->first[i + 1] = g->first[i] + g->degree[i];
+    uint32_t *fill = ARENA_ARRAY(mem, uint32_t, g->node_count + 1);
+    for (size_t i = 0; i < w->count; i++) {
+        (void)graph_find(g, w->edges[i].from, &node);
+        struct arc *a = &g->arcs[g->first[node] + fill[node]++];
+        a->edge = &w->edges[i];
+        (void)graph_find(g, w->edges[i].to, &a->to);
+    }
+}
+
+/* Nodes without a way on, again and again: what stays leads into a cycle. */
+static void graph_strip(struct graph *g)
+{
+    uint32_t arc_count = g->first[g->node_count];
+    uint32_t *in_first = ARENA_ARRAY(g->mem, uint32_t, g->node_count + 2);
+    uint32_t *in_from = ARENA_ARRAY(g->mem, uint32_t, arc_count + 1);
+    uint32_t *fill = ARENA_ARRAY(g->mem, uint32_t, g->node_count + 1);
+    for (uint32_t i = 0; i < arc_count; i++)
+        in_first[g->arcs[i].to + 1]++;
+    for (uint32_t i = 0; i < g->node_count; i++)
+        in_first[i + 1] += in_first[i];
+    for (uint32_t from = 0; from < g->node_count; from++) {
+        for (uint32_t i = g->first[from]; i < g->first[from + 1]; i++) {
+            uint32_t to = g->arcs[i].to;
+            in_from[in_first[to] + fill[to]++] = from;
         }
-        at = &(*at)->next;
     }
-}
-
-/* Depth-first from start; true when a path leads back to its transaction; *last closes it. */
-static bool find_cycle(struct reported_wait *start, struct reported_wait **last,
-                       uint32_t *last_edge)
-{
-    search_number++;
-    start->visited = search_number;
-    start->from = NULL;
-    start->stack_next = NULL;
-    struct reported_wait *stack = start;
-    while (stack != NULL) {
-        struct reported_wait *w = stack;
-        stack = w->stack_next;
-        for (uint32_t i = 0; i < w->edge_count; i++) {
-            if (w->edges[i].to == start->id) {
-                *last = w;
-                *last_edge = i;
-                return true;
-            }
-            for (struct reported_wait *n = *bucket_of(w->edges[i].to); n != NULL; n = n->next) {
-                if (n->id != w->edges[i].to || n->visited == search_number)
-                    continue;
-                n->visited = search_number;
-                n->from = w;
-                n->from_edge = i;
-                n->stack_next = stack;
-                stack = n;
+    uint32_t *stack = ARENA_ARRAY(g->mem, uint32_t, g->node_count + 1);
+    uint32_t depth = 0;
+    for (uint32_t i = 0; i < g->node_count; i++) {
+        if (g->degree[i] == 0) {
+            g->is_out[i] = true;
+            stack[depth++] = i;
+        }
+    }
+    while (depth > 0) {
+        uint32_t node = stack[--depth];
+        for (uint32_t i = in_first[node]; i < in_first[node + 1]; i++) {
+            uint32_t from = in_from[i];
+            if (!g->is_out[from] && --g->degree[from] == 0) {
+                g->is_out[from] = true;
+                stack[depth++] = from;
             }
         }
     }
-    return false;
 }
 
-static void describe_cycle(struct reported_wait *last, uint32_t last_edge, char *out, size_t bytes)
+/* A shortest way from start, through its wait `first`, back to it, as arcs in *path; 0 = none.
+ * Waits not in `among` (when given) are passed over. */
+static uint32_t graph_cycle(const struct graph *g, uint32_t start, uint64_t first,
+                            const uint64_t *among, uint32_t among_count, const struct arc ***path)
 {
-    /* The path was linked backwards; collect and print forwards. */
-    struct reported_wait **path = core_malloc(sizeof(struct reported_wait *) * CYCLE_LENGTH_MAX);
-    uint32_t *edges = core_malloc(sizeof(uint32_t) * CYCLE_LENGTH_MAX);
-    uint32_t n = 0;
-    uint32_t edge = last_edge;
-    for (struct reported_wait *w = last; w != NULL && n < CYCLE_LENGTH_MAX; w = w->from) {
-        path[n] = w;
-        edges[n] = edge;
-        edge = w->from_edge;
-        n++;
+    const struct arc **by = ARENA_ARRAY(g->mem, const struct arc *, g->node_count + 1);
+    uint32_t *from = ARENA_ARRAY(g->mem, uint32_t, g->node_count + 1);
+    uint32_t *queue = ARENA_ARRAY(g->mem, uint32_t, g->node_count + 1);
+    uint32_t head = 0;
+    uint32_t tail = 0;
+    queue[tail++] = start;
+    while (head < tail && by[start] == NULL) {
+        uint32_t node = queue[head++];
+        for (uint32_t i = g->first[node]; i < g->first[node + 1]; i++) {
+            const struct arc *a = &g->arcs[i];
+            if (g->is_out[a->to] || by[a->to] != NULL || (node == start && a->edge->wait != first))
+                continue;
+            bool is_allowed = among == NULL || a->edge->wait == 0;
+            for (uint32_t k = 0; !is_allowed && k < among_count; k++)
+                is_allowed = among[k] == a->edge->wait;
+            if (!is_allowed)
+                continue;
+            by[a->to] = a;
+            from[a->to] = node;
+            queue[tail++] = a->to;
+        }
     }
+    if (by[start] == NULL)
+        return 0;
+    uint32_t length = 0;
+    uint32_t node = start;
+    do {
+        length++;
+        node = from[node];
+    } while (node != start);
+    *path = ARENA_ARRAY(g->mem, const struct arc *, length);
+    for (uint32_t i = length; i-- > 0;) {
+        (*path)[i] = by[node];
+        node = from[node];
+    }
+    return length;
+}
+
+/* ---- collecting ---- */
+
+static err_t collect_here(void *arg)
+{
+    waits_graph(arg);
+    return ERR_OK;
+}
+
+static err_t collect_free(void *arg)
+{
+    struct wait_graph *g = arg;
+    core_free(g->edges);
+    return ERR_OK;
+}
+
+SUSPENDS static void collect_wait(struct wait_graph *all, struct arena *mem)
+{
+    *all = (struct wait_graph){0};
+    for (uint32_t core = 0; core < core_count(); core++) {
+        struct wait_graph here = {0};
+        ERR_IGNORE(core_call_wait(core, collect_here, &here));
+        if (here.count != 0) {
+            struct wait_edge *edges = ARENA_ARRAY(mem, struct wait_edge, all->count + here.count);
+            if (all->count != 0)
+                memcpy(edges, all->edges, all->count * sizeof(*edges));
+            memcpy(edges + all->count, here.edges, here.count * sizeof(*edges));
+            all->edges = edges;
+            all->count += here.count;
+        }
+        ERR_IGNORE(core_call_wait(core, collect_free, &here));
+    }
+}
+
+/* ---- the detail of the victim's message ---- */
+
+static int describe_what(const struct wait_edge *e, txn_id_t blocker, char *out, size_t bytes)
+{
+    const char *mode = lock_mode_name((enum lock_kind)e->kind, e->mode);
+    unsigned long long database = e->a >> 32;
+    unsigned long long low = e->a & UINT32_MAX;
+    switch ((enum lock_kind)e->kind) {
+    case LOCKS_OF_TABLES:
+        return snprintf(out, bytes, "%s on relation %llu of database %llu", mode, low, database);
+    case LOCKS_ADVISORY:
+        return snprintf(out, bytes, "%s on advisory lock [%llu,%llu,%llu,%llu]", mode, database,
+                        (unsigned long long)(e->b >> 32), (unsigned long long)(e->b & UINT32_MAX),
+                        low);
+    case LOCKS_OF_ROWS:
+        break;
+    }
+    return snprintf(out, bytes, "%s on transaction %llu", mode, (unsigned long long)blocker);
+}
+
+static uint32_t node_process(uint64_t name)
+{
+    return name <= UINT32_MAX ? (uint32_t)name : 0;
+}
+
+static void describe_cycle(const struct graph *g, const struct arc **path, uint32_t length,
+                           char *out, size_t bytes)
+{
     size_t used = 0;
     out[0] = '\0';
-    for (uint32_t i = n; i-- > 0 && used < bytes;) {
-        const struct edge *e = &path[i]->edges[edges[i]];
-        int len =
-            snprintf(out + used, bytes - used, "%sProcess %u waits for %s; blocked by process %u.",
-                     used == 0 ? "" : "\n", path[i]->session, e->what, e->to_session);
-        if (len < 0)
+    for (uint32_t i = 0; i < length && used < bytes;) {
+        const struct wait_edge *wait = path[i]->edge;
+        uint32_t last = i; /* over the virtual nodes to the next session */
+        while (wait_node_is_virtual(g->names[path[last]->to]))
+            last++;
+        char what[160];
+        (void)describe_what(wait, path[last]->edge->to_id, what, sizeof(what));
+        int n = snprintf(out + used, bytes - used,
+                         "%sProcess %u waits for %s; blocked by process %u.", i == 0 ? "" : "\n",
+                         node_process(wait->from), what, node_process(g->names[path[last]->to]));
+        if (n < 0)
             break;
-        used += (size_t)len;
+        used += (size_t)n;
+        i = last + 1;
     }
-    core_free(path);
-    core_free(edges);
 }
 
-static err_t detector_report(void *arg)
+/* ---- looking ---- */
+
+/* The same cycle, in a second collection? */
+SUSPENDS static bool is_confirmed_wait(const struct ask *a, const uint64_t *waits, uint32_t count)
 {
-    struct report *r = arg;
-    reported_remove(r->wait_id, r->id);
-    struct reported_wait *w = core_malloc(sizeof(*w) + r->edge_count * sizeof(struct edge));
-    *w = (struct reported_wait){.wait_id = r->wait_id,
-                                .id = r->id,
-                                .session = r->session,
-                                .edge_count = r->edge_count,
-                                .next = *bucket_of(r->id)};
-    memcpy(w->edges, r->edges, r->edge_count * sizeof(struct edge));
-    *bucket_of(r->id) = w;
-    struct reported_wait *last = NULL;
-    uint32_t last_edge = 0;
-    r->is_victim = find_cycle(w, &last, &last_edge);
-    if (r->is_victim) {
-        describe_cycle(last, last_edge, r->detail, r->detail_bytes);
-        reported_remove(r->wait_id, r->id);
+    struct arena *mem = arena_new();
+    struct wait_graph edges;
+    collect_wait(&edges, mem);
+    struct graph g = {0};
+    graph_build(&g, &edges, mem);
+    uint32_t node;
+    const struct arc **path;
+    uint32_t length = 0;
+    if (graph_find(&g, a->node, &node))
+        length = graph_cycle(&g, node, a->wait, waits, count, &path);
+    if (length != 0)
+        describe_cycle(&g, path, length, a->detail, DETAIL_BYTES);
+    arena_free(mem);
+    return length != 0;
+}
+
+SUSPENDS static void look_wait(struct ask *asks)
+{
+    struct arena *mem = arena_new();
+    struct wait_graph edges;
+    collect_wait(&edges, mem);
+    struct graph g = {0};
+    graph_build(&g, &edges, mem);
+    graph_strip(&g);
+    for (struct ask *a = asks; a != NULL; a = a->next) {
+        uint32_t node;
+        if (!graph_find(&g, a->node, &node) || g.is_out[node])
+            continue;
+        const struct arc **path;
+        uint32_t length = graph_cycle(&g, node, a->wait, NULL, 0, &path);
+        if (length == 0)
+            continue;
+        uint64_t *waits = ARENA_ARRAY(mem, uint64_t, length);
+        for (uint32_t i = 0; i < length; i++)
+            waits[i] = path[i]->edge->wait;
+        a->is_victim = is_confirmed_wait(a, waits, length);
+        g.is_out[node] |= a->is_victim;
     }
-    return ERR_OK;
+    arena_free(mem);
 }
 
-static err_t detector_forget(void *arg)
+SUSPENDS static err_t detector_ask(void *arg)
 {
-    const struct report *r = arg;
-    reported_remove(r->wait_id, r->id);
-    return ERR_OK;
-}
-
-/* ---- the waiter ---- */
-
-void txn_wait_wake(struct txn_wait *w)
-{
-    w->is_done = true;
-    wait_queue_wake_all(&w->queue);
-}
-
-SUSPENDS static err_t report_wait(struct txn_wait *w, uint64_t wait_id)
-{
-    enum { DETAIL_BYTES = 2048 };
-    struct txn_blocker blockers[TXN_BLOCKERS_MAX];
-    uint32_t n = w->blockers(w, blockers, TXN_BLOCKERS_MAX);
-    if (n == 0)
-        return ERR_OK;
-    struct edge *edges = core_malloc(n * sizeof(*edges));
-    for (uint32_t i = 0; i < n; i++) {
-        edges[i].to = blockers[i].id;
-        edges[i].to_session = blockers[i].session;
-        w->describe(w, blockers[i].id, edges[i].what, sizeof(edges[i].what));
-    }
-    char *detail = core_malloc(DETAIL_BYTES);
-    struct report r = {.wait_id = wait_id,
-                       .id = w->id,
-                       .session = w->session,
-                       .edge_count = n,
-                       .edges = edges,
-                       .detail = detail,
-                       .detail_bytes = DETAIL_BYTES};
+    struct ask *own = arg;
     fiber_shield_begin();
-    err_t e = core_call_wait(0, detector_report, &r);
+    if (detector.last == NULL)
+        detector.last = &detector.first;
+    *detector.last = own;
+    detector.last = &own->next;
+    while (!own->is_done) {
+        if (detector.is_running) {
+            wait_queue_shielded_wait(&detector.done);
+            continue;
+        }
+        detector.is_running = true;
+        uint64_t now = core_now_us();
+        if (now < detector.rest_until_us)
+            ERR_IGNORE(fiber_sleep_wait(detector.rest_until_us - now));
+        struct ask *asks = detector.first;
+        detector.first = NULL;
+        detector.last = &detector.first;
+        uint64_t start_ns = core_now_precise_ns();
+        look_wait(asks);
+        uint64_t took_us = (core_now_precise_ns() - start_ns) / 1000;
+        detector.rest_until_us = core_now_us() + took_us * PAUSE_FACTOR;
+        for (struct ask *next; asks != NULL; asks = next) {
+            next = asks->next;
+            asks->is_done = true;
+        }
+        detector.is_running = false;
+        wait_queue_wake_all(&detector.done);
+    }
     fiber_shield_end();
-    if (e == ERR_OK && r.is_victim && !w->is_done) {
+    return ERR_OK;
+}
+
+err_t deadlock_check_wait(const struct txn_wait *w)
+{
+    char *detail = core_malloc(DETAIL_BYTES);
+    struct ask a = {.node = wait_node(w->id, w->session), .wait = w->serial, .detail = detail};
+    fiber_shield_begin();
+    err_t e = core_call_wait(0, detector_ask, &a);
+    fiber_shield_end();
+    if (e == ERR_OK && a.is_victim && !w->is_done) {
         e = err_raise(ERR_T_R_DEADLOCK_DETECTED, "deadlock detected");
         err_detail("%s", detail);
         err_hint("See server log for query details.");
     }
-    core_free(edges);
     core_free(detail);
-    return e;
-}
-
-err_t txn_wait_wait(struct txn_wait *w, uint64_t deadline_us)
-{
-    uint64_t wait_id = (uint64_t)(uintptr_t)w; /* unique while it waits */
-    bool is_reported = false;
-    uint64_t timeout = atomic_load_explicit(&deadlock_timeout_us, memory_order_relaxed);
-    uint64_t report_at = core_now_us() + timeout;
-    err_t e = ERR_OK;
-    while (!w->is_done) {
-        e = wait_queue_wait(&w->queue, MIN(deadline_us, report_at));
-        if (w->is_done) {
-            if (e == ERR_INTERNAL_TIMEOUT)
-                e = ERR_OK;
-            break;
-        }
-        if (e == ERR_INTERNAL_TIMEOUT) {
-            if (core_now_us() >= deadline_us) {
-                e = err_raise(ERR_LOCK_NOT_AVAILABLE, "canceling statement due to lock timeout");
-                break;
-            }
-            e = report_wait(w, wait_id);
-            is_reported = true;
-            report_at = core_now_us() + timeout;
-        }
-        if (e != ERR_OK)
-            break;
-    }
-    if (is_reported) {
-        struct diag *kept = NULL;
-        if (e != ERR_OK) {
-            kept = core_malloc(sizeof(*kept));
-            diag_copy(kept, err_diag());
-        }
-        struct report r = {.wait_id = wait_id, .id = w->id};
-        fiber_shield_begin();
-        ERR_IGNORE(core_call_wait(0, detector_forget, &r));
-        fiber_shield_end();
-        if (kept != NULL) {
-            e = err_adopt(kept);
-            core_free(kept);
-        }
-    }
     return e;
 }

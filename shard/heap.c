@@ -521,8 +521,8 @@ err_t row_lock_wait(struct shard *s, struct txn_view *v, file_id heap, row_id id
     struct part *p = part_for_write(s, v);
     enum lock_outcome outcome;
     bool fresh;
-    TRY(lock_acquire_wait(&s->row_locks, &p->owner, heap, id, mode, v->seq, policy,
-                          v->lock_deadline_us, &outcome, &fresh));
+    TRY(lock_acquire_wait(&s->row_locks, &p->owner, heap, id, mode, v->seq, policy, v->limits,
+                          &outcome, &fresh));
     if (outcome == LOCK_BUSY) {
         if (policy == LOCK_NOWAIT)
             return err_raise(ERR_LOCK_NOT_AVAILABLE, "could not obtain lock on row");

@@ -1,6 +1,7 @@
 /*
  * Locks: a table of named locks with modes, holders and a fair queue, used for rows (four modes,
- * per shard) and for table locks (eight modes, per core). A name is two 64-bit words.
+ * per shard), for table locks (eight modes, per core) and for advisory locks (two modes, each for a
+ * session and for a transaction, per core). A name is two 64-bit words.
  *
  * A request waits when its mode conflicts with a mode held by another owner, or with a waiter ahead
  * of it; an owner that holds the lock already goes ahead of the queue, or it would wait for those
@@ -9,8 +10,6 @@
  */
 #include "core/defects.h"
 #include "shard/shard_priv.h"
-
-#include <stdio.h>
 
 struct lock_waiter {
     struct txn_wait wait;
@@ -40,7 +39,7 @@ struct lock_hold {
     struct lock_hold *owner_next;
     struct lock_hold *owner_prev;
     uint16_t modes;
-    uint32_t seq[LOCK_MODES_MAX];
+    uint32_t seq[LOCK_MODES_MAX]; /* when taken; a session's advisory lock: how many times */
 };
 
 #define BIT(m) ((uint16_t)(1u << (m)))
@@ -77,22 +76,28 @@ static const uint16_t table_conflicts[LOCK_MODES_MAX] = {
                               BIT(LOCK_EXCLUSIVE) | BIT(LOCK_ACCESS_EXCLUSIVE),
 };
 
-static const char *const table_mode_names[LOCK_MODES_MAX] = {
-    "",
-    "AccessShareLock",
-    "RowShareLock",
-    "RowExclusiveLock",
-    "ShareUpdateExclusiveLock",
-    "ShareLock",
-    "ShareRowExclusiveLock",
-    "ExclusiveLock",
-    "AccessExclusiveLock",
+static const uint16_t advisory_conflicts[LOCK_MODES_MAX] = {
+    [ADVISORY_SHARED_SESSION] = BIT(ADVISORY_EXCLUSIVE_SESSION) | BIT(ADVISORY_EXCLUSIVE_TXN),
+    [ADVISORY_SHARED_TXN] = BIT(ADVISORY_EXCLUSIVE_SESSION) | BIT(ADVISORY_EXCLUSIVE_TXN),
+    [ADVISORY_EXCLUSIVE_SESSION] = BIT(ADVISORY_SHARED_SESSION) | BIT(ADVISORY_SHARED_TXN) |
+                                   BIT(ADVISORY_EXCLUSIVE_SESSION) | BIT(ADVISORY_EXCLUSIVE_TXN),
+    [ADVISORY_EXCLUSIVE_TXN] = BIT(ADVISORY_SHARED_SESSION) | BIT(ADVISORY_SHARED_TXN) |
+                               BIT(ADVISORY_EXCLUSIVE_SESSION) | BIT(ADVISORY_EXCLUSIVE_TXN),
 };
 
-void lock_table_init(struct lock_table *t, bool is_rows)
+static bool is_counted(const struct lock_table *t, uint32_t mode)
 {
-    *t = (struct lock_table){
-        .conflicts = is_rows ? row_conflicts : table_conflicts, .is_rows = is_rows, .mask = 255};
+    return t->kind == LOCKS_ADVISORY &&
+           (mode == ADVISORY_SHARED_SESSION || mode == ADVISORY_EXCLUSIVE_SESSION);
+}
+
+void lock_table_init(struct lock_table *t, enum lock_kind kind)
+{
+    *t = (struct lock_table){.conflicts = kind == LOCKS_OF_ROWS     ? row_conflicts
+                                          : kind == LOCKS_OF_TABLES ? table_conflicts
+                                                                    : advisory_conflicts,
+                             .kind = kind,
+                             .mask = 255};
     t->buckets = core_zalloc((t->mask + 1u) * sizeof(*t->buckets));
 }
 
@@ -213,7 +218,7 @@ static void grant(struct lock_table *t, struct lock *l, struct lock_owner *o, ui
         o->holds = h;
     }
     h->modes |= BIT(mode);
-    h->seq[mode] = seq;
+    h->seq[mode] = is_counted(t, mode) ? 1 : seq;
 }
 
 static void waiter_remove(struct lock_waiter *w)
@@ -275,6 +280,27 @@ void lock_release_all(struct lock_table *t, struct lock_owner *o)
         hold_free(t, o->holds);
 }
 
+static void hold_reduce(struct lock_table *t, struct lock_hold *h, uint16_t keep)
+{
+    if (keep == 0) {
+        hold_free(t, h);
+    } else if (keep != h->modes) {
+        h->modes = keep;
+        if (h->lock->first != NULL)
+            grant_waiters(t, h->lock);
+    }
+}
+
+void lock_release_counted(struct lock_table *t, struct lock_owner *o)
+{
+    struct lock_hold *h = o->holds;
+    while (h != NULL) {
+        struct lock_hold *next = h->owner_next;
+        hold_reduce(t, h, h->modes & (BIT(ADVISORY_SHARED_TXN) | BIT(ADVISORY_EXCLUSIVE_TXN)));
+        h = next;
+    }
+}
+
 void lock_release_since(struct lock_table *t, struct lock_owner *o, uint32_t seq)
 {
     struct lock_hold *h = o->holds;
@@ -282,16 +308,10 @@ void lock_release_since(struct lock_table *t, struct lock_owner *o, uint32_t seq
         struct lock_hold *next = h->owner_next;
         uint16_t keep = 0;
         for (uint32_t m = 0; m < LOCK_MODES_MAX; m++) {
-            if ((h->modes & BIT(m)) != 0 && h->seq[m] < seq)
+            if ((h->modes & BIT(m)) != 0 && (is_counted(t, m) || h->seq[m] < seq))
                 keep |= BIT(m);
         }
-        if (keep == 0) {
-            hold_free(t, h);
-        } else if (keep != h->modes) {
-            h->modes = keep;
-            if (h->lock->first != NULL)
-                grant_waiters(t, h->lock);
-        }
+        hold_reduce(t, h, keep);
         h = next;
     }
 }
@@ -303,6 +323,8 @@ void lock_release_mode(struct lock_table *t, struct lock_owner *o, uint64_t a, u
     ASSERT(l != NULL);
     struct lock_hold *h = hold_of(l, o);
     ASSERT(h != NULL);
+    if (is_counted(t, mode) && --h->seq[mode] > 0)
+        return;
     h->modes &= (uint16_t)~BIT(mode);
     if (h->modes == 0)
         hold_free(t, h);
@@ -315,37 +337,137 @@ bool lock_is_held(const struct lock_table *t, uint64_t a, uint64_t b)
     return lock_find(t, a, b) != NULL;
 }
 
-static uint32_t lock_blockers(const struct txn_wait *wait, struct txn_blocker *out, uint32_t max)
+uint32_t lock_hold_count(const struct lock_table *t, const struct lock_owner *o, uint64_t a,
+                         uint64_t b, uint32_t mode)
 {
-    const struct lock_waiter *w = wait->owner;
-    uint32_t n = 0;
-    const uint16_t conflicts = w->table->conflicts[w->mode];
-    for (const struct lock_hold *h = w->lock->holds; h != NULL && n < max; h = h->next) {
-        if (h->owner != w->owner && (h->modes & conflicts) != 0 && h->owner->id != 0)
-            out[n++] = (struct txn_blocker){h->owner->id, h->owner->session};
-    }
-    for (const struct lock_waiter *a = w->lock->first; a != w && a != NULL && n < max;
-         a = a->next) {
-        if ((BIT(a->mode) & conflicts) != 0)
-            out[n++] = (struct txn_blocker){a->owner->id, a->owner->session};
-    }
-    return n;
+    const struct lock *l = lock_find(t, a, b);
+    const struct lock_hold *h = l != NULL ? hold_of(l, o) : NULL;
+    if (h == NULL || (h->modes & BIT(mode)) == 0)
+        return 0;
+    return is_counted(t, mode) ? h->seq[mode] : 1;
 }
 
-static void lock_describe(const struct txn_wait *wait, txn_id_t blocker, char *out, size_t bytes)
+/* ---- who waits for whom ---- */
+
+static void wait_blockers(const struct txn_wait *wait, struct blocker_list *out)
 {
     const struct lock_waiter *w = wait->owner;
-    if (w->table->is_rows)
-        (void)snprintf(out, bytes, "ShareLock on transaction %llu", (unsigned long long)blocker);
-    else
-        (void)snprintf(out, bytes, "%s on relation %llu of database %llu",
-                       table_mode_names[w->mode], (unsigned long long)(w->lock->a & 0xffffffff),
-                       (unsigned long long)(w->lock->a >> 32));
+    const uint16_t conflicts = w->table->conflicts[w->mode];
+    for (const struct lock_hold *h = w->lock->holds; h != NULL; h = h->next) {
+        if (h->owner != w->owner && (h->modes & conflicts) != 0 && !h->owner->is_ending)
+            blocker_add(out, h->owner->session);
+    }
+    for (const struct lock_waiter *a = w->lock->first; a != w && a != NULL; a = a->next) {
+        if ((BIT(a->mode) & conflicts) != 0)
+            blocker_add(out, a->owner->session);
+    }
+}
+
+static void edges_to_holders(const struct lock_waiter *w, uint64_t from, struct wait_graph *g)
+{
+    const struct lock *l = w->lock;
+    bool is_virtual = wait_node_is_virtual(from);
+    for (const struct lock_hold *h = l->holds; h != NULL; h = h->next) {
+        if ((h->modes & w->table->conflicts[w->mode]) == 0 || (!is_virtual && h->owner == w->owner))
+            continue;
+        struct wait_edge e = {.from = from,
+                              .to = wait_node(h->owner->id, h->owner->session),
+                              .wait = is_virtual ? 0 : w->wait.serial,
+                              .to_id = h->owner->id,
+                              .a = l->a,
+                              .b = l->b,
+                              .kind = (uint8_t)w->table->kind,
+                              .mode = (uint8_t)w->mode};
+        wait_graph_add(g, &e);
+    }
+}
+
+/*
+ * The whole queue, linear in holders and waiters: waiters of one mode share a virtual node that
+ * leads to the holders in their way, and another that leads to all waiters of a mode so far. An
+ * owner that holds the lock already is not in its own way, so it gets edges of its own.
+ */
+static void wait_edges(const struct txn_wait *wait, struct wait_graph *g)
+{
+    const struct lock_waiter *first = wait->owner;
+    const struct lock *l = first->lock;
+    if (l->first != first)
+        return;
+    uint64_t holders[LOCK_MODES_MAX] = {0};
+    uint64_t ahead[LOCK_MODES_MAX] = {0};
+    for (const struct lock_waiter *w = l->first; w != NULL; w = w->next) {
+        struct wait_edge e = {.from = wait_node(w->owner->id, w->owner->session),
+                              .wait = w->wait.serial,
+                              .a = l->a,
+                              .b = l->b,
+                              .kind = (uint8_t)w->table->kind,
+                              .mode = (uint8_t)w->mode};
+        if (hold_of(l, w->owner) != NULL) {
+            edges_to_holders(w, e.from, g);
+        } else {
+            if (holders[w->mode] == 0) {
+                holders[w->mode] = wait_node_virtual(g);
+                edges_to_holders(w, holders[w->mode], g);
+            }
+            e.to = holders[w->mode];
+            wait_graph_add(g, &e);
+        }
+        for (uint32_t m = 0; m < LOCK_MODES_MAX; m++) {
+            e.to = ahead[m];
+            if (ahead[m] != 0 && (w->table->conflicts[w->mode] & BIT(m)) != 0)
+                wait_graph_add(g, &e);
+        }
+        uint64_t node = wait_node_virtual(g);
+        struct wait_edge v = {.from = node, .to = e.from, .to_id = w->owner->id};
+        wait_graph_add(g, &v);
+        v = (struct wait_edge){.from = node, .to = ahead[w->mode]};
+        if (v.to != 0)
+            wait_graph_add(g, &v);
+        ahead[w->mode] = node;
+    }
+}
+
+static void wait_show(const struct txn_wait *wait, struct lock_row *out)
+{
+    const struct lock_waiter *w = wait->owner;
+    *out = (struct lock_row){
+        .kind = w->table->kind, .mode = (uint8_t)w->mode, .a = w->lock->a, .b = w->lock->b};
+    if (w->table->kind != LOCKS_OF_ROWS)
+        return;
+    /* A row is waited for through the transaction that has it. */
+    for (const struct lock_hold *h = w->lock->holds; h != NULL; h = h->next) {
+        if (h->owner != w->owner && (h->modes & w->table->conflicts[w->mode]) != 0)
+            out->blocker = h->owner->id;
+    }
+}
+
+static const struct txn_wait_ops lock_wait_ops = {
+    .edges = wait_edges, .blockers = wait_blockers, .show = wait_show};
+
+void lock_table_list(const struct lock_table *t, struct lock_rows *out)
+{
+    for (uint32_t i = 0; i <= t->mask; i++) {
+        for (const struct lock *l = t->buckets[i]; l != NULL; l = l->hash_next) {
+            for (const struct lock_hold *h = l->holds; h != NULL; h = h->next) {
+                for (uint32_t m = 0; m < LOCK_MODES_MAX; m++) {
+                    if ((h->modes & BIT(m)) == 0)
+                        continue;
+                    *lock_rows_add(out) = (struct lock_row){.kind = t->kind,
+                                                            .mode = (uint8_t)m,
+                                                            .is_granted = true,
+                                                            .session = h->owner->session,
+                                                            .id = h->owner->id,
+                                                            .a = l->a,
+                                                            .b = l->b};
+                }
+            }
+        }
+    }
 }
 
 err_t lock_acquire_wait(struct lock_table *t, struct lock_owner *o, uint64_t a, uint64_t b,
-                        uint32_t mode, uint32_t seq, enum lock_policy policy, uint64_t deadline_us,
-                        enum lock_outcome *outcome, bool *fresh)
+                        uint32_t mode, uint32_t seq, enum lock_policy policy,
+                        struct wait_limits limits, enum lock_outcome *outcome, bool *fresh)
 {
     *outcome = LOCK_GRANTED;
     *fresh = false;
@@ -358,10 +480,13 @@ err_t lock_acquire_wait(struct lock_table *t, struct lock_owner *o, uint64_t a, 
     }
     struct lock_hold *own = hold_of(l, o);
     if (own != NULL) {
-        if ((own->modes & BIT(mode)) != 0)
+        if ((own->modes & BIT(mode)) != 0) {
+            own->seq[mode] += is_counted(t, mode);
             return ERR_OK;
-        /* A mode whose conflicts cover this one's gives all that this one gives. */
-        for (uint32_t m = 0; m < LOCK_MODES_MAX; m++) {
+        }
+        /* A mode whose conflicts cover this one's gives all that this one gives; advisory locks are
+         * given back one by one. */
+        for (uint32_t m = 0; m < LOCK_MODES_MAX && t->kind != LOCKS_ADVISORY; m++) {
             if ((own->modes & BIT(m)) != 0 && (t->conflicts[mode] & ~t->conflicts[m]) == 0)
                 return ERR_OK;
         }
@@ -385,17 +510,14 @@ err_t lock_acquire_wait(struct lock_table *t, struct lock_owner *o, uint64_t a, 
     if (core_is_borrowed())
         return err_raise(ERR_INTERNAL_WOULD_SUSPEND, "a lock wait on a borrowed core");
     struct lock_waiter w = {
-        .wait = {.id = o->id,
-                 .session = o->session,
-                 .blockers = lock_blockers,
-                 .describe = lock_describe},
+        .wait = {.id = o->id, .session = o->session, .ops = &lock_wait_ops},
         .table = t,
         .lock = l,
         .owner = o,
         .mode = mode,
         .seq = seq,
     };
-    ASSERT(o->id != 0);
+    ASSERT(o->id != 0 || o->session != 0); /* the deadlock detector knows it by one of these */
     w.wait.owner = &w;
     t->waits++;
     if (own != NULL) {
@@ -414,7 +536,7 @@ err_t lock_acquire_wait(struct lock_table *t, struct lock_owner *o, uint64_t a, 
         l->last = &w;
     }
     uint64_t began_at = stats_clock();
-    err_t e = txn_wait_wait(&w.wait, deadline_us);
+    err_t e = txn_wait_wait(&w.wait, limits);
     stats_trace_add(STATS_STAGE_lock, began_at);
     if (w.wait.is_done) { /* granted, perhaps while the error was on its way */
         *fresh = true;

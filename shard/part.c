@@ -15,8 +15,6 @@
 #include "core/defects.h"
 #include "shard/shard_priv.h"
 
-#include <stdio.h>
-
 struct part_waiter {
     struct txn_wait wait;
     struct part *part; /* NULL after it ended */
@@ -188,20 +186,34 @@ void part_end(struct shard *s, struct part *p)
     part_free(s, p);
 }
 
-static uint32_t part_blockers(const struct txn_wait *wait, struct txn_blocker *out, uint32_t max)
+static void part_blockers(const struct txn_wait *wait, struct blocker_list *out)
 {
     const struct part_waiter *w = wait->owner;
-    if (w->part == NULL || max == 0)
-        return 0;
-    out[0] = (struct txn_blocker){w->part->id, w->part->owner.session};
-    return 1;
+    if (w->part != NULL && !w->part->owner.is_ending)
+        blocker_add(out, w->part->owner.session);
 }
 
-static void part_describe(const struct txn_wait *wait, txn_id_t blocker, char *out, size_t bytes)
+static void part_edges(const struct txn_wait *wait, struct wait_graph *g)
 {
-    (void)wait;
-    (void)snprintf(out, bytes, "ShareLock on transaction %llu", (unsigned long long)blocker);
+    const struct part_waiter *w = wait->owner;
+    if (w->part == NULL)
+        return;
+    struct wait_edge e = {.from = wait_node(wait->id, wait->session),
+                          .to = wait_node(w->part->id, w->part->owner.session),
+                          .wait = wait->serial,
+                          .to_id = w->part->id,
+                          .kind = LOCKS_OF_ROWS};
+    wait_graph_add(g, &e);
 }
+
+static void part_show(const struct txn_wait *wait, struct lock_row *out)
+{
+    const struct part_waiter *w = wait->owner;
+    *out = (struct lock_row){.kind = LOCKS_OF_ROWS, .blocker = w->part != NULL ? w->part->id : 0};
+}
+
+static const struct txn_wait_ops part_wait_ops = {
+    .edges = part_edges, .blockers = part_blockers, .show = part_show};
 
 err_t part_wait(struct shard *s, struct part *p, struct txn_view *v)
 {
@@ -209,17 +221,17 @@ err_t part_wait(struct shard *s, struct part *p, struct txn_view *v)
     if (core_is_borrowed())
         return err_raise(ERR_INTERNAL_WOULD_SUSPEND, "a transaction wait on a borrowed core");
     bool is_lock_wait = p->state == PART_ACTIVE;
-    struct part_waiter w = {.wait = {.id = v->id,
-                                     .session = v->session,
-                                     .blockers = part_blockers,
-                                     .describe = part_describe},
+    struct part_waiter w = {.wait = {.id = v->id, .session = v->session, .ops = &part_wait_ops},
                             .part = p,
                             .next = p->waiters};
     w.wait.owner = &w;
     if (p->waiters != NULL)
         p->waiters->prev = &w;
     p->waiters = &w;
-    err_t e = txn_wait_wait(&w.wait, is_lock_wait ? v->lock_deadline_us : UINT64_MAX);
+    struct wait_limits limits = v->limits;
+    if (!is_lock_wait)
+        limits.lock_timeout_ms = 0;
+    err_t e = txn_wait_wait(&w.wait, limits);
     if (w.part != NULL) {
         if (w.prev != NULL)
             w.prev->next = w.next;
@@ -312,6 +324,7 @@ err_t part_prepare_wait(struct shard *s, txn_id_t id, const uint32_t *participan
     memcpy(p->participants, participants, bytes);
     p->participant_count = count;
     p->state = PART_PREPARED;
+    p->owner.is_ending = true;
     p->is_logged = true;
     struct log_writer w = {.len = 0};
     log_put_u64(&w, id);

@@ -159,7 +159,7 @@ static struct shard *shard_new(const struct shard_options *o, uint32_t number)
     s->part_mask = 255;
     s->part_buckets = core_zalloc((s->part_mask + 1u) * sizeof(struct part *));
     s->parts_id_min = UINT64_MAX;
-    lock_table_init(&s->row_locks, true);
+    lock_table_init(&s->row_locks, LOCKS_OF_ROWS);
     s->spaces = core_zalloc(FILE_TABLE_BUCKETS * sizeof(*s->spaces));
     s->btrees = core_zalloc(FILE_TABLE_BUCKETS * sizeof(*s->btrees));
     s->sequences = core_zalloc(FILE_TABLE_BUCKETS * sizeof(*s->sequences));

@@ -10,6 +10,7 @@
 #ifndef SHARD_SHARD_H
 #define SHARD_SHARD_H
 
+#include "shard/locks.h"
 #include "shard/pages.h"
 
 typedef uint64_t ts_t;     /* commit timestamp: value of the shared commit counter */
@@ -93,11 +94,11 @@ struct txn_view {
     ts_t snapshot;
     uint32_t seq; /* statement number; undo goes back to one of these */
     uint8_t isolation;
-    bool wrote;                /* out: the shard holds undo or locks of this transaction */
-    bool logged;               /* out: its log has records of this transaction */
-    uint32_t session;          /* session number (pid), for pg_locks and lock messages */
-    uint64_t lock_deadline_us; /* lock_timeout: UINT64_MAX = none */
-    lsn_t observed;            /* out: highest commit lsn seen that was not durable when seen */
+    bool wrote;       /* out: the shard holds undo or locks of this transaction */
+    bool logged;      /* out: its log has records of this transaction */
+    uint32_t session; /* session number (pid), for pg_locks and lock messages */
+    struct wait_limits limits;
+    lsn_t observed; /* out: highest commit lsn seen that was not durable when seen */
 };
 
 /* ---- rows ---- */

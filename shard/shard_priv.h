@@ -24,6 +24,7 @@ struct part;
 struct lock_owner {
     txn_id_t id; /* 0 while none assigned: then it does not wait */
     uint32_t session;
+    bool is_ending; /* prepared: decided soon whatever its session does, so not shown as blocking */
     struct lock_hold *holds;
 };
 
@@ -32,7 +33,7 @@ enum { LOCK_MODES_MAX = 9 };
 /* conflicts[mode] = bit set of the modes that mode conflicts with. */
 struct lock_table {
     const uint16_t *conflicts;
-    bool is_rows; /* for messages: else table locks */
+    enum lock_kind kind;
     struct lock **buckets;
     uint32_t mask;
     uint32_t count;
@@ -41,42 +42,114 @@ struct lock_table {
     uint64_t waits;
 };
 
+struct lock_rows;
 enum lock_outcome { LOCK_GRANTED, LOCK_BUSY };
 
-void lock_table_init(struct lock_table *t, bool is_rows);
+void lock_table_init(struct lock_table *t, enum lock_kind kind);
 void lock_table_destroy(struct lock_table *t);
 /* LOCK_BUSY only for NOWAIT and SKIP. *fresh: this owner did not hold the mode (or a stronger one
- * of the same call) before. Errors: cancel, ERR_LOCK_NOT_AVAILABLE at deadline, deadlock. */
+ * of the same call) before. Errors: cancel, ERR_LOCK_NOT_AVAILABLE after lock_timeout, deadlock. */
 SUSPENDS err_t lock_acquire_wait(struct lock_table *t, struct lock_owner *o, uint64_t a, uint64_t b,
                                  uint32_t mode, uint32_t seq, enum lock_policy policy,
-                                 uint64_t deadline_us, enum lock_outcome *outcome, bool *fresh);
+                                 struct wait_limits limits, enum lock_outcome *outcome,
+                                 bool *fresh);
 void lock_release_mode(struct lock_table *t, struct lock_owner *o, uint64_t a, uint64_t b,
                        uint32_t mode);
 void lock_release_since(struct lock_table *t, struct lock_owner *o, uint32_t seq);
 void lock_release_all(struct lock_table *t, struct lock_owner *o);
+void lock_release_counted(struct lock_table *t, struct lock_owner *o); /* sessions' advisory ones */
+/* Holds of a session's advisory locks: how often it took this mode; 0 = not held. */
+uint32_t lock_hold_count(const struct lock_table *t, const struct lock_owner *o, uint64_t a,
+                         uint64_t b, uint32_t mode);
 bool lock_is_held(const struct lock_table *t, uint64_t a, uint64_t b);
+/* Every hold, for pg_locks (waits: waits_list). */
+void lock_table_list(const struct lock_table *t, struct lock_rows *out);
 
-/* ---- waiting for other transactions (deadlock.c) ---- */
-
-struct txn_blocker {
-    txn_id_t id;
-    uint32_t session;
+/* Modes of the advisory lock table: those of sessions are counted, and undo leaves them. */
+enum advisory_mode {
+    ADVISORY_SHARED_SESSION,
+    ADVISORY_SHARED_TXN,
+    ADVISORY_EXCLUSIVE_SESSION,
+    ADVISORY_EXCLUSIVE_TXN,
 };
-enum { TXN_BLOCKERS_MAX = 64 };
 
-/* One wait for other transactions. blockers() fills in who blocks now (called anew before each
- * report to the detector); describe() names what is waited for, for the deadlock message. */
+/* ---- waiting for other transactions (waits.c, deadlock.c) ---- */
+
+/*
+ * The graph of who waits for whom, as the cores hand it to the deadlock detector. A node is a
+ * session, or a transaction without one; virtual nodes keep the number of edges linear in the
+ * number of waiters.
+ */
+struct wait_edge {
+    uint64_t from;
+    uint64_t to;
+    uint64_t wait;  /* names one wait of the process; 0: from a virtual node */
+    txn_id_t to_id; /* transaction behind `to`; 0 = none or virtual */
+    uint64_t a;     /* what is waited for: name and mode of the lock */
+    uint64_t b;
+    uint8_t kind; /* enum lock_kind */
+    uint8_t mode;
+};
+struct wait_graph {
+    struct wait_edge *edges;
+    size_t count;
+    size_t capacity;
+    uint64_t virtual_next;
+};
+uint64_t wait_node(txn_id_t id, uint32_t session);
+uint64_t wait_node_virtual(struct wait_graph *g);
+bool wait_node_is_virtual(uint64_t node);
+void wait_graph_add(struct wait_graph *g, const struct wait_edge *e);
+/* All waits of this core. */
+void waits_graph(struct wait_graph *g);
+
+struct blocker_list {
+    uint32_t *sessions; /* 0: a transaction without session (prepared) */
+    uint32_t count;
+    uint32_t capacity;
+};
+void blocker_add(struct blocker_list *l, uint32_t session);
+
+struct txn_wait;
+struct txn_wait_ops {
+    /* The edges of this wait; a lock's whole queue gives them with its first waiter. */
+    void (*edges)(const struct txn_wait *w, struct wait_graph *g);
+    void (*blockers)(const struct txn_wait *w, struct blocker_list *out);
+    void (*show)(const struct txn_wait *w, struct lock_row *out); /* for pg_locks */
+};
+
+/* One wait for other transactions; on the waiting fiber's stack. */
 struct txn_wait {
     struct wait_queue queue;
     bool is_done; /* set by who wakes it */
-    txn_id_t id;
+    txn_id_t id;  /* 0: none assigned */
     uint32_t session;
-    uint32_t (*blockers)(const struct txn_wait *w, struct txn_blocker *out, uint32_t max);
-    void (*describe)(const struct txn_wait *w, txn_id_t blocker, char *out, size_t bytes);
+    const struct txn_wait_ops *ops;
     void *owner;
+    uint64_t serial; /* set by txn_wait_wait */
+    int64_t started_at;
+    struct txn_wait *hash_next;
+    struct txn_wait **hash_at;
 };
-SUSPENDS err_t txn_wait_wait(struct txn_wait *w, uint64_t deadline_us);
+SUSPENDS err_t txn_wait_wait(struct txn_wait *w, struct wait_limits limits);
 void txn_wait_wake(struct txn_wait *w);
+/* Asks the detector; an error when this wait's session is the victim. */
+SUSPENDS err_t deadlock_check_wait(const struct txn_wait *w);
+
+struct lock_rows { /* of one core, core_malloc'ed there */
+    struct lock_row *rows;
+    size_t count;
+    size_t capacity;
+};
+struct lock_row *lock_rows_add(struct lock_rows *l);
+/* Table and advisory locks of this core. */
+void table_locks_list(struct lock_rows *out);
+void advisory_locks_list(struct lock_rows *out);
+/* Advisory locks of a transaction (txn.c). */
+SUSPENDS err_t advisory_txn_lock_wait(struct advisory_locks *held, const struct advisory_request *r,
+                                      uint32_t seq, bool *granted);
+SUSPENDS void advisory_txn_release_wait(const struct advisory_locks *held, uint32_t session,
+                                        uint32_t since);
 
 /* ---- versions (version.c) ---- */
 

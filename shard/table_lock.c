@@ -26,19 +26,16 @@ static struct core_locks *core_locks(void)
     struct core_locks **l = &locks_of_core[core_id()];
     if (*l == NULL) {
         *l = core_zalloc(sizeof(**l));
-        lock_table_init(&(*l)->table, false);
+        lock_table_init(&(*l)->table, LOCKS_OF_TABLES);
     }
     return *l;
 }
 
-void table_locks_destroy(void)
+void table_locks_list(struct lock_rows *out)
 {
-    struct core_locks **l = &locks_of_core[core_id()];
-    if (*l == NULL || (*l)->table.count != 0)
-        return;
-    lock_table_destroy(&(*l)->table);
-    core_free(*l);
-    *l = NULL;
+    const struct core_locks *l = locks_of_core[core_id()];
+    if (l != NULL)
+        lock_table_list(&l->table, out);
 }
 
 bool table_lock_is_weak(enum table_lock_mode mode)
@@ -65,12 +62,13 @@ static void owner_drop_if_idle(struct remote_owner **at)
 }
 
 err_t table_lock_local_wait(struct lock_owner *o, uint64_t name, enum table_lock_mode mode,
-                            uint32_t seq, enum lock_policy policy, uint64_t deadline_us, bool *busy)
+                            uint32_t seq, enum lock_policy policy, struct wait_limits limits,
+                            bool *busy)
 {
     enum lock_outcome outcome;
     bool fresh;
-    TRY(lock_acquire_wait(&core_locks()->table, o, name, 0, (uint32_t)mode, seq, policy,
-                          deadline_us, &outcome, &fresh));
+    TRY(lock_acquire_wait(&core_locks()->table, o, name, 0, (uint32_t)mode, seq, policy, limits,
+                          &outcome, &fresh));
     *busy = outcome == LOCK_BUSY;
     return ERR_OK;
 }
@@ -98,8 +96,8 @@ err_t table_lock_remote(void *arg)
         o->next = l->owners[c->id % OWNER_BUCKETS];
         l->owners[c->id % OWNER_BUCKETS] = o;
     }
-    err_t e = table_lock_local_wait(&o->owner, c->name, c->mode, c->seq, c->policy, c->deadline_us,
-                                    &c->busy);
+    err_t e =
+        table_lock_local_wait(&o->owner, c->name, c->mode, c->seq, c->policy, c->limits, &c->busy);
     if (e != ERR_OK || c->busy)
         owner_drop_if_idle(owner_place(l, c->id));
     return e;

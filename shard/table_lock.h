@@ -12,20 +12,18 @@ struct table_lock_call {
     enum table_lock_mode mode;
     uint32_t seq; /* unlock: modes taken at or after it; 0 = all */
     enum lock_policy policy;
-    uint64_t deadline_us;
+    struct wait_limits limits;
     bool busy; /* out */
 };
 
 bool table_lock_is_weak(enum table_lock_mode mode);
-/* On the session's core. *busy only when the policy is not LOCK_WAIT. An owner that may wait needs
- * its transaction id. */
+/* On the session's core. *busy only when the policy is not LOCK_WAIT. */
 SUSPENDS err_t table_lock_local_wait(struct lock_owner *o, uint64_t name, enum table_lock_mode mode,
-                                     uint32_t seq, enum lock_policy policy, uint64_t deadline_us,
-                                     bool *busy);
+                                     uint32_t seq, enum lock_policy policy,
+                                     struct wait_limits limits, bool *busy);
 void table_lock_release_local(struct lock_owner *o, uint32_t since_seq);
 /* core_fn, on another core; arg = struct table_lock_call. */
 SUSPENDS err_t table_lock_remote(void *arg);
 err_t table_unlock_remote(void *arg);
-void table_locks_destroy(void); /* this core's, when nothing is held */
 
 #endif

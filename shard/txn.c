@@ -35,13 +35,15 @@ struct txn {
     uint32_t seq;
     uint32_t core;
     struct snapshot snapshot;
-    uint64_t lock_deadline_us;
+    struct wait_limits limits;
     uint32_t shard_count;
     uint32_t shard_capacity;
     struct txn_shard *shards;
     struct txn_shard shards_inline[SHARDS_INLINE];
     struct lock_owner table_locks;
     bool has_strong_locks;
+    bool has_advisory_locks;
+    struct advisory_locks advisory_locks;
     struct txn_hook *commit_hooks;
     struct txn_hook *abort_hooks;
 };
@@ -52,7 +54,6 @@ struct txn *txn_begin(const struct txn_options *o)
     t->options = *o;
     t->seq = 1;
     t->core = core_id();
-    t->lock_deadline_us = UINT64_MAX;
     t->shards = t->shards_inline;
     t->shard_capacity = SHARDS_INLINE;
     t->table_locks.session = o->session;
@@ -188,9 +189,9 @@ void txn_advance(struct txn *t)
     t->seq++;
 }
 
-void txn_set_lock_deadline(struct txn *t, uint64_t deadline_us)
+void txn_set_wait_limits(struct txn *t, struct wait_limits limits)
 {
-    t->lock_deadline_us = deadline_us;
+    t->limits = limits;
 }
 
 txn_id_t txn_id(const struct txn *t)
@@ -238,7 +239,7 @@ struct txn_view txn_view_make(struct txn *t, bool may_write)
         .seq = t->seq,
         .isolation = (uint8_t)t->options.isolation,
         .session = t->options.session,
-        .lock_deadline_us = t->lock_deadline_us,
+        .limits = t->limits,
     };
 }
 
@@ -460,6 +461,8 @@ err_t txn_undo_to_wait(struct txn *t, uint32_t mark)
     err_t e = on_shards_wait(t, is_any, call_undo_to, &like);
     strong_locks_release_wait(t, mark);
     table_lock_release_local(&t->table_locks, mark);
+    if (t->has_advisory_locks)
+        advisory_txn_release_wait(&t->advisory_locks, t->options.session, mark);
     fiber_shield_end();
     t->seq++;
     return e;
@@ -500,10 +503,12 @@ SUSPENDS static void hooks_run_wait(struct txn_hook *h)
         h->fn(h->arg);
 }
 
-SUSPENDS static void table_locks_release_wait(struct txn *t)
+SUSPENDS static void locks_release_wait(struct txn *t)
 {
     strong_locks_release_wait(t, 0);
     table_lock_release_local(&t->table_locks, 0);
+    if (t->has_advisory_locks)
+        advisory_txn_release_wait(&t->advisory_locks, t->options.session, 0);
 }
 
 err_t txn_observe_wait(struct txn *t)
@@ -520,7 +525,7 @@ SUSPENDS static void rollback_wait(struct txn *t)
     struct shard_call like = {.id = t->id};
     ERR_IGNORE(on_shards_wait(t, is_any, call_rollback, &like));
     hooks_run_wait(t->abort_hooks);
-    table_locks_release_wait(t);
+    locks_release_wait(t);
 }
 
 void txn_rollback_wait(struct txn *t)
@@ -584,7 +589,7 @@ err_t txn_commit_wait(struct txn *t)
     err_t e = commit_wait(t);
     if (e == ERR_OK) {
         hooks_run_wait(t->commit_hooks);
-        table_locks_release_wait(t);
+        locks_release_wait(t);
     } else {
         struct diag *kept = core_malloc(sizeof(*kept));
         diag_copy(kept, err_diag());
@@ -608,14 +613,12 @@ SUSPENDS static err_t lock_here_wait(struct txn *t, uint64_t name, enum table_lo
                                      bool nowait)
 {
     bool busy;
-    TRY(table_lock_local_wait(&t->table_locks, name, mode, t->seq, LOCK_NOWAIT, UINT64_MAX, &busy));
+    TRY(table_lock_local_wait(&t->table_locks, name, mode, t->seq, LOCK_NOWAIT, t->limits, &busy));
     if (!busy)
         return ERR_OK;
     if (nowait)
         return lock_busy();
-    (void)txn_assign_id(t); /* who waits is known to the deadlock detector by its id */
-    return table_lock_local_wait(&t->table_locks, name, mode, t->seq, LOCK_WAIT,
-                                 t->lock_deadline_us, &busy);
+    return table_lock_local_wait(&t->table_locks, name, mode, t->seq, LOCK_WAIT, t->limits, &busy);
 }
 
 err_t txn_lock_table_wait(struct txn *t, uint64_t database_and_relation, enum table_lock_mode mode,
@@ -637,10 +640,17 @@ err_t txn_lock_table_wait(struct txn *t, uint64_t database_and_relation, enum ta
                                     .mode = mode,
                                     .seq = t->seq,
                                     .policy = nowait ? LOCK_NOWAIT : LOCK_WAIT,
-                                    .deadline_us = t->lock_deadline_us};
+                                    .limits = t->limits};
         TRY(core_call_wait(core, table_lock_remote, &c));
         if (c.busy)
             return lock_busy();
     }
     return ERR_OK;
+}
+
+err_t txn_advisory_lock_wait(struct txn *t, const struct advisory_request *r, bool *granted)
+{
+    ASSERT(core_id() == t->core);
+    t->has_advisory_locks = true;
+    return advisory_txn_lock_wait(&t->advisory_locks, r, t->seq, granted);
 }

@@ -48,8 +48,7 @@ ts_t txn_snapshot(const struct txn *t);
 /* seq + 1 within one statement, so that what was written so far becomes visible to what follows
  * (CTE steps, DDL reading its own catalog rows, triggers). Keeps the snapshot. */
 void txn_advance(struct txn *t);
-/* The statement's locks wait until then at most. */
-void txn_set_lock_deadline(struct txn *t, uint64_t deadline_us);
+void txn_set_wait_limits(struct txn *t, struct wait_limits limits);
 
 txn_id_t txn_id(const struct txn *t);  /* 0 when none assigned yet */
 txn_id_t txn_assign_id(struct txn *t); /* pg_current_xact_id(), first write */
@@ -81,7 +80,7 @@ void txn_on_commit(struct txn *t, void (*fn)(void *arg), void *arg);
 void txn_on_abort(struct txn *t, void (*fn)(void *arg), void *arg);
 
 /* Table locks (all eight modes; weak ones on the session's core, strong ones on all cores), by any
- * 64-bit name: relations, advisory locks. */
+ * 64-bit name. */
 enum table_lock_mode {
     LOCK_ACCESS_SHARE = 1,
     LOCK_ROW_SHARE,
@@ -94,5 +93,8 @@ enum table_lock_mode {
 };
 SUSPENDS err_t txn_lock_table_wait(struct txn *t, uint64_t database_and_relation,
                                    enum table_lock_mode mode, bool nowait);
+/* Until the transaction ends, or is undone to before this. */
+SUSPENDS err_t txn_advisory_lock_wait(struct txn *t, const struct advisory_request *r,
+                                      bool *granted);
 
 #endif

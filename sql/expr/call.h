@@ -83,6 +83,14 @@ struct set_function {
                   bool *end); /* may suspend */
 };
 
+struct advisory_call {
+    enum { ADVISORY_LOCK, ADVISORY_LOCK_TXN, ADVISORY_UNLOCK, ADVISORY_UNLOCK_ALL } what;
+    bool two_keys; /* key holds two 32-bit keys */
+    bool shared;
+    bool try_only;
+    int64_t key;
+};
+
 /* Services of later rooms for functions (nextval, pg_get_expr, regclass, to_regtype,
  * current_setting, pg_sleep, ...). Filled in by sql/session; every one may suspend and is called
  * through a wrapper. A NULL entry answers 0A000. */
@@ -117,8 +125,10 @@ struct sql_services {
     err_t (*description)(void *owner, oid object, oid class_oid, int32_t sub, struct arena *mem,
                          const char **out);
     err_t (*role_name)(void *owner, oid role, struct arena *mem, const char **out);
-    err_t (*advisory_lock)(void *owner, int64_t key, bool two_keys, bool shared, bool session,
-                           bool try_only, bool unlock, bool *done);
+    err_t (*advisory_lock)(void *owner, const struct advisory_call *c, bool *done);
+    /* Processes that a process waits for; 0 stands for a prepared transaction. */
+    err_t (*blockers)(void *owner, uint32_t pid, struct arena *mem, uint32_t **pids,
+                      uint32_t *count);
     err_t (*notify)(void *owner, const char *channel, const char *payload);
     /* Channels that the session listens to, in order of LISTEN. */
     err_t (*listening_channels)(void *owner, struct arena *mem, const char *const **names,

@@ -316,45 +316,78 @@ SUSPENDING(fn_pg_current_xact_id_if_assigned)
     RETURN_DATUM(v);
 }
 
-/* ---- advisory locks: one bigint key, or two ints in one word ---- */
+/* ---- locks: advisory ones by one bigint key, or two ints in one word ---- */
 
-static NO_SUSPEND_ANALYSIS err_t advisory(struct call *c, bool two, bool shared, bool session,
-                                          bool try_only, bool unlock, datum *out)
+static NO_SUSPEND_ANALYSIS err_t advisory(struct call *c, struct advisory_call a, datum *out)
 {
     SERVICE(advisory_lock)
-    int64_t key =
-        two ? (int64_t)(((uint64_t)(uint32_t)ARG_I32(0) << 32) | (uint32_t)ARG_I32(1)) : ARG_I64(0);
+    if (a.what != ADVISORY_UNLOCK_ALL)
+        a.key = a.two_keys
+                    ? (int64_t)(((uint64_t)(uint32_t)ARG_I32(0) << 32) | (uint32_t)ARG_I32(1))
+                    : ARG_I64(0);
     bool done = false;
-    TRY(s->advisory_lock(s->owner, key, two, shared, session, try_only, unlock, &done));
-    *out = try_only || unlock ? datum_of_bool(done) : 0;
+    TRY(s->advisory_lock(s->owner, &a, &done));
+    *out = a.try_only || a.what == ADVISORY_UNLOCK ? datum_of_bool(done) : 0;
     return ERR_OK;
 }
-#define ADVISORY(name, shared, session, try_only, unlock)                                          \
+#define ADVISORY(name, ...)                                                                        \
     FUNCTION(fn_##name##_int8)                                                                     \
     {                                                                                              \
-        return advisory(c, false, shared, session, try_only, unlock, out);                         \
+        return advisory(c, (struct advisory_call){__VA_ARGS__}, out);                              \
     }                                                                                              \
     FUNCTION(fn_##name##_int4)                                                                     \
     {                                                                                              \
-        return advisory(c, true, shared, session, try_only, unlock, out);                          \
+        return advisory(c, (struct advisory_call){__VA_ARGS__, .two_keys = true}, out);            \
     }
-ADVISORY(pg_advisory_lock, false, true, false, false)
-ADVISORY(pg_advisory_lock_shared, true, true, false, false)
-ADVISORY(pg_advisory_xact_lock, false, false, false, false)
-ADVISORY(pg_advisory_xact_lock_shared, true, false, false, false)
-ADVISORY(pg_try_advisory_lock, false, true, true, false)
-ADVISORY(pg_try_advisory_lock_shared, true, true, true, false)
-ADVISORY(pg_try_advisory_xact_lock, false, false, true, false)
-ADVISORY(pg_try_advisory_xact_lock_shared, true, false, true, false)
-ADVISORY(pg_advisory_unlock, false, true, false, true)
-ADVISORY(pg_advisory_unlock_shared, true, true, false, true)
-/* unlock together with try_only stands for all of the session's locks. */
-SUSPENDING(fn_pg_advisory_unlock_all)
+ADVISORY(pg_advisory_lock, .what = ADVISORY_LOCK)
+ADVISORY(pg_advisory_lock_shared, .what = ADVISORY_LOCK, .shared = true)
+ADVISORY(pg_advisory_xact_lock, .what = ADVISORY_LOCK_TXN)
+ADVISORY(pg_advisory_xact_lock_shared, .what = ADVISORY_LOCK_TXN, .shared = true)
+ADVISORY(pg_try_advisory_lock, .what = ADVISORY_LOCK, .try_only = true)
+ADVISORY(pg_try_advisory_lock_shared, .what = ADVISORY_LOCK, .shared = true, .try_only = true)
+ADVISORY(pg_try_advisory_xact_lock, .what = ADVISORY_LOCK_TXN, .try_only = true)
+ADVISORY(pg_try_advisory_xact_lock_shared, .what = ADVISORY_LOCK_TXN, .shared = true,
+         .try_only = true)
+ADVISORY(pg_advisory_unlock, .what = ADVISORY_UNLOCK)
+ADVISORY(pg_advisory_unlock_shared, .what = ADVISORY_UNLOCK, .shared = true)
+FUNCTION(fn_pg_advisory_unlock_all)
 {
-    SERVICE(advisory_lock)
-    bool done = false;
-    *out = 0;
-    return s->advisory_lock(s->owner, 0, false, false, true, true, true, &done);
+    return advisory(c, (struct advisory_call){.what = ADVISORY_UNLOCK_ALL}, out);
+}
+
+static NO_SUSPEND_ANALYSIS err_t blockers(struct call *c, uint32_t **pids, uint32_t *count)
+{
+    SERVICE(blockers)
+    *pids = NULL;
+    *count = 0;
+    if (ARG_I32(0) <= 0)
+        return ERR_OK;
+    return s->blockers(s->owner, (uint32_t)ARG_I32(0), c->mem, pids, count);
+}
+FUNCTION(fn_pg_blocking_pids)
+{
+    uint32_t *pids;
+    uint32_t count;
+    TRY(blockers(c, &pids, &count));
+    datum *values = ARENA_ARRAY(c->mem, datum, count + 1);
+    for (uint32_t i = 0; i < count; i++)
+        values[i] = datum_of_i32((int32_t)pids[i]);
+    return array_of(c->mem, TYPE_INT4, values, NULL, count, out);
+}
+/* Is the process blocked by one of those? For isolation testers. */
+FUNCTION(fn_pg_isolation_test_session_is_blocked)
+{
+    uint32_t *pids;
+    uint32_t count;
+    TRY(blockers(c, &pids, &count));
+    struct array_view among = {.element = TYPE_INT4};
+    TRY(array_read(c->mem, c->args[1], &among));
+    bool found = false;
+    for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t k = 0; k < among.count; k++)
+            found |= !among.nulls[k] && datum_i32(among.values[k]) == (int32_t)pids[i];
+    }
+    RETURN_BOOL(found);
 }
 
 /* ---- notifications ---- */

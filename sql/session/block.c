@@ -36,6 +36,7 @@ static void block_start_txn(struct session *s)
     s->deferrable = setting_bool(s->settings, SET_default_transaction_deferrable);
     struct txn_options o = block_txn_options(s);
     s->txn = txn_begin(&o);
+    s->txn_serial = s->txn_serial + 1 != 0 ? s->txn_serial + 1 : 1;
     s->catalog.txn = s->txn;
     s->statement_ran = false;
     s->txn_started_at = core_wall_us();
@@ -64,6 +65,7 @@ SUSPENDS err_t block_begin_statement_wait(struct session *s, const char *tag, bo
                          "transaction block");
     }
     TRY(block_ensure_txn_wait(s));
+    txn_set_wait_limits(s->txn, run_wait_limits(s));
     TRY(session_resolve_path_wait(s));
     s->env.statement_now_us = core_wall_us() - INT64_C(946684800000000);
     return ERR_OK;

@@ -65,11 +65,15 @@ static const char *run_command_name(enum command command)
                                    : "SELECT FOR UPDATE";
 }
 
+struct wait_limits run_wait_limits(const struct session *s)
+{
+    return (struct wait_limits){
+        .lock_timeout_ms = (uint32_t)setting_int(s->settings, SET_lock_timeout),
+        .deadlock_timeout_ms = (uint32_t)setting_int(s->settings, SET_deadlock_timeout)};
+}
+
 SUSPENDS err_t run_lock_tables_wait(struct session *s, const struct plan *plan)
 {
-    int64_t timeout_ms = setting_int(s->settings, SET_lock_timeout);
-    txn_set_lock_deadline(s->txn, timeout_ms > 0 ? core_now_us() + (uint64_t)timeout_ms * 1000
-                                                 : UINT64_MAX);
     for (uint32_t i = 0; i < plan->lock_count; i++) {
         uint64_t name = (uint64_t)s->catalog.database << 32 | plan->locks[i].table;
         TRY(txn_lock_table_wait(s->txn, name, plan->locks[i].mode, false));

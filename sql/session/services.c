@@ -248,19 +248,43 @@ static void services_notice_detail(void *owner, err_t code, const char *severity
     arena_rewind(s->statement, mark);
 }
 
-/* Advisory locks are not built: none is ever held, so only giving all of them back is possible. */
-static err_t services_advisory_lock(void *owner, int64_t key, bool two_keys, bool shared,
-                                    bool session, bool try_only, bool unlock, bool *done)
+/* ---- locks ---- */
+
+static SUSPENDS err_t services_advisory_lock(void *owner, const struct advisory_call *c, bool *done)
+{
+    struct session *s = owner;
+    struct advisory_request r = {
+        .key = {.database = s->catalog.database, .is_two = c->two_keys, .key = (uint64_t)c->key},
+        .is_shared = c->shared,
+        .is_try = c->try_only,
+        .session = s->pid,
+        .txn = txn_id(s->txn),
+        .limits = run_wait_limits(s),
+    };
+    *done = true;
+    switch (c->what) {
+    case ADVISORY_LOCK:
+        return advisory_lock_wait(&s->advisory_locks, &r, done);
+    case ADVISORY_LOCK_TXN:
+        return txn_advisory_lock_wait(s->txn, &r, done);
+    case ADVISORY_UNLOCK_ALL:
+        advisory_unlock_all_wait(&s->advisory_locks, s->pid);
+        return ERR_OK;
+    case ADVISORY_UNLOCK:
+        break;
+    }
+    TRY(advisory_unlock_wait(&r, done));
+    if (*done)
+        return ERR_OK;
+    return session_notice(s, "WARNING", ERR_WARNING, "you don't own a lock of type %s",
+                          c->shared ? "ShareLock" : "ExclusiveLock");
+}
+
+static SUSPENDS err_t services_blockers(void *owner, uint32_t pid, struct arena *mem,
+                                        uint32_t **pids, uint32_t *count)
 {
     (void)owner;
-    (void)key;
-    (void)two_keys;
-    (void)shared;
-    (void)session;
-    if (!unlock || !try_only)
-        return err_not_built("advisory locks are not supported yet");
-    *done = true;
-    return ERR_OK;
+    return session_blockers_wait(pid, mem, pids, count);
 }
 
 static SUSPENDS err_t services_check_database(void *owner, bool alone, struct arena *mem,
@@ -311,6 +335,7 @@ struct sql_services *services_new(struct session *s)
     v->current_txn_id = services_current_txn_id;
     v->advisory_lock = services_advisory_lock;
     v->check_database = services_check_database;
+    v->blockers = services_blockers;
     v->notify = services_notify;
     v->listening_channels = services_listening_channels;
     v->notification_usage = services_notification_usage;

@@ -397,6 +397,7 @@ SUSPENDS void session_close_wait(struct session *s)
     fiber_shield_begin();
     portal_drop_all_wait(s, false);
     ERR_IGNORE(ddl_drop_temporary_wait(&s->catalog, &s->env));
+    advisory_unlock_all_wait(&s->advisory_locks, s->pid);
     fiber_shield_end();
     notify_unlisten_now(s);
     prepared_drop_all(s);

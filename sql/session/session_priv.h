@@ -125,6 +125,7 @@ struct session {
     enum block_state block;
     struct txn *txn;
     struct foreign_queue *foreign; /* deferred constraints */
+    uint32_t txn_serial;           /* of this session's transactions, never 0 in one */
     struct savepoint *savepoints;
     int isolation;
     bool read_only;
@@ -146,6 +147,8 @@ struct session {
     int64_t query_started_at;
     int64_t state_changed_at;
     int64_t txn_started_at;
+
+    struct advisory_locks advisory_locks; /* not bound to a transaction */
 
     /* currval / lastval */
     struct sequence_value *sequence_values;
@@ -216,6 +219,7 @@ SUSPENDS err_t run_query_wait(struct session *s, const struct plan *plan, const 
                               bool describe, const char **tag);
 const char *run_tag(struct arena *mem, enum command command, uint64_t rows);
 SUSPENDS err_t run_lock_tables_wait(struct session *s, const struct plan *plan);
+struct wait_limits run_wait_limits(const struct session *s);
 /* The statement is over; read committed gives its snapshot back. */
 void run_statement_end(struct session *s);
 void run_arm(struct session *s);

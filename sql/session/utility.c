@@ -149,6 +149,7 @@ static SUSPENDS err_t utility_discard_wait(struct session *s, const struct utili
         TRY(block_forbid(s, "DISCARD ALL"));
         portal_drop_all_wait(s, false);
         prepared_drop_all(s);
+        advisory_unlock_all_wait(&s->advisory_locks, s->pid);
         TRY(setting_reset_all(s->settings));
         s->settings_touched = true;
         session_refresh_env(s);
@@ -297,12 +298,25 @@ static SUSPENDS err_t utility_fetch_wait(struct session *s, const struct utility
     return ERR_OK;
 }
 
+static COLD SUSPENDS err_t utility_lock_busy_wait(struct session *s, oid table)
+{
+    const struct table_desc *t;
+    TRY(table_by_oid_wait(&s->catalog, table, &t));
+    const char *name = t ? arena_strdup(s->statement, t->name) : "";
+    if (t)
+        table_release(t);
+    return err_raise(ERR_LOCK_NOT_AVAILABLE, "could not obtain lock on relation \"%s\"", name);
+}
+
 static SUSPENDS err_t utility_lock_wait(struct session *s, const struct utility *u)
 {
     TRY(block_require(s, "LOCK TABLE"));
     for (uint32_t i = 0; i < u->table_count; i++) {
         uint64_t name = (uint64_t)s->catalog.database << 32 | u->tables[i];
-        TRY(txn_lock_table_wait(s->txn, name, (enum table_lock_mode)u->lock_mode, u->nowait));
+        err_t e = txn_lock_table_wait(s->txn, name, (enum table_lock_mode)u->lock_mode, u->nowait);
+        if (e == ERR_LOCK_NOT_AVAILABLE && u->nowait)
+            return utility_lock_busy_wait(s, u->tables[i]);
+        TRY(e);
     }
     return ERR_OK;
 }

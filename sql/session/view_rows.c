@@ -1,6 +1,8 @@
 /* Rows of virtual relations; see view_rows.h. */
 #include "sql/session/view_rows.h"
 
+#define EPOCH_SHIFT_US INT64_C(946684800000000) /* 1970 to 2000 */
+
 struct view_rows *view_new(struct arena *mem, uint32_t columns)
 {
     struct view_rows *v = ARENA_NEW(mem, struct view_rows);
@@ -42,6 +44,12 @@ void view_set(datum *row, bool *nulls, uint32_t column, datum value)
 {
     row[column] = value;
     nulls[column] = false;
+}
+
+void view_time(datum *row, bool *nulls, uint32_t column, int64_t unix_us)
+{
+    if (unix_us)
+        view_set(row, nulls, column, datum_of_i64(unix_us - EPOCH_SHIFT_US));
 }
 
 err_t view_next(void *state, datum *values, bool *nulls, bool *end)

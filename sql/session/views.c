@@ -3,20 +3,9 @@
  * pg_prepared_statements, pg_cursors. Rows are gathered when the scan begins; what lives on other
  * cores is copied there and fetched by one call per core.
  */
-#include "sql/catalog/virtual.h"
 #include "sql/session/registry.h"
 #include "sql/session/session_priv.h"
 #include "sql/session/view_rows.h"
-
-#include <stdio.h>
-
-#define EPOCH_SHIFT_US INT64_C(946684800000000) /* 1970 to 2000 */
-
-static void view_time(datum *row, bool *nulls, uint32_t column, int64_t unix_us)
-{
-    if (unix_us)
-        view_set(row, nulls, column, datum_of_i64(unix_us - EPOCH_SHIFT_US));
-}
 
 /* ---- pg_settings ---- */
 
@@ -276,4 +265,5 @@ void session_views_register(void)
     virtual_register("pg_prepared_statements", &prepared_rows);
     virtual_register("pg_cursors", &cursors_rows);
     core_views_register();
+    virtual_register("pg_locks", &lock_view_rows);
 }

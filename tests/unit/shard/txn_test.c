@@ -176,7 +176,7 @@ SUSPENDS static void write_waits_steps(void)
     a = test_begin(READ_COMMITTED, 11);
     CHECK_OK(set(a, 2, 2));
     struct txn *c = test_begin(READ_COMMITTED, 13);
-    txn_set_lock_deadline(c, core_now_us() + 20000);
+    txn_set_wait_limits(c, (struct wait_limits){.lock_timeout_ms = 20});
     CHECK(set(c, 2, 3) == ERR_LOCK_NOT_AVAILABLE);
     CHECK(strcmp(err_diag()->message, "canceling statement due to lock timeout") == 0);
     txn_rollback_wait(c);

@@ -1,0 +1,36 @@
+-- Advisory locks within one session, and what pg_locks shows of them.
+SELECT pg_advisory_lock(1), pg_advisory_lock(1), pg_advisory_lock_shared(1);
+SELECT locktype, classid, objid, objsubid, mode, granted FROM pg_locks WHERE locktype = 'advisory' ORDER BY mode;
+SELECT pg_advisory_unlock(1);
+SELECT pg_advisory_unlock(1);
+SELECT pg_advisory_unlock(1);
+SELECT pg_advisory_unlock_shared(1);
+SELECT pg_advisory_unlock_shared(1);
+SELECT pg_advisory_lock(-1), pg_advisory_lock(9223372036854775807), pg_advisory_lock(-1, 2147483647);
+SELECT classid, objid, objsubid, mode FROM pg_locks WHERE locktype = 'advisory' ORDER BY 1, 2, 3;
+SELECT pg_try_advisory_lock(1, 2), pg_try_advisory_lock_shared(3), pg_try_advisory_xact_lock(5), pg_try_advisory_xact_lock_shared(5, 6);
+SELECT classid, objid, objsubid, mode FROM pg_locks WHERE locktype = 'advisory' ORDER BY 1, 2, 3;
+BEGIN;
+SELECT pg_advisory_xact_lock(8), pg_advisory_xact_lock(8), pg_advisory_xact_lock_shared(8, 9);
+SELECT classid, objid, objsubid, mode FROM pg_locks WHERE locktype = 'advisory' AND objid IN (8, 9) ORDER BY 1, 2, 3;
+SELECT pg_advisory_unlock(8);
+COMMIT;
+SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid IN (8, 9);
+SELECT pg_advisory_unlock_all();
+SELECT count(*) FROM pg_locks WHERE locktype = 'advisory';
+SELECT pg_advisory_lock(NULL), pg_try_advisory_lock(NULL) IS NULL;
+SELECT pg_advisory_lock(7);
+DISCARD ALL;
+SELECT count(*) FROM pg_locks WHERE locktype = 'advisory';
+SELECT pg_advisory_lock(i) FROM generate_series(1, 50) i WHERE i % 10 = 0;
+SELECT count(*), min(objid::text), max(mode) FROM pg_locks WHERE locktype = 'advisory';
+-- Table locks.
+CREATE TABLE locked (k int PRIMARY KEY);
+BEGIN;
+LOCK TABLE locked IN SHARE UPDATE EXCLUSIVE MODE;
+SELECT DISTINCT locktype, relation::regclass, mode, granted FROM pg_locks WHERE relation = 'locked'::regclass AND mode <> 'AccessShareLock';
+COMMIT;
+LOCK TABLE locked;
+SELECT pg_blocking_pids(pg_backend_pid()), pg_blocking_pids(0), pg_blocking_pids(NULL);
+SELECT pg_isolation_test_session_is_blocked(pg_backend_pid(), ARRAY[1, 2]);
+DROP TABLE locked;
