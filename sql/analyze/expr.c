@@ -455,35 +455,71 @@ static SUSPENDS err_t transform_row_wait(struct scope *s, const RowExpr *n, stru
     return ERR_OK;
 }
 
+static SUSPENDS err_t subscript_index_wait(struct scope *s, const Node *node, struct expr **out)
+{
+    struct expr *at;
+    TRY(transform_wait(s, node, &at));
+    TRY(coerce_to_target(s, at, TYPE_INT4, -1, COERCE_BY_ASSIGNMENT, false, -1, out));
+    if (!*out)
+        return analyze_at(
+            s->a, expr_location(at),
+            err_raise(ERR_DATATYPE_MISMATCH, "array subscript must have type integer"));
+    return ERR_OK;
+}
+
+/* Bounds of one dimension; [i] beside slices stands for [1:i]. */
+static SUSPENDS err_t slice_bounds_wait(struct scope *s, const A_Indices *index, struct expr *e,
+                                        uint32_t dimension)
+{
+    struct arena *mem = s->a->mem;
+    for (uint32_t i = 0; i < 2; i++) {
+        const Node *node = i == 0 ? index->lidx : index->uidx;
+        struct expr **to = &e->args[1 + 2 * dimension + i];
+        if (node) {
+            TRY(subscript_index_wait(s, node, to));
+        } else if (!index->is_slice) {
+            *to = expr_const(mem, TYPE_INT4, -1, datum_of_i32(1), false);
+        } else {
+            *to = expr_const(mem, TYPE_INT4, -1, 0, true);
+            e->slice.omitted |= 1u << (2 * dimension + i);
+        }
+    }
+    return ERR_OK;
+}
+
 static SUSPENDS err_t subscript_wait(struct scope *s, struct expr *base, const List *list,
                                      int first, int count, struct expr **out)
 {
-    oid element = type_element(base->type);
+    oid element = base->type == TYPE_NAME ? (oid)TYPE_CHAR : type_element(base->type);
+    bool is_slice = false;
     if (element == OID_NONE)
         return analyze_at(s->a, expr_location(base),
                           err_raise(ERR_DATATYPE_MISMATCH,
                                     "cannot subscript type %s because it does not support "
                                     "subscripting",
                                     analyze_type_text(s->a, base->type)));
-    struct expr *e = expr_new(s->a->mem, EXPR_SUBSCRIPT, element, base->typmod);
-    e->args = ARENA_ARRAY(s->a->mem, struct expr *, (uint32_t)count + 1);
-    e->arg_count = (uint32_t)count + 1;
+    for (int i = 0; i < count; i++)
+        is_slice = is_slice || ((const A_Indices *)list_nth(list, first + i))->is_slice;
+    if (is_slice && base->type == TYPE_NAME)
+        return analyze_at(
+            s->a, expr_location(base),
+            err_raise(ERR_FEATURE_NOT_SUPPORTED, "slices of fixed-length arrays not implemented"));
+    if (count > 6)
+        return err_raise(ERR_PROGRAM_LIMIT_EXCEEDED,
+                         "number of array dimensions (%d) exceeds the maximum allowed (6)", count);
+    struct expr *e =
+        expr_new(s->a->mem, EXPR_SUBSCRIPT, is_slice ? type_array(element) : element, base->typmod);
+    e->op = is_slice ? 's' : 0;
+    e->arg_count = (uint32_t)count * (is_slice ? 2 : 1) + 1;
+    e->args = ARENA_ARRAY(s->a->mem, struct expr *, e->arg_count);
     e->args[0] = base;
     e->location = expr_location(base);
     for (int i = 0; i < count; i++) {
         const A_Indices *index = list_nth(list, first + i);
-        if (index->is_slice)
-            return analyze_at(s->a, expr_location(base),
-                              err_not_built("array slices are not supported yet"));
-        struct expr *at;
-        TRY(transform_wait(s, index->uidx, &at));
-        struct expr *as_int;
-        TRY(coerce_to_target(s, at, TYPE_INT4, -1, COERCE_BY_ASSIGNMENT, false, -1, &as_int));
-        if (!as_int)
-            return analyze_at(
-                s->a, expr_location(at),
-                err_raise(ERR_DATATYPE_MISMATCH, "array subscript must have type integer"));
-        e->args[i + 1] = as_int;
+        if (is_slice)
+            TRY(slice_bounds_wait(s, index, e, (uint32_t)i));
+        else
+            TRY(subscript_index_wait(s, index->uidx, &e->args[i + 1]));
     }
     e->collation = type_collation(element) ? base->collation : OID_NONE;
     *out = e;

@@ -504,6 +504,8 @@ struct find_subplans {
     struct compile *c;
     bool *found;
     bool *params; /* exec params and work tables; NULL: not asked */
+    bool *inside; /* of them, those that the subtree sets itself */
+    bool *ctes;   /* visited */
 };
 
 static err_t find_visit(struct expr *e, void *ctx, bool *descend)
@@ -542,6 +544,16 @@ static err_t find_in_node(struct find_subplans *f, const struct plan_node *n)
         for (uint32_t i = 0; i < n->values.row_count; i++)
             TRY(find_in(f, n->values.rows[i], n->code->group_count));
         break;
+    case PLAN_CTE_SCAN:
+        if (f->params == NULL || f->ctes[n->cte.cte])
+            break;
+        f->ctes[n->cte.cte] = true;
+        TRY(find_in_node(f, f->c->plan->ctes[n->cte.cte]));
+        break;
+    case PLAN_RECURSIVE_UNION:
+        if (f->params != NULL)
+            f->inside[f->c->plan->exec_param_count + n->recursive.work_table] = true;
+        break;
     case PLAN_WORK_TABLE:
         if (f->params != NULL && n->recursive.work_table < f->c->plan->work_table_count)
             f->params[f->c->plan->exec_param_count + n->recursive.work_table] = true;
@@ -556,6 +568,8 @@ static err_t find_in_node(struct find_subplans *f, const struct plan_node *n)
     case PLAN_NESTED_LOOP:
     case PLAN_HASH_JOIN:
     case PLAN_MERGE_JOIN:
+        for (uint32_t i = 0; f->params != NULL && i < n->join.nest_param_count; i++)
+            f->inside[n->join.nest_params[i].param] = true;
         TRY(find_in(f, &n->join.condition, 1));
         TRY(find_in(f, n->join.outer_keys, n->join.key_count));
         TRY(find_in(f, n->join.inner_keys, n->join.key_count));
@@ -767,7 +781,10 @@ static err_t node_depends(struct compile *c, struct plan_node *n)
     bool *found = ARENA_ARRAY(c->mem, bool, p->subplan_count + 1);
     bool *seen = ARENA_ARRAY(c->mem, bool, p->subplan_count + 1);
     bool *params = ARENA_ARRAY(c->mem, bool, count);
-    struct find_subplans f = {.c = c, .found = found, .params = params};
+    bool *inside = ARENA_ARRAY(c->mem, bool, count);
+    bool *ctes = ARENA_ARRAY(c->mem, bool, p->cte_count + 1);
+    struct find_subplans f = {
+        .c = c, .found = found, .params = params, .inside = inside, .ctes = ctes};
     /* The hash join keeps its inner side only. */
     if (n->kind == PLAN_HASH_JOIN) {
         TRY(find_in(&f, n->join.inner_keys, n->join.key_count));
@@ -780,16 +797,23 @@ static err_t node_depends(struct compile *c, struct plan_node *n)
         for (uint32_t i = 0; i < p->subplan_count; i++) {
             if (!found[i] || seen[i])
                 continue;
+            const struct plan_subplan *s = &p->subplans[i];
             seen[i] = true;
             again = true;
-            TRY(find_in(&f, p->subplans[i].args, p->subplans[i].arg_count));
+            for (uint32_t k = 0; k < s->arg_count && s->params != NULL; k++)
+                inside[s->params[k]] = true;
+            for (uint32_t k = 0; k < s->column_count && s->test != NULL; k++)
+                inside[s->first_param + k] = true;
+            if (s->result_param != UINT32_MAX)
+                inside[s->result_param] = true;
+            TRY(find_in(&f, s->args, s->arg_count));
             TRY(find_in(&f, &p->subplans[i].test, 1));
-            TRY(find_in_node(&f, p->subplans[i].root));
+            TRY(find_in_node(&f, s->root));
         }
     }
     n->code->depends = ARENA_ARRAY(c->mem, uint32_t, count);
     for (uint32_t i = 0; i < count; i++)
-        if (params[i])
+        if (params[i] && !inside[i])
             n->code->depends[n->code->depend_count++] = i;
     return ERR_OK;
 }
@@ -843,8 +867,10 @@ err_t code_compile_plan(const struct plan *plan)
     for (uint32_t i = 0; i < plan->subplan_count; i++)
         TRY(compile_subplan(&c, &plan->subplans[i]));
     TRY(compile_node(&c, plan->root));
-    for (uint32_t i = 0; i < plan->cte_count; i++)
+    for (uint32_t i = 0; i < plan->cte_count; i++) {
         TRY(compile_gathers(&c, plan->ctes[i]));
+        TRY(node_depends(&c, plan->ctes[i]));
+    }
     for (uint32_t i = 0; i < plan->subplan_count; i++)
         TRY(compile_gathers(&c, plan->subplans[i].root));
     TRY(compile_gathers(&c, plan->root));

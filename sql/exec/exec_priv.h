@@ -184,6 +184,7 @@ struct node;
 struct cte_state {
     struct node *root;
     struct row_store *store;
+    uint64_t made_at;
     bool is_done;
     bool is_running;
 };

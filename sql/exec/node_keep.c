@@ -201,10 +201,15 @@ const struct node_ops node_materialize_ops = {
 static SUSPENDS err_t cte_start_wait(struct run *run, uint32_t index)
 {
     struct cte_state *c = &run->ctes[index];
-    if (c->store != NULL)
+    if (c->store != NULL && (c->is_running || node_is_current(c->root, c->made_at)))
         return ERR_OK;
+    bool again = c->store != NULL;
+    if (again)
+        row_store_end_wait(c->store);
     c->store = row_store_new(run, run->work_mem);
-    return node_new_wait(run, run->plan->ctes[index], &c->root);
+    c->made_at = run_now(run);
+    c->is_done = false;
+    return again ? node_rescan_wait(c->root) : node_new_wait(run, run->plan->ctes[index], &c->root);
 }
 
 /* One more row into the store; is_done when there is none. */
@@ -248,6 +253,25 @@ struct cte_node {
     bool is_started;
 };
 
+/* From the first row on; the rows are made again when a recursive query in a correlated subquery
+ * depends on values that have changed. */
+static SUSPENDS err_t cte_begin_wait(struct cte_node *c)
+{
+    struct node *n = &c->node;
+    uint32_t index = n->plan->cte.cte;
+    const struct cte_state *state = &c->origin->ctes[index];
+    TRY(cte_start_wait(c->origin, index));
+    if (c->reader.store == state->store) {
+        row_reader_rewind(&c->reader);
+        return ERR_OK;
+    }
+    row_reader_init(&c->reader, state->store);
+    if (c->row.values == NULL)
+        slot_init(&c->row, n->run->mem, state->root->code->type_count);
+    n->eval.inputs[0] = &c->row;
+    return ERR_OK;
+}
+
 static SUSPENDS err_t cte_open_wait(struct node *n)
 {
     struct cte_node *c = (struct cte_node *)n;
@@ -264,11 +288,7 @@ static SUSPENDS err_t cte_next_wait(struct node *n, const struct slot **row)
     uint32_t index = n->plan->cte.cte;
     struct cte_state *state = &c->origin->ctes[index];
     if (!c->is_started) {
-        TRY(cte_start_wait(c->origin, index));
-        row_reader_init(&c->reader, state->store);
-        if (c->row.values == NULL)
-            slot_init(&c->row, n->run->mem, state->root->code->type_count);
-        n->eval.inputs[0] = &c->row;
+        TRY(cte_begin_wait(c));
         c->is_started = true;
     }
     for (;;) {
@@ -294,9 +314,7 @@ static SUSPENDS err_t cte_next_wait(struct node *n, const struct slot **row)
 
 static SUSPENDS err_t cte_rescan_wait(struct node *n)
 {
-    struct cte_node *c = (struct cte_node *)n;
-    if (c->is_started)
-        row_reader_rewind(&c->reader);
+    ((struct cte_node *)n)->is_started = false;
     return ERR_OK;
 }
 
@@ -320,6 +338,7 @@ struct recursive_node {
     struct strbuf key;
     struct strbuf bytes;
     bool is_recursive; /* the first term is finished */
+    bool has_run;      /* the recursive term, ever: it starts over with each round */
     bool is_done;
 };
 
@@ -368,8 +387,9 @@ static SUSPENDS err_t next_round_wait(struct recursive_node *r)
     t->store = r->next_store;
     r->next_store = row_store_new(run, run->work_mem);
     run->times[1 + run->plan->exec_param_count + index] = ++run->times[0];
-    if (!r->is_recursive) {
-        r->is_recursive = true;
+    r->is_recursive = true;
+    if (!r->has_run) {
+        r->has_run = true;
         return ERR_OK;
     }
     return node_rescan_wait(r->node.inner);
@@ -410,10 +430,8 @@ static SUSPENDS err_t recursive_rescan_wait(struct node *n)
     arena_reset(r->seen_mem);
     hash_table_init(&r->seen, r->seen_mem);
     r->is_done = false;
-    bool was_recursive = r->is_recursive;
     r->is_recursive = false;
-    TRY(node_rescan_wait(n->outer));
-    return was_recursive ? node_rescan_wait(n->inner) : ERR_OK;
+    return node_rescan_wait(n->outer);
 }
 
 static SUSPENDS void recursive_close_wait(struct node *n)

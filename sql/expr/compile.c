@@ -403,6 +403,8 @@ static err_t compile_simple_args(struct compiler *c, const struct expr *e, uint3
     if (op == OP_SUBSCRIPT) {
         TRY(type_require(e->args[0]->type, &s->source));
         TRY(type_require(e->type, &s->type));
+        s->is_slice = e->op == 's';
+        s->omitted = e->slice.omitted;
     }
     struct instr *i = emit(c, op, dst);
     i->a = top;

@@ -629,9 +629,12 @@ static err_t put_subscript(struct deparse *d, const struct expr *e)
     if (paren)
         text(d, ")");
     for (uint32_t i = 1; i < e->arg_count; i++) {
-        text(d, "[");
-        TRY(put(d, e->args[i], false));
-        text(d, "]");
+        bool is_high = e->op == 's' && i % 2 == 0;
+        text(d, is_high ? ":" : "[");
+        if (e->op != 's' || !((e->slice.omitted >> (i - 1)) & 1))
+            TRY(put(d, e->args[i], false));
+        if (e->op != 's' || is_high)
+            text(d, "]");
     }
     return ERR_OK;
 }

@@ -274,13 +274,78 @@ static err_t make_array(struct eval *e, const struct call_site *s, const datum *
     return array_make(e->mem, &v, out);
 }
 
+enum { NAME_BYTES = 64 };
+static void name_subscript(const struct varlen *name, int32_t at, datum *value, bool *is_null)
+{
+    *is_null = at < 0 || at >= NAME_BYTES;
+    *value = !*is_null && (uint32_t)at < name->len ? name->data[at] : 0;
+}
+
+/* Bounds are cut to the array's; fewer dimensions than it has: the others whole. */
+static err_t slice(struct eval *e, const struct call_site *s, const datum *args, const bool *nulls,
+                   datum *value, bool *is_null)
+{
+    *is_null = nulls[0];
+    for (uint32_t i = 1; i < s->arg_count; i++)
+        *is_null = *is_null || (nulls[i] && !((s->omitted >> (i - 1)) & 1));
+    if (*is_null)
+        return ERR_OK;
+    struct array_view v;
+    TRY(array_read(e->mem, args[0], &v));
+    struct array_view part = {.element = v.element};
+    int32_t dims = (int32_t)(s->arg_count - 1) / 2;
+    int64_t from[6];
+    uint64_t count = 1;
+    if (dims > v.ndim || v.ndim > 6)
+        return array_make(e->mem, &part, value);
+    for (int32_t i = 0; i < v.ndim; i++) {
+        int64_t low = v.lower[i];
+        int64_t high = low + v.dims[i] - 1;
+        if (i < dims && !((s->omitted >> (2 * i)) & 1))
+            low = MAX(low, datum_i64(args[2 * i + 1]));
+        if (i < dims && !((s->omitted >> (2 * i + 1)) & 1))
+            high = MIN(high, datum_i64(args[2 * i + 2]));
+        if (low > high)
+            return array_make(e->mem, &part, value);
+        from[i] = low - v.lower[i];
+        part.dims[i] = (int32_t)(high - low + 1);
+        part.lower[i] = 1;
+        count *= (uint64_t)part.dims[i];
+    }
+    if (v.ndim <= 0)
+        return array_make(e->mem, &part, value);
+    datum *values = ARENA_ARRAY(e->mem, datum, count);
+    bool *value_nulls = ARENA_ARRAY(e->mem, bool, count);
+    int64_t index[6] = {0};
+    for (uint64_t k = 0; k < count; k++) {
+        uint64_t at = 0;
+        for (int32_t i = 0; i < v.ndim; i++)
+            at = at * (uint64_t)v.dims[i] + (uint64_t)(from[i] + index[i]);
+        values[k] = v.values[at];
+        value_nulls[k] = v.nulls[at];
+        for (int32_t i = v.ndim - 1; i >= 0 && ++index[i] == part.dims[i]; i--)
+            index[i] = 0;
+    }
+    part.ndim = v.ndim;
+    part.count = (uint32_t)count;
+    part.values = values;
+    part.nulls = value_nulls;
+    return array_make(e->mem, &part, value);
+}
+
 static err_t subscript(struct eval *e, const struct call_site *s, const datum *args,
                        const bool *nulls, datum *value, bool *is_null)
 {
     *is_null = true;
+    if (s->is_slice)
+        return slice(e, s, args, nulls, value, is_null);
     for (uint32_t i = 0; i < s->arg_count; i++)
         if (nulls[i])
             return ERR_OK;
+    if (s->source->oid == TYPE_NAME) {
+        name_subscript(datum_varlen(args[0]), datum_i32(args[1]), value, is_null);
+        return ERR_OK;
+    }
     struct array_view v;
     TRY(array_read(e->mem, args[0], &v));
     uint32_t dims = s->arg_count - 1;

@@ -33,7 +33,8 @@ enum expr_kind {
     EXPR_ANY_ALL,   /* scalar op ANY/ALL (array): args scalar, array; func; negated = ALL; IN lists
                        too, oper_oid set when it is an operator's */
     EXPR_ARRAY,     /* ARRAY[...] */
-    EXPR_SUBSCRIPT, /* array[index]: args array, indexes */
+    EXPR_SUBSCRIPT, /* array[index]: args array, indexes; op 's': array[low:high], args array, then
+                       low and high per dimension; name[index]: "char" */
     EXPR_ROW,       /* ROW(...) */
     EXPR_ROW_COMPARE, /* (a,b) < (c,d): args left then right; op strategy 1,2,4,5; funcs in whens'
                          place */
@@ -144,6 +145,9 @@ struct expr {
                         * EXPR_EXEC_PARAM numbered first_param.. ; NULL for the others */
             uint32_t first_param;
         } subquery;
+        struct {
+            uint32_t omitted; /* EXPR_SUBSCRIPT, slices: bit i - 1 = bound args[i] was not given */
+        } slice;
         struct {
             uint32_t index; /* in the plan's subplans */
         } subplan;

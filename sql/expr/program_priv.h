@@ -101,6 +101,8 @@ struct call_site {
     const struct type_info *source;
     oid element; /* of the target when that is an array */
     bool is_nested_array;
+    bool is_slice;
+    uint32_t omitted; /* bounds of a slice */
 };
 
 struct program {

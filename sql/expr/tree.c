@@ -285,6 +285,8 @@ static bool equal_aggregate(const struct expr *a, const struct expr *b)
 static bool equal_own(const struct expr *a, const struct expr *b)
 {
     switch (a->kind) {
+    case EXPR_SUBSCRIPT:
+        return a->slice.omitted == b->slice.omitted;
     case EXPR_CONST:
         return equal_const(a, b);
     case EXPR_PARAM:

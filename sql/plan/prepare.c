@@ -97,9 +97,6 @@ static err_t cte_try_inline(struct level *l, struct range_entry *e)
     struct query_map m = {.mem = l->mem, .fn = cte_param_node, .entry = cte_shift_entry, .ctx = &s};
     struct query *copy;
     TRY(query_map_run(&m, c->query, &copy));
-    if (c->recursive && s.uses_params)
-        return err_not_built("recursive queries inside correlated subqueries are not supported "
-                             "yet");
     bool wanted = c->materialized == 2 || (c->materialized == 0 && c->reference_count <= 1);
     if (c->recursive || e->cte_self ||
         (!s.uses_params &&

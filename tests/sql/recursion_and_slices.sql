@@ -1,0 +1,22 @@
+-- Recursive queries in correlated subqueries; slices of arrays and subscripts of names.
+select x, array(with recursive r(n) as (select x union all select n+1 from r where n < x+3) select n from r) from generate_series(1,4) x;
+select x, (with recursive r(n) as (select x union all select n+1 from r where n < 5) select sum(a.n) from r a, r b) from generate_series(1,5) x;
+create table tree(id int primary key, parent int, name text);
+insert into tree values (1,null,'root'),(2,1,'a'),(3,1,'b'),(4,2,'aa'),(5,4,'aaa'),(6,3,'bb');
+select t.id, (with recursive up(id,parent,name) as (select id,parent,name from tree where id=t.id union all select p.id,p.parent,p.name from tree p join up on p.id=up.parent) select string_agg(name,'/' order by id) from up) from tree t order by 1;
+select t.id, l.* from tree t, lateral (with recursive dn(id, d) as (select t.id, 0 union all select c.id, d+1 from tree c join dn on c.parent=dn.id) select count(*), max(d) from dn) l order by 1;
+with recursive r(n) as (select 1 union all select n+1 from r where n<5) select a.n, b.n from r a, r b where a.n=b.n order by 1;
+select x, exists(with recursive r(n) as (select x union select (n*2)%7 from r) select 1 from r where n=1) from generate_series(1,6) x;
+select t.id from tree t where t.id in (with recursive dn(id) as (select 2 union all select c.id from tree c join dn on c.parent=dn.id) select id from dn) order by 1;
+select t.id, (with recursive a(n) as (select t.id union all select n-1 from a where n>1), b(m) as (select n from a union all select m+10 from b where m<20) select sum(m) from b, a) from tree t order by 1;
+select typname[0], typname[1], typname[70], typname[-1] from pg_type where oid=23;
+select indkey[0], indkey[1] from pg_index where indrelid='pg_class'::regclass order by 1;
+with recursive t(n) as (select * from (values (1)) v union all select n+1 from t where n<3), u as (select t.n, l.s from t, lateral (select sum(g) s from generate_series(1,t.n) g) l) select * from u a, u b order by 1,2,3,4;
+select a[2], a[2:3], a[:2], a[2:], a[:], a[0:9], a[5:9], a[3:2], a[NULL:2], a[1:NULL] from (values ('{10,20,30,40}'::int[])) v(a);
+select b[1:1][2:2], b[1:2], b[2], b[1][2], b[:][1:1], b[2:2][:], b[1:2][2], b[1:1][1:1][1:1] from (values ('{{1,2,3},{4,5,6}}'::int[])) v(b);
+select ('[0:2]={1,2,3}'::int[])[0:1], (array['a','b','c'])[2:], (array[[1,2],[3,4]])[1:2][1];
+create view sv as select ('{1,2,3}'::int[])[2:] as x, typname[0] as y from pg_type;
+select pg_get_viewdef('sv'::regclass) ~ 'y';
+select ('x'::text)[1];
+select (indkey)[0:1] from pg_index where indexrelid = 2662;
+select a[1:'x'] from (values ('{10,20,30,40}'::int[])) v(a);
