@@ -206,8 +206,10 @@ static bool token_is_one_of(const struct scan *s, uint32_t i, enum token_kind ki
     const struct token *t = &s->tokens[i];
     if (t->kind != kind)
         return false;
+    char first = (char)(s->text[t->at] | 0x20); /* most words differ in it */
     for (; *words != NULL; words++)
-        if (strncasecmp(s->text + t->at, *words, t->len) == 0 && (*words)[t->len] == '\0')
+        if (((*words)[0] | 0x20) == first && strncasecmp(s->text + t->at, *words, t->len) == 0 &&
+            (*words)[t->len] == '\0')
             return true;
     return false;
 }
