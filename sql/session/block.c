@@ -39,7 +39,7 @@ static void block_start_txn(struct session *s)
     s->txn_serial = s->txn_serial + 1 != 0 ? s->txn_serial + 1 : 1;
     s->catalog.txn = s->txn;
     s->statement_ran = false;
-    s->txn_started_at = core_wall_us();
+    s->txn_started_at = s->message_at;
     s->env.now_us = s->txn_started_at - INT64_C(946684800000000);
     s->env.statement_now_us = s->env.now_us;
 }
@@ -67,7 +67,7 @@ SUSPENDS err_t block_begin_statement_wait(struct session *s, const char *tag, bo
     TRY(block_ensure_txn_wait(s));
     txn_set_wait_limits(s->txn, run_wait_limits(s));
     TRY(session_resolve_path_wait(s));
-    s->env.statement_now_us = core_wall_us() - INT64_C(946684800000000);
+    s->env.statement_now_us = s->message_at - INT64_C(946684800000000);
     return ERR_OK;
 }
 

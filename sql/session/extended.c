@@ -20,6 +20,7 @@ static SUSPENDS err_t extended_parse_wait(struct session *s, const char *name, c
 SUSPENDS err_t session_parse_wait(struct session *s, const char *name, const char *text,
                                   const oid *types, uint32_t type_count)
 {
+    session_begin_message(s);
     run_arm(s);
     err_t e = session_fail_wait(s, extended_parse_wait(s, name, text, types, type_count));
     run_disarm(s);
@@ -124,6 +125,7 @@ SUSPENDS err_t session_bind_wait(struct session *s, const char *portal, const ch
                                  const int16_t *formats, uint32_t format_count,
                                  const int16_t *result_formats, uint32_t result_format_count)
 {
+    session_begin_message(s);
     run_arm(s);
     err_t e =
         session_fail_wait(s, extended_bind_wait(s, portal, statement, values, value_count, formats,
@@ -160,6 +162,7 @@ SUSPENDS err_t session_describe_statement_wait(struct session *s, const char *na
                                                const struct result_column **columns,
                                                uint32_t *count)
 {
+    session_begin_message(s);
     run_arm(s);
     err_t e = session_fail_wait(
         s, extended_describe_wait(s, name, param_types, param_count, columns, count));
@@ -220,8 +223,9 @@ static SUSPENDS err_t extended_execute_wait(struct session *s, const char *name,
 
 SUSPENDS err_t session_execute_wait(struct session *s, const char *portal, uint32_t max_rows)
 {
-    session_set_state(s, "active");
-    s->query_started_at = core_wall_us();
+    session_begin_message(s);
+    s->query_started_at = s->message_at;
+    session_set_state(s, "active", s->message_at);
     run_arm(s);
     err_t e = session_fail_wait(s, extended_execute_wait(s, portal, max_rows));
     run_disarm(s);
@@ -253,9 +257,11 @@ SUSPENDS err_t session_sync_wait(struct session *s)
         e = session_fail_wait(s, block_commit_wait(s));
     run_disarm(s);
     session_report_settings(s);
-    session_set_state(s, s->block == BLOCK_OPEN     ? "idle in transaction"
-                         : s->block == BLOCK_FAILED ? "idle in transaction (aborted)"
-                                                    : "idle");
+    session_set_state(s,
+                      s->block == BLOCK_OPEN     ? "idle in transaction"
+                      : s->block == BLOCK_FAILED ? "idle in transaction (aborted)"
+                                                 : "idle",
+                      core_wall_us());
     if (e == ERR_OK)
         arena_reset(s->statement);
     return e;

@@ -28,7 +28,7 @@ struct portal *portal_new(struct session *s, const char *name)
     struct portal *p = ARENA_NEW(mem, struct portal);
     p->mem = mem;
     p->name = arena_strdup(mem, name);
-    p->created_at = core_wall_us();
+    p->created_at = s->message_at;
     p->mark = s->txn ? txn_mark(s->txn) : 0;
     struct portal **head = portal_bucket(s, name);
     p->next = *head;

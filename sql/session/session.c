@@ -200,10 +200,15 @@ err_t session_notice(struct session *s, const char *severity, err_t code, const 
     return e;
 }
 
-void session_set_state(struct session *s, const char *state)
+void session_begin_message(struct session *s)
+{
+    s->message_at = core_wall_us();
+}
+
+void session_set_state(struct session *s, const char *state, int64_t since)
 {
     s->state = state;
-    s->state_changed_at = core_wall_us();
+    s->state_changed_at = since;
 }
 
 struct plan_options session_plan_options(struct session *s)
@@ -377,7 +382,8 @@ SUSPENDS err_t session_open_wait(const struct session_options *o, struct row_sin
     s->env.database_name = s->database;
     s->foreign = foreign_queue_new(&s->catalog, &s->env);
     session_wake(s, sink);
-    session_set_state(s, "idle");
+    session_begin_message(s);
+    session_set_state(s, "idle", s->message_at);
     err_t e = session_setup_wait(s, o);
     if (e != ERR_OK) {
         session_free(s);

@@ -144,6 +144,7 @@ struct session {
     bool terminate;
     const char *query; /* for pg_stat_activity */
     const char *state;
+    int64_t message_at; /* when the message being served was taken up */
     int64_t query_started_at;
     int64_t state_changed_at;
     int64_t txn_started_at;
@@ -170,7 +171,9 @@ err_t session_notice(struct session *s, const char *severity, err_t code, const 
     PRINTF_LIKE(4, 5);
 struct plan_options session_plan_options(struct session *s);
 void session_report_settings(struct session *s);
-void session_set_state(struct session *s, const char *state);
+/* A message is taken up: the clock is read once for all that happens in it. */
+void session_begin_message(struct session *s);
+void session_set_state(struct session *s, const char *state, int64_t since);
 
 /* block.c: transaction blocks */
 SUSPENDS err_t block_begin_statement_wait(struct session *s, const char *tag, bool is_exit);

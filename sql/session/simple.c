@@ -75,8 +75,9 @@ static SUSPENDS err_t session_statements_wait(struct session *s, const char *tex
 SUSPENDS err_t session_query_wait(struct session *s, const char *text)
 {
     s->query = text;
-    s->query_started_at = core_wall_us();
-    session_set_state(s, "active");
+    session_begin_message(s);
+    s->query_started_at = s->message_at;
+    session_set_state(s, "active", s->message_at);
     run_arm(s);
     /* The unnamed statement and portal end with a simple query. */
     struct prepared *unnamed = prepared_find(s, "");
@@ -89,9 +90,11 @@ SUSPENDS err_t session_query_wait(struct session *s, const char *text)
         e = session_fail_wait(s, e);
     run_disarm(s);
     session_report_settings(s);
-    session_set_state(s, s->block == BLOCK_OPEN     ? "idle in transaction"
-                         : s->block == BLOCK_FAILED ? "idle in transaction (aborted)"
-                                                    : "idle");
+    session_set_state(s,
+                      s->block == BLOCK_OPEN     ? "idle in transaction"
+                      : s->block == BLOCK_FAILED ? "idle in transaction (aborted)"
+                                                 : "idle",
+                      core_wall_us());
     s->query = NULL;
     if (e == ERR_OK)
         arena_reset(s->statement);

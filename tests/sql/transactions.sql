@@ -92,3 +92,8 @@ SELECT id FROM a WHERE id = 1 FOR UPDATE;
 BEGIN;
 LOCK TABLE a IN EXCLUSIVE MODE;
 COMMIT;
+-- One clock reading for a message: the transaction's and the statement's time agree where PostgreSQL's do.
+SELECT now() = statement_timestamp(), now() = transaction_timestamp(), clock_timestamp() >= now();
+BEGIN;
+SELECT now() < statement_timestamp(), now() = transaction_timestamp(), clock_timestamp() >= statement_timestamp();
+COMMIT;
