@@ -151,7 +151,9 @@ struct core {
 
     struct links links;
     uint64_t last_traffic_us;
-    bool is_sleeping; /* its state word is not AWAKE */
+    uint32_t poll_credit; /* above 0: polling has paid lately */
+    bool is_polling;      /* has turned without work since the last traffic */
+    bool is_sleeping;     /* its state word is not AWAKE */
     uint64_t sleep_deadline_us;
 
     uint64_t memory_budget_bytes;

@@ -6,6 +6,11 @@
  * traffic with other cores is recent (busy_poll_us), then sleeps in its ring until a completion, a
  * doorbell or the next timer.
  *
+ * Polling has to pay: a message that it finds earns a credit, a window that passes without one
+ * costs a credit, and without credit the core sleeps at once. Being woken by a message within the
+ * window, which polling would have found, earns one too, so that polling begins again when it would
+ * pay.
+ *
  * Going to sleep: state := ASLEEP, fence, look at the links once more, sleep. Waking: state goes
  * ASLEEP → AWAKE; while a borrower has it, the waker waits (microseconds).
  */
@@ -23,6 +28,7 @@ enum {
     OVERFLOW_SLEEP_US = 50,      /* waiting for room in a full link */
     BACKGROUND_PERIOD_US = 1000, /* under load */
     CALIBRATION_NS = 2000000,
+    POLL_CREDIT_MAX = 8,
 };
 
 struct core_process process;
@@ -152,6 +158,26 @@ static void go_to_sleep(struct core *c)
     backend_sleep(c, deadline);
 }
 
+/* ---- polling ---- */
+
+static void poll_earned(struct core *c)
+{
+    c->poll_credit = MIN(c->poll_credit + 1, POLL_CREDIT_MAX);
+    c->is_polling = false;
+}
+
+static bool poll_goes_on(struct core *c, bool is_busy)
+{
+    if (c->poll_credit > 0 && c->now_us - c->last_traffic_us < process.options.busy_poll_us) {
+        c->is_polling |= !is_busy;
+        return true;
+    }
+    if (c->is_polling)
+        c->poll_credit--;
+    c->is_polling = false;
+    return false;
+}
+
 bool core_has_new_work(const struct core *c)
 {
     return c->ready.first != NULL || c->post_first != NULL || c->background_has_more ||
@@ -161,13 +187,19 @@ bool core_has_new_work(const struct core *c)
 
 void reactor_turn(struct core *c)
 {
-    if (c->is_sleeping)
+    bool has_slept = c->is_sleeping;
+    if (has_slept)
         state_wake(c);
     uint64_t start_ns = backend_now_ns();
     c->now_us = start_ns / 1000;
     stats_add(&c->stats->loops, 1);
+    bool was_traffic_recent = c->now_us - c->last_traffic_us < process.options.busy_poll_us;
     bool is_busy = backend_reap(c);
-    is_busy |= links_drain(c);
+    if (links_drain(c)) {
+        is_busy = true;
+        if (c->is_polling || (has_slept && was_traffic_recent))
+            poll_earned(c);
+    }
     is_busy |= posts_run(c);
     is_busy |= fibers_run(c);
     is_busy |= timers_fire(c);
@@ -184,7 +216,7 @@ void reactor_turn(struct core *c)
         backend_submit(c);
         return;
     }
-    if (c->now_us - c->last_traffic_us < process.options.busy_poll_us) {
+    if (poll_goes_on(c, is_busy)) {
         stats_add(&c->stats->spins, is_busy ? 0 : 1);
         backend_submit(c);
         return;
@@ -293,6 +325,7 @@ static err_t process_init(const struct core_options *options)
         }
         memset(page, 0, page_bytes);
         c->id = i;
+        c->poll_credit = POLL_CREDIT_MAX / 2;
         c->cpu = options->cpus != NULL ? options->cpus[i] : -1;
         c->numa_node = options->numa_nodes != NULL ? options->numa_nodes[i] : -1;
         c->memory_budget_bytes = ram / 4 * 3 / n;
