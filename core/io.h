@@ -93,6 +93,12 @@ struct io_socket_events {
 };
 err_t io_socket_adopt(int os_fd, const struct io_socket_events *events, void *owner,
                       struct io_socket **out);
+/* For a socket that is there to stay: its descriptor may move into its ring's table of direct
+ * descriptors, which does not count among the process's open files. io_socket_peer() knows nothing
+ * of it any more, and it cannot be released. */
+void io_socket_settle(struct io_socket *s);
+/* How many sockets all cores can hold. */
+uint64_t io_socket_capacity(void);
 /* Stop and start reading (back-pressure; data already received by the ring may still come once). */
 void io_socket_pause(struct io_socket *s, bool paused);
 /* Sends all, in order. The buffer must stay until it returns. A peer that is gone: ERR_CONNECTION_

@@ -376,6 +376,16 @@ void io_socket_close(struct io_socket *s)
     socket_poke(s, 1);
 }
 
+void io_socket_settle(struct io_socket *s)
+{
+    (void)s;
+}
+
+uint64_t io_socket_capacity(void)
+{
+    return UINT32_MAX;
+}
+
 int io_socket_release(struct io_socket *s)
 {
     if (!s->is_paused || s->first != NULL || s->is_closed_told)

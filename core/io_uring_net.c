@@ -47,7 +47,8 @@ struct io_socket {
     struct send_item *first;
     struct send_item *last;
     struct io_socket *rearm_next;
-    int fd;
+    int fd;     /* -1: direct */
+    int direct; /* slot in the ring's table, -1: none */
     uint32_t small_bytes;
     uint16_t depth; /* callbacks on the stack */
     bool is_recv_armed;
@@ -112,11 +113,21 @@ static void buffer_return(struct backend *b, uint16_t id)
 
 /* ---- receiving ---- */
 
+/* After the prep function: which of the two descriptors it is. */
+static void sqe_of_socket(struct io_uring_sqe *sqe, const struct io_socket *s)
+{
+    if (s->direct < 0)
+        return;
+    sqe->fd = s->direct;
+    sqe->flags |= IOSQE_FIXED_FILE;
+}
+
 static void recv_arm(struct io_socket *s)
 {
     ASSERT(!s->is_recv_armed);
     struct io_uring_sqe *sqe = uring_sqe(s->core->backend);
     io_uring_prep_recv_multishot(sqe, s->fd, NULL, 0, 0);
+    sqe_of_socket(sqe, s);
     sqe->flags |= IOSQE_BUFFER_SELECT;
     sqe->buf_group = RECV_GROUP;
     uring_set_op(sqe, &s->recv_op);
@@ -139,7 +150,9 @@ static void socket_free_if_over(struct io_socket *s)
     if (!s->is_closing || s->depth > 0 || s->is_recv_armed || s->is_sending || s->first != NULL ||
         s->is_rearm_queued)
         return;
-    if (s->fd >= 0) {
+    if (s->direct >= 0) {
+        direct_give(s->core->backend, s->direct);
+    } else if (s->fd >= 0) {
         struct io_uring_sqe *sqe = uring_sqe(s->core->backend);
         io_uring_prep_close(sqe, s->fd);
         sqe->user_data = URING_TAG_NONE;
@@ -220,6 +233,7 @@ static void send_next(struct io_socket *s)
     struct io_uring_sqe *sqe = uring_sqe(s->core->backend);
     size_t part = MIN(item->len, (size_t)1 << 30);
     io_uring_prep_send(sqe, s->fd, item->data, part, MSG_NOSIGNAL | MSG_WAITALL);
+    sqe_of_socket(sqe, s);
     uring_set_op(sqe, &s->send_op);
     s->is_sending = true;
 }
@@ -342,6 +356,7 @@ err_t io_socket_adopt(int os_fd, const struct io_socket_events *events, void *ow
     s->owner = owner;
     s->core = c;
     s->fd = os_fd;
+    s->direct = -1;
     recv_arm(s);
     stats_add(&c->stats->sockets, 1);
     *out = s;
@@ -364,7 +379,14 @@ void io_socket_abort(struct io_socket *s)
     if (s->is_aborted || s->is_closing)
         return;
     s->is_aborted = true;
-    shutdown(s->fd, SHUT_RDWR);
+    if (s->direct >= 0) {
+        struct io_uring_sqe *sqe = uring_sqe(s->core->backend);
+        io_uring_prep_shutdown(sqe, s->direct, SHUT_RDWR);
+        sqe->flags |= IOSQE_FIXED_FILE;
+        sqe->user_data = URING_TAG_NONE;
+    } else {
+        shutdown(s->fd, SHUT_RDWR);
+    }
     if (!s->is_recv_armed && !s->is_rearm_queued && !s->is_closed_told && s->depth == 0)
         recv_arm(s); /* paused: closed() must come all the same */
 }
@@ -377,10 +399,22 @@ void io_socket_close(struct io_socket *s)
     socket_free_if_over(s);
 }
 
+/* An armed receive holds the file itself: it goes on. */
+void io_socket_settle(struct io_socket *s)
+{
+    if (s->direct >= 0 || s->is_closing || s->is_aborted || s->is_closed_told || s->is_sending)
+        return;
+    s->direct = direct_take(s->core->backend, s->fd);
+    if (s->direct < 0)
+        return;
+    close(s->fd);
+    s->fd = -1;
+}
+
 int io_socket_release(struct io_socket *s)
 {
-    if (!s->is_paused || s->is_recv_armed || s->is_rearm_queued || s->is_sending ||
-        s->first != NULL || s->depth > 0 || s->is_closed_told)
+    if (s->direct >= 0 || !s->is_paused || s->is_recv_armed || s->is_rearm_queued ||
+        s->is_sending || s->first != NULL || s->depth > 0 || s->is_closed_told)
         return -1;
     int fd = s->fd;
     s->fd = -1;

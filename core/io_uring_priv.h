@@ -54,6 +54,10 @@ struct backend {
     uint8_t *recv_buffers;
     uint32_t recv_returned;  /* since the last advance */
     struct io_socket *rearm; /* their recv found no buffer */
+    bool direct_is_tried;    /* the table below was registered, or could not be */
+    uint32_t direct_from_fd; /* descriptors from this number on move there */
+    uint32_t *direct_free;   /* empty slots; NULL: no table */
+    uint32_t direct_free_count;
     struct helper helper;
 };
 
@@ -70,6 +74,10 @@ void helper_start(struct backend *b, struct helper_work *w);
 bool helper_reap(struct backend *b);
 /* Runs w->run on the helper and waits. */
 SUSPENDS void helper_wait(struct backend *b, struct helper_work *w);
+
+/* A copy of the descriptor in the ring's table; -1: not needed yet, or there is no room. */
+int direct_take(struct backend *b, int os_fd);
+void direct_give(struct backend *b, int slot);
 
 err_t uring_recv_buffers_init(struct backend *b);
 void uring_recv_buffers_destroy(struct backend *b);

@@ -489,6 +489,7 @@ void conn_logged_in(struct conn *c)
     conn_set_timer(c, 0);
     core_free(c->peer);
     c->peer = NULL;
+    io_socket_settle(c->socket);
     c->phase = CONN_READY;
     session_on_terminate(c->session, conn_terminated, c);
     session_on_notify(c->session, conn_notified, c);

@@ -64,7 +64,7 @@ const struct hba *net_hba(void);
 struct tls_context *net_tls(void);
 void net_conn_gone(void); /* this core lost a connection */
 bool net_is_stopping(void);
-bool net_is_full(bool is_superuser);
+err_t net_check_room(bool is_superuser); /* ERR_TOO_MANY_CONNECTIONS */
 
 /* conn.c */
 void conn_adopt(int os_fd);

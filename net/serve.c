@@ -81,8 +81,7 @@ static SUSPENDS err_t startup_login_wait(struct conn *c, const struct startup *s
 {
     bool is_superuser;
     TRY(auth_check_wait(c, st->user, st->database, &is_superuser));
-    if (net_is_full(is_superuser))
-        return err_raise(ERR_TOO_MANY_CONNECTIONS, "sorry, too many clients already");
+    TRY(net_check_room(is_superuser));
     if (net_is_stopping())
         return err_raise(ERR_CANNOT_CONNECT_NOW, "the database system is shutting down");
     struct session_options o = {

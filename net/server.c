@@ -72,13 +72,17 @@ void net_conn_gone(void)
     core_post(server.home, net_gone_post, (void *)(uintptr_t)core_id());
 }
 
-/* The last connections_max - reserved are for superusers. Told with each connection, so a burst is
- * judged by the number at its acceptance. */
-bool net_is_full(bool is_superuser)
+/* The last ones are for superusers. Told with each connection, so a burst is judged by the number
+ * at its acceptance. */
+err_t net_check_room(bool is_superuser)
 {
     uint32_t total = nets[core_id()].total;
-    uint32_t limit = server.connections_max - (is_superuser ? 0 : server.reserved);
-    return total > limit;
+    if (total > server.connections_max)
+        return err_raise(ERR_TOO_MANY_CONNECTIONS, "sorry, too many clients already");
+    if (!is_superuser && total > server.connections_max - server.reserved)
+        return err_raise(ERR_TOO_MANY_CONNECTIONS, "remaining connection slots are reserved for "
+                                                   "non-replication superuser connections");
+    return ERR_OK;
 }
 
 /* A descriptor and the number of connections at its acceptance, in one word. */
@@ -215,6 +219,15 @@ SUSPENDS err_t net_start_wait(const struct net_options *o)
     server.hba_file = o->hba_file;
     server.cert_file = o->tls_cert_file;
     server.key_file = o->tls_key_file;
+    uint64_t capacity = io_socket_capacity();
+    if (capacity < server.connections_max) {
+        log_write(LOG_WARNING,
+                  "max_connections is %u, but only %llu connections can be held: the limit of open "
+                  "files holds for the process and for the ring of each of %u core threads",
+                  server.connections_max, (unsigned long long)capacity, core_count());
+        server.connections_max = (uint32_t)capacity;
+        server.reserved = MIN(server.reserved, server.connections_max);
+    }
     scram_start();
     struct net_config config;
     TRY(net_load_wait(&config));

@@ -4,14 +4,23 @@
  */
 #include "sql/session/registry.h"
 
+#include "core/stats.h"
 #include "sql/session/session_priv.h"
 
-enum { REGISTRY_BUCKETS = 4096 };
+enum { REGISTRY_BUCKETS = 4096, TALLY_BUCKETS = 1024 };
+
+/* Sessions of a role or in a database. */
+struct tally {
+    struct tally *next;
+    oid object;
+    uint32_t count;
+};
 
 struct registry {
     uint64_t count;
     uint32_t next_pid;
     struct session *buckets[REGISTRY_BUCKETS];
+    struct tally *tallies[TALLY_BUCKETS]; /* oids of roles and databases do not meet */
 };
 
 static struct registry *registries[CORE_COUNT_MAX]; /* each written and read on its core only */
@@ -29,6 +38,30 @@ uint32_t registry_core_of(uint32_t pid)
     return pid % core_count();
 }
 
+static struct tally **registry_tally(struct registry *r, oid object)
+{
+    struct tally **t = &r->tallies[object % TALLY_BUCKETS];
+    while (*t && (*t)->object != object)
+        t = &(*t)->next;
+    return t;
+}
+
+static void registry_count(struct registry *r, oid object, bool more)
+{
+    struct tally **at = registry_tally(r, object);
+    if (!*at) {
+        ASSERT(more);
+        *at = core_zalloc(sizeof(**at));
+        (*at)->object = object;
+    }
+    struct tally *t = *at;
+    t->count += more ? 1 : -1U;
+    if (t->count > 0)
+        return;
+    *at = t->next;
+    core_free(t);
+}
+
 void registry_add(struct session *s)
 {
     struct registry *r = registry_here();
@@ -43,6 +76,8 @@ void registry_add(struct session *s)
         (*head)->registry_prev = s;
     *head = s;
     r->count++;
+    registry_count(r, s->login_role, true);
+    registry_count(r, s->catalog.database, true);
     stats_add(&stats_self()->sessions, 1);
 }
 
@@ -56,6 +91,8 @@ void registry_remove(struct session *s)
     if (s->registry_next)
         s->registry_next->registry_prev = s->registry_prev;
     r->count--;
+    registry_count(r, s->login_role, false);
+    registry_count(r, s->catalog.database, false);
     stats_sub(&stats_self()->sessions, 1);
 }
 
@@ -75,6 +112,28 @@ void session_each_local(void (*fn)(void *ctx, struct session *s), void *ctx)
         for (struct session *s = r->buckets[i]; s; s = s->registry_next)
             fn(ctx, s);
     }
+}
+
+struct tally_call {
+    oid object;
+    uint64_t count;
+};
+
+static err_t registry_tally_call(void *arg)
+{
+    struct tally_call *c = arg;
+    struct tally *t = *registry_tally(registry_here(), c->object);
+    c->count += t ? t->count : 0;
+    return ERR_OK;
+}
+
+SUSPENDS err_t registry_sessions_of_wait(oid object, uint64_t *count)
+{
+    struct tally_call c = {.object = object};
+    for (uint32_t core = 0; core < core_count(); core++)
+        TRY(core_call_wait(core, registry_tally_call, &c));
+    *count = c.count;
+    return ERR_OK;
 }
 
 struct cancel_by_key {

@@ -263,7 +263,13 @@ static SUSPENDS err_t session_set_options(struct session *s, const char *text)
     return ERR_OK;
 }
 
-static SUSPENDS err_t session_identify_wait(struct session *s, const struct session_options *o)
+struct session_limits { /* CONNECTION LIMIT of the role and the database; -1 = none */
+    int32_t role;
+    int32_t database;
+};
+
+static SUSPENDS err_t session_identify_wait(struct session *s, const struct session_options *o,
+                                            struct session_limits *limits)
 {
     struct role_info role;
     bool found;
@@ -276,8 +282,9 @@ static SUSPENDS err_t session_identify_wait(struct session *s, const struct sess
                          "role \"%s\" is not permitted to log in", o->user);
     oid database = OID_NONE;
     bool allow = false;
-    int32_t limit;
-    TRY(database_by_name_wait(o->database, &database, &allow, &limit));
+    limits->role = role.connection_limit;
+    limits->database = -1;
+    TRY(database_by_name_wait(o->database, &database, &allow, &limits->database));
     if (database == OID_NONE)
         return err_raise(ERR_INVALID_CATALOG_NAME, "database \"%s\" does not exist", o->database);
     if (!allow)
@@ -295,9 +302,33 @@ static SUSPENDS err_t session_identify_wait(struct session *s, const struct sess
     return ERR_OK;
 }
 
-static SUSPENDS err_t session_setup_wait(struct session *s, const struct session_options *o)
+/* The session is among those that are counted: of several that come at once too many are refused
+ * rather than too few. Superusers have no limits. */
+static SUSPENDS err_t session_check_limits_wait(struct session *s,
+                                                const struct session_limits *limits)
 {
-    TRY(session_identify_wait(s, o));
+    uint64_t count = 0;
+    if (s->catalog.is_superuser)
+        return ERR_OK;
+    if (limits->role >= 0) {
+        TRY(registry_sessions_of_wait(s->login_role, &count));
+        if (count > (uint64_t)limits->role)
+            return err_raise(ERR_TOO_MANY_CONNECTIONS, "too many connections for role \"%s\"",
+                             s->user);
+    }
+    if (limits->database < 0)
+        return ERR_OK;
+    TRY(registry_sessions_of_wait(s->catalog.database, &count));
+    if (count > (uint64_t)limits->database)
+        return err_raise(ERR_TOO_MANY_CONNECTIONS, "too many connections for database \"%s\"",
+                         s->database);
+    return ERR_OK;
+}
+
+static SUSPENDS err_t session_setup_wait(struct session *s, const struct session_options *o,
+                                         struct session_limits *limits)
+{
+    TRY(session_identify_wait(s, o, limits));
     TRY(setting_force(s->settings, SET_is_superuser, s->catalog.is_superuser ? "on" : "off"));
     TRY(setting_force(s->settings, SET_session_authorization, s->user));
     for (const char *const *p = o->settings; p && p[0]; p += 2) {
@@ -384,13 +415,19 @@ SUSPENDS err_t session_open_wait(const struct session_options *o, struct row_sin
     session_wake(s, sink);
     session_begin_message(s);
     session_set_state(s, "idle", s->message_at);
-    err_t e = session_setup_wait(s, o);
+    struct session_limits limits;
+    err_t e = session_setup_wait(s, o, &limits);
+    if (e == ERR_OK) {
+        registry_add(s);
+        e = session_check_limits_wait(s, &limits);
+        if (e != ERR_OK)
+            registry_remove(s);
+    }
     if (e != ERR_OK) {
         session_free(s);
         return e;
     }
     arena_reset(s->statement);
-    registry_add(s);
     s->env.pid = s->pid;
     *out = s;
     return ERR_OK;

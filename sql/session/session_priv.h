@@ -266,6 +266,8 @@ void core_views_register(void);
 /* registry.c */
 void registry_add(struct session *s); /* assigns the pid */
 void registry_remove(struct session *s);
+/* On all cores, of a role or in a database; those that are being opened count. */
+SUSPENDS err_t registry_sessions_of_wait(oid object, uint64_t *count);
 uint32_t registry_core_of(uint32_t pid);
 
 /* services.c */
