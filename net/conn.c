@@ -7,6 +7,10 @@
  * does not read holds a fiber but no thread, and its input is paused once INPUT_PAUSE_BYTES are
  * waiting.
  *
+ * Logins: while sessions that have been there for a while run statements on a core, it admits new
+ * ones at login_rate_per_core; the others wait in order, without a fiber. A core whose sessions
+ * rest admits as fast as it can. Cancel requests do not wait.
+ *
  * A connection is freed when its stream has ended (closed) and no fiber runs for it.
  */
 #include "core/defects.h"
@@ -17,14 +21,28 @@
 
 #include "core/settings.h"
 
-enum { FIBER_RETRY_US = 10000 };
+enum {
+    FIBER_RETRY_US = 10000,
+    LOGIN_BURST_US = 5000, /* of the rate, at once */
+    LOGIN_RETRY_US = 500,
+    STATEMENTS_US = 10000, /* so long after a statement the core counts as working */
+    SETTLED_US = 100000,   /* logins whose clients only come and go are not protected */
+};
+
+struct conn_queue { /* by fiber_next */
+    struct conn *first;
+    struct conn *last;
+};
 
 struct conn_list {
     struct conn *first;
     uint32_t count;
-    struct conn *fiber_first; /* the core had no fiber for them */
-    struct conn *fiber_last;
+    struct conn_queue fibers; /* the core had no fiber for them */
     struct timer fiber_retry;
+    struct conn_queue logins;
+    struct timer login_retry;
+    uint64_t login_next_us; /* when the next one may begin */
+    uint64_t statement_us;  /* when a settled session last had one */
 };
 
 static struct conn_list lists[CORE_COUNT_MAX]; /* each used on its core only */
@@ -97,25 +115,71 @@ void conn_consume(struct conn *c, size_t len)
     }
 }
 
-static struct conn *conn_take_waiting(struct conn_list *l)
+static void queue_put(struct conn_queue *q, struct conn *c)
 {
-    struct conn *c = l->fiber_first;
+    c->fiber_next = NULL;
+    if (q->first)
+        q->last->fiber_next = c;
+    else
+        q->first = c;
+    q->last = c;
+}
+
+static struct conn *queue_take(struct conn_queue *q)
+{
+    struct conn *c = q->first;
     if (c)
-        l->fiber_first = c->fiber_next;
+        q->first = c->fiber_next;
     return c;
 }
 
 static void conn_retry_fibers(void *arg)
 {
     struct conn_list *l = arg;
-    while (l->fiber_first && fiber_spawn(conn_run, l->fiber_first) == ERR_OK)
-        (void)conn_take_waiting(l);
-    if (l->fiber_first)
+    while (l->fibers.first && fiber_spawn(conn_run, l->fibers.first) == ERR_OK)
+        (void)queue_take(&l->fibers);
+    if (l->fibers.first)
         timer_start(&l->fiber_retry, core_now_us() + FIBER_RETRY_US, conn_retry_fibers, l);
 }
 
 /* A core that has no fiber left serves it with the next one that a connection gives back, or one
  * that is free a little later. */
+static void conn_spawn(struct conn_list *l, struct conn *c)
+{
+    if (!l->fibers.first && fiber_spawn(conn_run, c) == ERR_OK)
+        return;
+    if (!l->fibers.first)
+        timer_start(&l->fiber_retry, core_now_us() + FIBER_RETRY_US, conn_retry_fibers, l);
+    queue_put(&l->fibers, c);
+}
+
+static bool login_is_admitted(struct conn_list *l)
+{
+    uint64_t now = core_now_us();
+    if (l->statement_us + STATEMENTS_US < now)
+        return true;
+    if (l->login_next_us > now)
+        return false;
+    uint64_t rate = (uint64_t)setting_int(NULL, SET_login_rate_per_core);
+    l->login_next_us = MAX(l->login_next_us, now - MIN(now, LOGIN_BURST_US)) + 1000000 / rate;
+    return true;
+}
+
+static void login_retry(void *arg)
+{
+    struct conn_list *l = arg;
+    while (l->logins.first && login_is_admitted(l))
+        conn_spawn(l, queue_take(&l->logins));
+    if (l->logins.first)
+        timer_start(&l->login_retry, MAX(l->login_next_us, core_now_us() + LOGIN_RETRY_US),
+                    login_retry, l);
+}
+
+static bool conn_is_cancel_request(const struct conn *c)
+{
+    return c->in.end - c->in.begin >= 8 && load_be32(c->in.data + c->in.begin + 4) == CODE_CANCEL;
+}
+
 static void conn_start_fiber(struct conn *c)
 {
     if (c->fiber_runs || !c->socket)
@@ -123,16 +187,15 @@ static void conn_start_fiber(struct conn *c)
     c->fiber_runs = true;
     c->arrived_at = stats_clock();
     struct conn_list *l = &lists[core_id()];
-    if (!l->fiber_first && fiber_spawn(conn_run, c) == ERR_OK)
+    bool is_login = c->phase == CONN_STARTUP && !c->closed && !conn_is_cancel_request(c);
+    if (!is_login || (!l->logins.first && login_is_admitted(l))) {
+        conn_spawn(l, c);
         return;
-    c->fiber_next = NULL;
-    if (l->fiber_first) {
-        l->fiber_last->fiber_next = c;
-    } else {
-        l->fiber_first = c;
-        timer_start(&l->fiber_retry, core_now_us() + FIBER_RETRY_US, conn_retry_fibers, l);
     }
-    l->fiber_last = c;
+    if (!l->logins.first)
+        timer_start(&l->login_retry, MAX(l->login_next_us, core_now_us() + LOGIN_RETRY_US),
+                    login_retry, l);
+    queue_put(&l->logins, c);
 }
 
 void conn_input(void *owner, const uint8_t *bytes, size_t len)
@@ -392,10 +455,13 @@ static SUSPENDS void conn_serve_all_wait(struct conn *c)
     if (c->timer_runs && c->phase == CONN_READY && conn_has_message(c))
         conn_set_timer(c, 0); /* notifications do not count as doing something */
     while (!c->ending && !c->closed && !c->end_message && conn_has_message(c)) {
-        if (c->phase == CONN_STARTUP)
+        if (c->phase == CONN_STARTUP) {
             conn_startup_wait(c);
-        else
+        } else {
+            if (core_now_us() - c->ready_us > SETTLED_US)
+                lists[core_id()].statement_us = core_now_us();
             conn_serve_wait(c);
+        }
         if (c->session && session_is_terminated(c->session) && !c->end_message) {
             c->end_reason = ERR_ADMIN_SHUTDOWN;
             c->end_message = "terminating connection due to administrator command";
@@ -465,7 +531,7 @@ static SUSPENDS void conn_run(void *arg)
     do {
         conn_run_wait(c);
         fiber_cancel_clear();
-    } while ((c = conn_take_waiting(l)) != NULL);
+    } while ((c = queue_take(&l->fibers)) != NULL);
 }
 
 void conn_adopt(int os_fd)
@@ -490,6 +556,7 @@ void conn_logged_in(struct conn *c)
     core_free(c->peer);
     c->peer = NULL;
     io_socket_settle(c->socket);
+    c->ready_us = core_now_us();
     c->phase = CONN_READY;
     session_on_terminate(c->session, conn_terminated, c);
     session_on_notify(c->session, conn_notified, c);

@@ -15,6 +15,7 @@ enum {
     MESSAGE_BYTES_MAX = 0x3fffffff,
     INPUT_PAUSE_BYTES = 1 << 20, /* unread input above which reading stops */
     OUTPUT_FLUSH_BYTES = 32 << 10,
+    CODE_CANCEL = 80877102, /* in the place of the start-up packet's version */
     REPLY_COPY_BYTES_MAX = 4 << 10,
 };
 
@@ -54,6 +55,7 @@ struct conn {
     err_t end_reason; /* set from outside (shutdown, timeout); told to the client */
     const char *end_message;
     struct wait_queue input_arrived;
+    uint64_t ready_us;  /* when it was logged in */
     struct timer timer; /* authentication, idle */
     bool timer_runs;
     bool counted;

@@ -5,7 +5,6 @@
 
 enum {
     PROTOCOL_3 = 3 << 16,
-    CODE_CANCEL = 80877102,
     CODE_TLS = 80877103,
     CODE_GSS = 80877104,
     NAME_BYTES_MAX = 64,
