@@ -32,6 +32,8 @@ SUSPENDS static void purge_loop_wait(void *arg)
         bool more = false;
         uint64_t purged = s->purged;
         err_t e = purge_some_wait(s, &more);
+        if (e == ERR_OK && !more && !s->is_stopping)
+            e = prune_some_wait(s);
         if (s->is_stopping)
             break;
         if (e != ERR_OK) {

@@ -61,6 +61,7 @@ struct part *part_make(struct shard *s, txn_id_t id, uint32_t session)
         part_table_grow(s);
     struct part *p = core_zalloc(sizeof(*p));
     p->id = id;
+    p->id_floor = id;
     p->owner.id = id;
     p->owner.session = session;
     struct part **at = part_bucket(s, id);
@@ -122,7 +123,7 @@ void part_free(struct shard *s, struct part *p)
     } else if (s->parts_freed > s->parts_count) {
         txn_id_t id_min = UINT64_MAX;
         for (const struct part *q = s->parts_first; q != NULL; q = q->next)
-            id_min = MIN(id_min, q->id);
+            id_min = MIN(id_min, q->id_floor);
         s->parts_id_min = id_min;
         s->parts_freed = 0;
     }
@@ -140,11 +141,14 @@ static void part_wake_waiters(struct part *p)
 
 static void part_queue(struct shard *s, struct part *p)
 {
+    p->queue_prev = s->purge_last;
     if (s->purge_last != NULL)
         s->purge_last->queue_next = p;
     else
         s->purge_first = p;
     s->purge_last = p;
+    if (s->prune_next == NULL)
+        s->prune_next = p;
 }
 
 void part_commit(struct shard *s, struct part *p, ts_t ts, lsn_t lsn)

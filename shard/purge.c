@@ -11,7 +11,7 @@
 #include "core/defects.h"
 #include "shard/shard_priv.h"
 
-enum { PURGE_STEPS = 256, INSERTS_PER_STEP = 64 };
+enum { BUDGET_NAPS_MIN = 8, BUDGET_NAPS_MAX = 5000, PURGE_STEPS = 256, DROPS_PER_STEP = 64 };
 
 static struct log_writer purge_record(const struct version *v)
 {
@@ -152,10 +152,22 @@ void purge_queue_pop(struct shard *s)
         }
         version_drop(&s->versions, v);
     }
-    s->purge_first = p->queue_next;
-    if (s->purge_first == NULL)
-        s->purge_last = NULL;
+    purge_queue_remove(s, p);
     s->purged++;
+}
+
+void purge_queue_remove(struct shard *s, struct part *p)
+{
+    if (p->queue_prev != NULL)
+        p->queue_prev->queue_next = p->queue_next;
+    else
+        s->purge_first = p->queue_next;
+    if (p->queue_next != NULL)
+        p->queue_next->queue_prev = p->queue_prev;
+    else
+        s->purge_last = p->queue_prev;
+    if (s->prune_next == p)
+        s->prune_next = p->queue_next;
     part_free(s, p);
 }
 
@@ -164,13 +176,11 @@ SUSPENDS static err_t purge_part_step_wait(struct shard *s, struct part *p, bool
 {
     *done = false;
     if (p->purge_work == 0) {
-        /* What a bulk load left goes in small pieces; replay drops it at PURGED. */
-        for (uint32_t i = 0; i < INSERTS_PER_STEP && p->version_count > INSERTS_PER_STEP; i++) {
-            if (p->oldest->kind != VERSION_INSERT)
-                break;
+        /* What a bulk load left, or pruning has gathered, goes in small pieces; replay drops it at
+         * PURGED. */
+        for (uint32_t i = 0; i < DROPS_PER_STEP && p->version_count > DROPS_PER_STEP; i++)
             version_drop(&s->versions, p->oldest);
-        }
-        *done = p->version_count <= INSERTS_PER_STEP || p->oldest->kind != VERSION_INSERT;
+        *done = p->version_count <= DROPS_PER_STEP;
         return ERR_OK;
     }
     if (p->purge_at == NULL) {
@@ -235,11 +245,15 @@ err_t version_budget_wait(struct shard *s)
     s->version_budget_hits++;
     if (s->purge_is_idle || s->purge_first != NULL)
         wait_queue_wake_all(&s->purge_wanted);
-    for (uint32_t i = 0; i < 8 && s->versions.bytes >= s->options.version_bytes_max; i++) {
-        if (s->purge_first == NULL)
+    /* Pruning has to have looked at everything before it is said that all are needed. */
+    uint64_t passes = s->prune_passes + 2;
+    for (uint32_t i = 0; s->versions.bytes >= s->options.version_bytes_max; i++) {
+        bool is_pruning = s->prune_passes < passes && i < BUDGET_NAPS_MAX;
+        if (s->purge_first == NULL || (i >= BUDGET_NAPS_MIN && !is_pruning))
             break;
-        if (s->purge_first->commit_lsn > wal_durable(s->wal))
-            TRY(wal_flush_wait(s->wal, s->purge_first->commit_lsn));
+        if (s->purge_last->commit_lsn > wal_durable(s->wal))
+            TRY(wal_flush_wait(s->wal, s->purge_last->commit_lsn));
+        s->prune_is_wanted = true;
         wait_queue_wake_all(&s->purge_wanted);
         TRY(fiber_sleep_wait(1000));
     }

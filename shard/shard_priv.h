@@ -213,6 +213,7 @@ struct version *version_push(struct version_store *vs, struct part *p, enum vers
 void version_push_insert(struct version_store *vs, struct part *p, uint32_t seq, file_id heap,
                          row_id row);
 void version_drop(struct version_store *vs, struct version *v); /* out of chain and part */
+void version_move(struct version *v, struct part *to); /* no purge work; becomes to's newest */
 void version_mark_bulk(struct version_store *vs, struct version *insert);
 bool version_needs_purge_work(const struct version *v);
 
@@ -240,6 +241,7 @@ enum part_state { PART_ACTIVE, PART_PREPARED, PART_COMMITTED };
 
 struct part {
     txn_id_t id;
+    txn_id_t id_floor; /* of all whose versions were pruned in front of this part's; at most id */
     enum part_state state;
     bool is_logged;   /* the log has records of it: it needs an end record */
     ts_t ts;          /* committed */
@@ -262,6 +264,7 @@ struct part {
     struct part *prev; /* all parts, in order of creation */
     struct part *next;
     struct part *queue_next; /* committed: purge queue */
+    struct part *queue_prev;
     uint32_t participant_count;
     uint32_t *participants; /* shard numbers, from PREPARE */
 };
@@ -561,6 +564,9 @@ SUSPENDS err_t purge_version_wait(struct shard *s, struct version *v);
 /* One bounded piece of work; false = nothing to do now. */
 SUSPENDS err_t purge_some_wait(struct shard *s, bool *more);
 void purge_queue_pop(struct shard *s); /* the first part is purged: drop what is left of it */
+void purge_queue_remove(struct shard *s, struct part *p); /* one without versions, from anywhere */
+/* What no snapshot needs, from behind the first part of the purge queue (prune.c). */
+SUSPENDS err_t prune_some_wait(struct shard *s);
 /* Over the version budget: purge, then ERR_OUT_OF_MEMORY. */
 SUSPENDS err_t version_budget_wait(struct shard *s);
 
@@ -652,6 +658,12 @@ struct shard {
     uint64_t parts_freed; /* since parts_id_min was computed */
     struct part *purge_first;
     struct part *purge_last;
+    struct part *prune_next; /* in the purge queue: the first that was not looked at */
+    ts_t prune_until;        /* the commit counter at the end of the last pass */
+    uint64_t prune_at_us;
+    uint64_t prune_kept; /* versions that the last whole pass left */
+    uint64_t prune_passes;
+    bool prune_is_wanted; /* over the budget: at once, and from the start */
     struct finished_txn *finished[FINISHED_BUCKETS];
     uint64_t finished_count;
     struct lock_table row_locks;
@@ -740,6 +752,21 @@ void snapshot_move(struct snapshot *to, struct snapshot *from);
 /* One more of the same age. */
 void snapshot_copy(struct snapshot *to, struct snapshot *from);
 void snapshots_reset(void); /* this core's word: none */
+/* The snapshots of all cores as disjoint ranges in ascending order. A snapshot in none of them is
+ * not below until. */
+struct snapshot_range {
+    ts_t first;
+    ts_t last;
+};
+struct live_snapshots {
+    ts_t until;
+    uint32_t count;
+    struct snapshot_range *ranges;
+};
+SUSPENDS err_t snapshots_gather_wait(struct live_snapshots *out);
+void snapshots_gather_end(struct live_snapshots *l);
+/* Is there one that sees `from` and does not see `to`: from <= snapshot < to? */
+bool snapshots_between(const struct live_snapshots *l, ts_t from, ts_t to);
 
 /* outcome messages, from the coordinator's core (settle.c) */
 void outcome_send(txn_id_t id, ts_t ts, const uint32_t *participants, uint32_t count);

@@ -5,6 +5,8 @@
  */
 #include "shard/shard_priv.h"
 
+#include <stdlib.h>
+
 /* Access: each entry by its core. */
 static struct snapshot_list {
     SHARED_LINE struct snapshot *first;
@@ -76,4 +78,94 @@ void snapshots_reset(void)
 {
     lists[core_id()] = (struct snapshot_list){0};
     shared_oldest_publish(core_id(), UINT64_MAX);
+}
+
+/* ---- the snapshots of all cores ---- */
+
+/* Of one core: single ones from the oldest on, and the rest as one range. */
+enum { RANGES_PER_CORE = 64 };
+
+struct core_snapshots {
+    struct core_call call;
+    uint32_t count;
+    struct snapshot_range ranges[RANGES_PER_CORE];
+};
+
+static err_t list_snapshots(void *arg)
+{
+    struct core_snapshots *c = arg;
+    c->count = 0;
+    for (const struct snapshot *s = lists[core_id()].first; s != NULL; s = s->next) {
+        struct snapshot_range *last = c->count != 0 ? &c->ranges[c->count - 1] : NULL;
+        if (last != NULL && last->last == s->ts)
+            continue;
+        if (c->count == RANGES_PER_CORE) {
+            last->last = lists[core_id()].last->ts;
+            break;
+        }
+        c->ranges[c->count++] = (struct snapshot_range){s->ts, s->ts};
+    }
+    return ERR_OK;
+}
+
+static int range_order(const void *a, const void *b)
+{
+    const struct snapshot_range *x = a;
+    const struct snapshot_range *y = b;
+    return x->first < y->first ? -1 : x->first > y->first;
+}
+
+err_t snapshots_gather_wait(struct live_snapshots *out)
+{
+    uint32_t cores = core_count();
+    *out = (struct live_snapshots){.until = shared_commit_read()};
+    struct core_snapshots *calls = core_malloc(cores * sizeof(*calls));
+    for (uint32_t i = 0; i < cores; i++)
+        core_call_start(&calls[i].call, i, list_snapshots, &calls[i]);
+    err_t e = ERR_OK;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < cores; i++) {
+        err_t one = core_call_join_wait(&calls[i].call);
+        e = one != ERR_OK ? one : e;
+        n += one == ERR_OK ? calls[i].count : 0;
+    }
+    if (e == ERR_OK) {
+        out->ranges = core_malloc((n + 1u) * sizeof(*out->ranges));
+        n = 0;
+        for (uint32_t i = 0; i < cores; i++) {
+            memcpy(out->ranges + n, calls[i].ranges, calls[i].count * sizeof(*out->ranges));
+            n += calls[i].count;
+        }
+        qsort(out->ranges, n, sizeof(*out->ranges), range_order);
+        for (uint32_t i = 0; i < n; i++) {
+            struct snapshot_range *last = out->count != 0 ? &out->ranges[out->count - 1] : NULL;
+            if (last != NULL && out->ranges[i].first <= last->last)
+                last->last = MAX(last->last, out->ranges[i].last);
+            else
+                out->ranges[out->count++] = out->ranges[i];
+        }
+    }
+    core_free(calls);
+    return e;
+}
+
+void snapshots_gather_end(struct live_snapshots *l)
+{
+    core_free(l->ranges);
+    *l = (struct live_snapshots){0};
+}
+
+bool snapshots_between(const struct live_snapshots *l, ts_t from, ts_t to)
+{
+    /* The last range that begins below `to` is the one that reaches farthest. */
+    uint32_t low = 0;
+    uint32_t high = l->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (l->ranges[middle].first < to)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low > 0 && l->ranges[low - 1].last >= from;
 }

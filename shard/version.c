@@ -137,6 +137,37 @@ void version_push_insert(struct version_store *vs, struct part *p, uint32_t seq,
     v->first_slot = v->last_slot = row_slot(row);
 }
 
+static void part_list_remove(struct part *p, struct version *v)
+{
+    if (v->newer != NULL)
+        v->newer->older = v->older;
+    else
+        p->newest = v->older;
+    if (v->older != NULL)
+        v->older->newer = v->newer;
+    else
+        p->oldest = v->newer;
+    if (p->purge_at == v)
+        p->purge_at = v->newer;
+    p->version_count--;
+}
+
+void version_move(struct version *v, struct part *to)
+{
+    ASSERT(!version_needs_purge_work(v));
+    ASSERT(v->kind != VERSION_INDEX_SWEEP);
+    part_list_remove(v->part, v);
+    v->part = to;
+    v->newer = NULL;
+    v->older = to->newest;
+    if (to->newest != NULL)
+        to->newest->newer = v;
+    else
+        to->oldest = v;
+    to->newest = v;
+    to->version_count++;
+}
+
 void version_drop(struct version_store *vs, struct version *v)
 {
     struct part *p = v->part;
@@ -156,17 +187,7 @@ void version_drop(struct version_store *vs, struct version *v)
         if (v->chain_older != NULL)
             v->chain_older->chain_newer = v->chain_newer;
     }
-    if (v->newer != NULL)
-        v->newer->older = v->older;
-    else
-        p->newest = v->older;
-    if (v->older != NULL)
-        v->older->newer = v->newer;
-    else
-        p->oldest = v->newer;
-    if (p->purge_at == v)
-        p->purge_at = v->newer;
-    p->version_count--;
+    part_list_remove(p, v);
     if (version_needs_purge_work(v))
         p->purge_work--;
     if (UNLIKELY(v->kind == VERSION_INDEX_SWEEP)) {

@@ -29,7 +29,7 @@ def copy_rows(server, first, last):
 def budget(o):
     table_bytes = (5120 if o.big else 400) * MIB
     buffers = 256 if o.big else 32
-    versions = 64 if o.big else 32
+    versions = 128 if o.big else 32  # a bulk load has a version for each page
     rows = table_bytes // (FILLER_BYTES + 38)
     settings = {"shared_buffers": f"{buffers}MB", "version_store_size": f"{versions}MB", "max_wal_size": "256MB",
                 "work_mem": "4MB", "maintenance_work_mem": "32MB"}
