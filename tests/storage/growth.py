@@ -113,7 +113,7 @@ def temp(o):
 def long_snapshot(o):
     """A repeatable-read transaction stays open beside a hot update load."""
     seconds = o.seconds or (600 if o.big else 10)
-    versions = 256 if o.big else 16
+    versions = 256 if o.big else 32
     rows = 500000 if o.big else ROWS
     settings = {"shared_buffers": "256MB", "version_store_size": f"{versions}MB", "max_wal_size": "1GB"}
     with Percore(cores=o.cores, settings=settings) as server:
