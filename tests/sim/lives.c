@@ -224,14 +224,14 @@ static void draw_life(struct life *l, uint32_t number, uint32_t count)
     *l = (struct life){.number = number, .disk_room = UINT64_MAX};
     l->cores = 1 + sim_below(4);
     l->workers = 1 + sim_below(12);
-    l->work_us = 20000 + (uint64_t)sim_below(400000);
-    if (sim_below(10) == 0)
-        l->work_us *= 8;
+    l->work_us = 5000 + (uint64_t)sim_below(80000);
+    if (sim_below(16) == 0)
+        l->work_us *= 16;
     l->is_last = number + 1 == count;
     if (l->is_last) {
         l->faults = io_sim_usual_faults;
         l->end = END_STOP;
-        l->work_us = 50000;
+        l->work_us = 10000;
         return;
     }
     draw_faults(l);
