@@ -2,8 +2,9 @@
  * The page store: its life, its files, and pinning pages. See pages.h for the contract,
  * pages_priv.h for the terms and the disk format.
  */
-#include "core/defects.h"
 #include "shard/pages_priv.h"
+
+#include "core/defects.h"
 
 static struct page *page_of(struct frame *f)
 {
