@@ -371,6 +371,16 @@ err_t deep_walk_query(struct deep_walk *w, struct query *q);
 /* The query moves one level deeper: references out of it are corrected. */
 err_t query_push_down(struct query *q);
 
+/* ---- rights (privilege.c) ---- */
+
+/* ERR_INSUFFICIENT_PRIVILEGE unless the session's role may run the query; without check_privileges
+ * nothing is asked. */
+SUSPENDS err_t analyze_rights_wait(struct analysis *a, struct query *q);
+/* Whether the role may use the schema of a table that was found by name: not being allowed to is an
+ * error when the schema was named; otherwise the table is not seen. */
+SUSPENDS err_t analyze_schema_wait(struct analysis *a, int32_t location, bool named,
+                                   const struct table_desc *t, bool *visible);
+
 /* ---- statements ---- */
 
 SUSPENDS err_t analyze_query_wait(struct analysis *a, const void *node, struct query **out);

@@ -56,7 +56,17 @@ static err_t from_alias_columns(struct scope *s, const Alias *alias, struct rang
 
 /* ---- tables and views ---- */
 
-static SUSPENDS err_t view_query_wait(struct scope *s, const struct table_desc *t,
+/* A sequence is read as a row of one: what it has in its state. */
+static const char *sequence_sql(struct arena *mem, const struct table_desc *t)
+{
+    return arena_printf(mem,
+                        "SELECT pg_catalog.percore_sequence_value(%u::regclass) AS last_value,"
+                        " 0::bigint AS log_cnt,"
+                        " pg_catalog.pg_sequence_last_value(%u::regclass) IS NOT NULL AS is_called",
+                        t->oid, t->oid);
+}
+
+static SUSPENDS err_t view_query_wait(struct scope *s, const struct table_desc *t, const char *sql,
                                       struct query **out)
 {
     enum { VIEW_DEPTH_MAX = 64 };
@@ -65,7 +75,7 @@ static SUSPENDS err_t view_query_wait(struct scope *s, const struct table_desc *
         return err_raise(ERR_INVALID_OBJECT_DEFINITION,
                          "infinite recursion detected in rules for relation \"%s\"", t->name);
     struct parsed *p;
-    TRY(parse_text(t->view_sql, a->mem, &p));
+    TRY(parse_text(sql, a->mem, &p));
     const char *saved = a->text;
     a->text = NULL;
     a->view_depth++;
@@ -112,7 +122,7 @@ static SUSPENDS err_t from_view_wait(struct scope *s, const RangeVar *rv,
                                      const struct table_desc *t, struct from_result *out)
 {
     struct query *q;
-    TRY(view_query_wait(s, t, &q));
+    TRY(view_query_wait(s, t, t->kind == 'S' ? sequence_sql(s->a->mem, t) : t->view_sql, &q));
     struct range_entry *r = range_entry_new(s, RTE_SUBQUERY, query_column_count(q));
     range_entry_from_query(r, q);
     r->alias = arena_strdup(s->a->mem, rv->alias ? rv->alias->aliasname : t->name);
@@ -222,7 +232,7 @@ static SUSPENDS err_t from_range_var_wait(struct scope *s, const RangeVar *rv,
                    t->kind == 'i' ? "indexes" : "composite types");
         return analyze_at(s->a, rv->location, e);
     }
-    if (t->kind == 'v' && t->view_sql && !t->virtual_name)
+    if ((t->kind == 'v' && t->view_sql && !t->virtual_name) || t->kind == 'S')
         return from_view_wait(s, rv, t, out);
     struct range_entry *r = range_entry_of_table(s, t, rv->alias ? rv->alias->aliasname : NULL);
     TRY(from_alias_columns(s, rv->alias, r, false));

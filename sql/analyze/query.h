@@ -210,7 +210,8 @@ struct analyze_options {
     const char *text;       /* for positions */
     const oid *param_types; /* given types; 0 = to be inferred */
     uint32_t param_count;
-    bool params_fixed; /* no more than given ($n beyond is ERR_UNDEFINED_PARAMETER) */
+    bool params_fixed;     /* no more than given ($n beyond is ERR_UNDEFINED_PARAMETER) */
+    bool check_privileges; /* the session's role must have the rights that the query needs */
 };
 SUSPENDS err_t analyze_statement_wait(const struct analyze_options *o, struct raw_statement *raw,
                                       struct arena *mem, struct statement **out);

@@ -78,7 +78,10 @@ SUSPENDS err_t analysis_table_wait(struct analysis *a, const RangeVar *rv,
                                     "\"%s.%s.%s\"",
                                     rv->catalogname, rv->schemaname, rv->relname));
     TRY(analysis_table_find_wait(a, rv->schemaname, rv->relname, out));
-    if (*out)
+    bool visible = *out != NULL;
+    if (visible)
+        TRY(analyze_schema_wait(a, rv->location, rv->schemaname != NULL, *out, &visible));
+    if (visible)
         return ERR_OK;
     return analyze_at(
         a, rv->location,
@@ -150,7 +153,7 @@ SUSPENDS err_t analyze_inner_wait(struct analysis *a, void *node, struct stateme
     st->query->exec_param_count = a->exec_param_count;
     a->exec_param_count = first;
     st->command = st->query->command;
-    return ERR_OK;
+    return analyze_rights_wait(a, st->query);
 }
 
 static SUSPENDS err_t statement_wait(struct analysis *a, struct raw_statement *raw,
@@ -166,6 +169,8 @@ static SUSPENDS err_t statement_wait(struct analysis *a, struct raw_statement *r
         TRY(analyze_utility_wait(a, raw, st));
     }
     TRY(params_settle(a));
+    if (st->query && st->command != CMD_UTILITY)
+        TRY(analyze_rights_wait(a, st->query));
     st->param_count = a->param_count;
     st->param_types = a->param_types;
     st->has_volatile_settings = a->has_volatile_settings;

@@ -6,6 +6,7 @@
 #include "core/core.h"
 #include "sql/catalog/cache.h"
 #include "sql/catalog/define.h"
+#include "sql/catalog/privileges.h"
 #include "sql/types/quote.h"
 
 #include <strings.h>
@@ -462,6 +463,20 @@ static SUSPENDS err_t service_role_name(void *owner, oid role, struct arena *mem
                         mem, out);
 }
 
+static SUSPENDS err_t service_privilege_test(void *owner, char kind, oid object, oid role,
+                                             const char *letters, bool with_option, bool *yes,
+                                             bool *exists)
+{
+    return privilege_test_wait(session_of(owner), kind, object, role, letters, with_option, yes,
+                               exists);
+}
+
+static SUSPENDS err_t service_role_member(void *owner, oid member, oid role, bool only_inherited,
+                                          bool *yes)
+{
+    return privilege_has_role_wait(session_of(owner), member, role, only_inherited, yes);
+}
+
 struct size_call {
     uint32_t shard;
     const file_id *files;
@@ -665,4 +680,6 @@ void catalog_fill_services(struct sql_services *s, struct catalog_session *(*cs_
     s->stored_expression = service_stored_expression;
     s->serial_sequence = service_serial_sequence;
     s->sequence_last_value = service_sequence_last_value;
+    s->privilege_test = service_privilege_test;
+    s->role_member = service_role_member;
 }

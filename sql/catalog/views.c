@@ -64,6 +64,14 @@ struct system_view {
     " THEN s.stanumbers2[1] WHEN s.stakind3 = " kind " THEN s.stanumbers3[1] END"
 
 static const struct system_view views[] = {
+    {"pg_available_extension_versions",
+     "SELECT NULL::name AS name, NULL::text AS version, NULL::boolean AS installed, "
+     "NULL::boolean AS superuser, NULL::boolean AS trusted, NULL::boolean AS "
+     "relocatable, NULL::name AS schema, NULL::name[] AS requires, NULL::text AS "
+     "comment WHERE false"},
+    {"pg_available_extensions",
+     "SELECT NULL::name AS name, NULL::text AS default_version, NULL::text AS "
+     "installed_version, NULL::text AS comment WHERE false"},
     {"pg_group", "SELECT r.rolname AS groname, r.oid AS grosysid,"
                  " ARRAY(SELECT m.member FROM pg_catalog.pg_auth_members m WHERE m.roleid = r.oid)"
                  " AS grolist FROM pg_catalog.pg_authid r WHERE NOT r.rolcanlogin"},
@@ -80,6 +88,22 @@ static const struct system_view views[] = {
      " pg_catalog.pg_get_viewdef(c.oid) AS definition"
      " FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
      " WHERE c.relkind = 'm'"},
+    {"pg_policies", "SELECT NULL::name AS schemaname, NULL::name AS tablename, NULL::name AS "
+                    "policyname, NULL::text AS permissive, NULL::name[] AS roles, NULL::text AS "
+                    "cmd, NULL::text AS qual, NULL::text AS with_check WHERE false"},
+    {"pg_publication_tables",
+     "SELECT NULL::name AS pubname, NULL::name AS schemaname, NULL::name AS "
+     "tablename, NULL::name[] AS attnames, NULL::text AS rowfilter WHERE false"},
+    {"pg_replication_origin_status",
+     "SELECT NULL::oid AS local_id, NULL::text AS external_id, NULL::pg_lsn AS "
+     "remote_lsn, NULL::pg_lsn AS local_lsn WHERE false"},
+    {"pg_replication_slots",
+     "SELECT NULL::name AS slot_name, NULL::name AS plugin, NULL::text AS slot_type, "
+     "NULL::oid AS datoid, NULL::name AS database, NULL::boolean AS temporary, "
+     "NULL::boolean AS active, NULL::integer AS active_pid, NULL::xid AS xmin, "
+     "NULL::xid AS catalog_xmin, NULL::pg_lsn AS restart_lsn, NULL::pg_lsn AS "
+     "confirmed_flush_lsn, NULL::text AS wal_status, NULL::bigint AS safe_wal_size, "
+     "NULL::boolean AS two_phase WHERE false"},
     {"pg_roles",
      "SELECT " ROLE_COLUMNS ", '********'::text AS rolpassword, r.rolvaliduntil, r.rolbypassrls,"
      " s.setconfig AS rolconfig, r.oid"
@@ -90,6 +114,10 @@ static const struct system_view views[] = {
                  " FROM pg_catalog.pg_rewrite r JOIN pg_catalog.pg_class c ON c.oid = r.ev_class"
                  " LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
                  " WHERE r.rulename <> '_RETURN'::name"},
+    {"pg_seclabels",
+     "SELECT NULL::oid AS objoid, NULL::oid AS classoid, NULL::integer AS objsubid, "
+     "NULL::text AS objtype, NULL::oid AS objnamespace, NULL::text AS objname, "
+     "NULL::text AS provider, NULL::text AS label WHERE false"},
     {"pg_sequences",
      "SELECT n.nspname AS schemaname, c.relname AS sequencename,"
      " pg_catalog.pg_get_userbyid(c.relowner) AS sequenceowner, s.seqtypid::regtype AS data_type,"
@@ -106,6 +134,9 @@ static const struct system_view views[] = {
      " ON s.setrole = r.oid AND s.setdatabase = 0::oid WHERE r.rolcanlogin"},
     {"pg_stat_all_indexes", INDEX_STATISTICS},
     {"pg_stat_all_tables", TABLE_STATISTICS},
+    {"pg_stat_gssapi",
+     "SELECT NULL::integer AS pid, NULL::boolean AS gss_authenticated, NULL::text AS "
+     "principal, NULL::boolean AS encrypted WHERE false"},
     {"pg_stat_sys_indexes", INDEX_STATISTICS SYSTEM_ONLY},
     {"pg_stat_sys_tables", TABLE_STATISTICS SYSTEM_ONLY},
     {"pg_stat_user_indexes", INDEX_STATISTICS USER_ONLY},
@@ -126,6 +157,23 @@ static const struct system_view views[] = {
      " a.attrelid = c.oid AND a.attnum = s.staattnum LEFT JOIN"
      " pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE NOT a.attisdropped"},
     /* clang-format on */
+    {"pg_stats_ext", "SELECT NULL::name AS schemaname, NULL::name AS tablename, NULL::name AS "
+                     "statistics_schemaname, NULL::name AS statistics_name, NULL::name AS "
+                     "statistics_owner, NULL::name[] AS attnames, NULL::text[] AS exprs, "
+                     "NULL::\"char\"[] AS kinds, NULL::boolean AS inherited, NULL::pg_ndistinct AS "
+                     "n_distinct, NULL::pg_dependencies AS dependencies, NULL::text[] AS "
+                     "most_common_vals, NULL::boolean[] AS most_common_val_nulls, NULL::double "
+                     "precision[] AS most_common_freqs, NULL::double precision[] AS "
+                     "most_common_base_freqs WHERE false"},
+    {"pg_stats_ext_exprs",
+     "SELECT NULL::name AS schemaname, NULL::name AS tablename, NULL::name AS "
+     "statistics_schemaname, NULL::name AS statistics_name, NULL::name AS "
+     "statistics_owner, NULL::text AS expr, NULL::boolean AS inherited, NULL::real "
+     "AS null_frac, NULL::integer AS avg_width, NULL::real AS n_distinct, "
+     "NULL::anyarray AS most_common_vals, NULL::real[] AS most_common_freqs, "
+     "NULL::anyarray AS histogram_bounds, NULL::real AS correlation, NULL::anyarray "
+     "AS most_common_elems, NULL::real[] AS most_common_elem_freqs, NULL::real[] AS "
+     "elem_count_histogram WHERE false"},
     {"pg_tables",
      "SELECT n.nspname AS schemaname, c.relname AS tablename,"
      " pg_catalog.pg_get_userbyid(c.relowner) AS tableowner,"
@@ -140,6 +188,9 @@ static const struct system_view views[] = {
      " '********'::text AS passwd, r.rolvaliduntil AS valuntil, s.setconfig AS useconfig"
      " FROM pg_catalog.pg_authid r LEFT JOIN pg_catalog.pg_db_role_setting s"
      " ON s.setrole = r.oid AND s.setdatabase = 0::oid WHERE r.rolcanlogin"},
+    {"pg_user_mappings",
+     "SELECT NULL::oid AS umid, NULL::oid AS srvid, NULL::name AS srvname, NULL::oid "
+     "AS umuser, NULL::name AS usename, NULL::text[] AS umoptions WHERE false"},
     {"pg_views",
      "SELECT n.nspname AS schemaname, c.relname AS viewname,"
      " pg_catalog.pg_get_userbyid(c.relowner) AS viewowner,"

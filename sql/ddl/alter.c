@@ -208,11 +208,32 @@ static SUSPENDS err_t not_null_wait(struct ddl_context *x, oid table, const stru
 
 /* ---- ALTER COLUMN TYPE ---- */
 
+/* Whether a length or precision takes every value that another one let in. */
+static bool typmod_is_wider(oid type, int32_t from, int32_t to)
+{
+    if (to < 0)
+        return true;
+    if (from < 0)
+        return false;
+    if (type == TYPE_VARCHAR)
+        return to >= from;
+    if (type == TYPE_NUMERIC) /* the same scale, as many digits before it */
+        return ((to - 4) & 0xffff) == ((from - 4) & 0xffff) && to >= from;
+    return to == from;
+}
+
+/* Whether the rows can stay as they are. */
 static bool is_plain_relabel(const struct expr *e, int16_t number)
 {
-    while (e->kind == EXPR_RELABEL && e->arg_count == 1)
-        e = e->args[0];
-    return e->kind == EXPR_COLUMN && e->column.attno == number;
+    int32_t typmod = -1;
+    for (; e->arg_count == 1; e = e->args[0]) {
+        if (e->kind == EXPR_TYPMOD && typmod == -1)
+            typmod = e->typmod;
+        else if (e->kind != EXPR_RELABEL)
+            return false;
+    }
+    return e->kind == EXPR_COLUMN && e->column.attno == number &&
+           typmod_is_wider(e->type, e->typmod, typmod);
 }
 
 static SUSPENDS err_t type_expression_wait(struct ddl_context *x, const struct table_desc *t,
@@ -239,13 +260,15 @@ static SUSPENDS err_t type_expression_wait(struct ddl_context *x, const struct t
     return e;
 }
 
+/* stays: neither rows nor the type change, only how long values may be. */
 static SUSPENDS err_t update_index_columns_wait(struct ddl_context *x, const struct table_desc *t,
-                                                int16_t number, const struct ddl_column *c)
+                                                int16_t number, const struct ddl_column *c,
+                                                bool stays)
 {
     for (uint32_t i = 0; i < t->index_count; i++) {
         const struct index_desc *d = &t->indexes[i];
         for (uint32_t k = 0; k < d->column_count; k++) {
-            if (d->keys[k].attno == 0)
+            if (d->keys[k].attno == 0 && !stays)
                 return err_not_built("changing the type of a column of a table with expression "
                                      "indexes is not supported");
             if (d->keys[k].attno != number)
@@ -265,7 +288,7 @@ static SUSPENDS err_t update_index_columns_wait(struct ddl_context *x, const str
             v[COL_ATTBYVAL - 1] = datum_of_bool(type->typlen > 0 && type->by_value);
             v[COL_ATTCOLLATION - 1] = c->collation;
             TRY(catalog_replace_wait(x->catalog, REL_ATTRIBUTE, &row, v, n, x->mem));
-            if (k >= d->key_count)
+            if (k >= d->key_count || stays)
                 continue;
             const struct opclass_info *cls = opclass_default(AM_BTREE, c->type);
             if (!cls || !type->sort_key)
@@ -282,7 +305,7 @@ static SUSPENDS err_t update_index_columns_wait(struct ddl_context *x, const str
             v[COL_INDCLASS - 1] = catalog_oidvector(x->mem, classes, count);
             TRY(catalog_replace_wait(x->catalog, REL_INDEX, &row, v, n, x->mem));
         }
-        if (d->map_table)
+        if (d->map_table && !stays)
             return err_not_built("changing the type of a column of a table with a unique index "
                                  "that lacks the shard key is not supported");
     }
@@ -367,7 +390,8 @@ static SUSPENDS err_t alter_type_wait(struct ddl_context *x, oid table, const st
     if (err == ERR_OK && rewrite)
         err = relocate_begin_wait(x, t, &r);
     if (err == ERR_OK)
-        err = update_index_columns_wait(x, t, number, a->column);
+        err = update_index_columns_wait(x, t, number, a->column,
+                                        !rewrite && c->type == a->column->type);
     table_release(t);
     TRY(err);
     TRY(write_type_wait(x, table, number, a->column, rewrite));

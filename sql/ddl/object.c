@@ -1,4 +1,5 @@
 /* Names, locks, rights and notices of DDL statements. */
+#include "sql/catalog/privileges.h"
 #include "sql/ddl/ddl_priv.h"
 
 #include <stdarg.h>
@@ -101,6 +102,13 @@ err_t ddl_missing(struct ddl_context *x, const struct ddl_name *n, const char *k
     return err_raise(ERR_UNDEFINED_TABLE, "%s \"%s\" does not exist", kind, n->name);
 }
 
+static SUSPENDS err_t creation_allowed_wait(struct ddl_context *x, const struct ddl_name *n,
+                                            oid schema)
+{
+    err_t e = privilege_require_wait(x->catalog, 'n', schema, x->catalog->user, "C");
+    return e == ERR_OK ? e : ddl_error_at(x, n->location, e);
+}
+
 err_t ddl_creation_schema_wait(struct ddl_context *x, const struct ddl_name *n, oid *schema,
                                const char **schema_name, char *persistence)
 {
@@ -117,8 +125,10 @@ err_t ddl_creation_schema_wait(struct ddl_context *x, const struct ddl_name *n, 
         *persistence = 't';
         return ddl_temp_schema_wait(x, schema, schema_name);
     }
-    if (!n->schema)
-        return catalog_creation_schema_wait(x->catalog, x->mem, schema, schema_name);
+    if (!n->schema) {
+        TRY(catalog_creation_schema_wait(x->catalog, x->mem, schema, schema_name));
+        return creation_allowed_wait(x, n, *schema);
+    }
     TRY(schema_oid_wait(x->catalog, n->schema, schema));
     if (*schema == 0)
         return ddl_error_at(
@@ -131,7 +141,7 @@ err_t ddl_creation_schema_wait(struct ddl_context *x, const struct ddl_name *n, 
         err_detail("System catalog modifications are currently disallowed.");
         return e;
     }
-    return ERR_OK;
+    return creation_allowed_wait(x, n, *schema);
 }
 
 /* Name lookup, lock, and lookup again: what the name meant may have changed while we waited. */

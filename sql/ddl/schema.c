@@ -1,4 +1,5 @@
 /* CREATE SCHEMA, and the temporary schema of a session. */
+#include "sql/catalog/privileges.h"
 #include "sql/ddl/ddl_priv.h"
 
 err_t ddl_make_schema_wait(struct ddl_context *x, const char *name, oid owner, oid *out)
@@ -65,6 +66,7 @@ err_t ddl_create_schema_run_wait(struct ddl_context *x, const struct ddl *d)
         return e;
     }
     oid schema;
+    TRY(privilege_require_wait(x->catalog, 'd', x->catalog->database, x->catalog->user, "C"));
     TRY(schema_oid_wait(x->catalog, name, &schema));
     if (schema) {
         if (!d->missing_ok)

@@ -1,4 +1,5 @@
 /* ALTER DATABASE / ROLE ... SET: defaults of settings, in pg_db_role_setting. */
+#include "core/settings.h"
 #include "sql/ddl/ddl_priv.h"
 
 #include <strings.h>
@@ -38,6 +39,13 @@ err_t ddl_setting_run_wait(struct ddl_context *x, const struct ddl *d)
     if (d->setting && !d->setting_default && s && s->setting_show) {
         const char *shown; /* the name must be known */
         TRY(s->setting_show(s->owner, d->setting, strchr(d->setting, '.') != NULL, x->mem, &shown));
+    }
+    if (d->setting && !d->setting_default && d->text) {
+        struct settings_view *view = settings_view_new(); /* the value must be valid */
+        err_t e = setting_set(view, d->setting, d->text, false, x->catalog->is_superuser,
+                              SETTING_SOURCE_ROLE);
+        settings_view_free(view);
+        TRY(e);
     }
     TRY(catalog_find_wait(x->catalog, REL_DB_ROLE_SETTING, INDEX_DB_ROLE_SETTING_DATABASEID_ROL, 2,
                           database, role, x->mem, &rows));

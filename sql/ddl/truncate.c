@@ -1,4 +1,5 @@
 /* TRUNCATE: new empty files; the old ones go with the commit. */
+#include "sql/catalog/privileges.h"
 #include "sql/ddl/ddl_priv.h"
 
 #include "sql/ddl/relocate.h"
@@ -48,7 +49,9 @@ static SUSPENDS err_t check_table_wait(struct ddl_context *x, const struct table
 {
     if (t->kind != 'r')
         return err_raise(ERR_WRONG_OBJECT_TYPE, "\"%s\" is not a table", t->name);
-    TRY(ddl_check_owner_wait(x, t));
+    if (t->is_system)
+        TRY(ddl_check_owner_wait(x, t));
+    TRY(privilege_require_wait(x->catalog, 'c', t->oid, x->catalog->user, "D"));
     return ddl_check_not_pending(x, t, "TRUNCATE");
 }
 

@@ -146,6 +146,12 @@ struct sql_services {
      * owns none. ERR_UNDEFINED_COLUMN. */
     err_t (*serial_sequence)(void *owner, oid table, const char *column, struct arena *mem,
                              const char **out);
+    /* Rights: kind 'c' relation, 'n' schema, 'd' database; any of the letters (as access lists have
+     * them) is enough. require raises "permission denied for table x" for the current role. */
+    err_t (*privilege_require)(void *owner, char kind, oid object, const char *letters);
+    err_t (*privilege_test)(void *owner, char kind, oid object, oid role, const char *letters,
+                            bool with_option, bool *yes, bool *exists);
+    err_t (*role_member)(void *owner, oid member, oid role, bool only_inherited, bool *yes);
     /* *is_called false: no number was taken yet (pg_sequences.last_value is null). */
     err_t (*sequence_last_value)(void *owner, oid sequence, int64_t *out, bool *is_called);
     /* percore_check: what is wrong with the session's database, a line each, in mem. */

@@ -126,6 +126,16 @@ SUSPENDING(fn_pg_stat_reset_core_latency)
     return ERR_OK;
 }
 
+/* Ours, for SELECT from a sequence: its last_value, whether that number was given out or not. */
+SUSPENDING(fn_percore_sequence_value)
+{
+    SERVICE(sequence_last_value);
+    int64_t value = 0;
+    bool is_called = false;
+    TRY(s->sequence_last_value(s->owner, ARG_OID(0), &value, &is_called));
+    RETURN_I64(value);
+}
+
 /* ---- to_reg*: as the type's input, but null for what does not exist ---- */
 
 static err_t to_reg(struct call *c,

@@ -232,9 +232,17 @@ SUSPENDING(fn_set_config_by_name)
 
 /* ---- sequences ---- */
 
+/* Identity columns take their numbers without asking. */
+static NO_SUSPEND_ANALYSIS err_t sequence_allows(struct call *c, const char *letters)
+{
+    SERVICE(privilege_require)
+    return s->privilege_require(s->owner, 'c', ARG_OID(0), letters);
+}
+
 SUSPENDING(fn_nextval_oid)
 {
     SERVICE(nextval)
+    TRY(sequence_allows(c, "Uw"));
     int64_t v;
     TRY(s->nextval(s->owner, ARG_OID(0), &v));
     RETURN_I64(v);
@@ -242,6 +250,7 @@ SUSPENDING(fn_nextval_oid)
 SUSPENDING(fn_currval_oid)
 {
     SERVICE(currval)
+    TRY(sequence_allows(c, "rU"));
     int64_t v;
     TRY(s->currval(s->owner, ARG_OID(0), &v));
     RETURN_I64(v);
@@ -256,12 +265,14 @@ SUSPENDING(fn_lastval)
 SUSPENDING(fn_setval_oid)
 {
     SERVICE(setval)
+    TRY(sequence_allows(c, "w"));
     TRY(s->setval(s->owner, ARG_OID(0), ARG_I64(1), true));
     RETURN_I64(ARG_I64(1));
 }
 SUSPENDING(fn_setval3_oid)
 {
     SERVICE(setval)
+    TRY(sequence_allows(c, "w"));
     TRY(s->setval(s->owner, ARG_OID(0), ARG_I64(1), ARG_BOOL(2)));
     RETURN_I64(ARG_I64(1));
 }

@@ -1,7 +1,8 @@
 /*
- * has_*_privilege() and pg_has_role(). Privileges are not enforced yet: whoever may connect may use
- * what exists. So these check their arguments as PostgreSQL does (names must exist, privilege words
- * must be known, an object that is given by an unknown oid gives null) and then answer true.
+ * has_*_privilege() and pg_has_role(). Arguments are checked as PostgreSQL does (names must exist,
+ * privilege words must be known, an object that is given by an unknown oid gives null). Rights on
+ * relations, schemas, databases and membership are asked of the catalog; on other objects everybody
+ * has all, since nothing else is enforced.
  *
  * Arguments: [user name or oid,] object name or oid, [column,] privilege words. All of them may
  * suspend (names are looked up by the session's services).
@@ -56,9 +57,41 @@ static bool word_is_known(const struct privilege_kind *k, const char *word, size
     return false;
 }
 
+/* What a list of words asks for: letters of access lists, plain and with grant option. */
+struct wanted {
+    char letters[16];
+    char with_option[16];
+    bool usage; /* pg_has_role: USAGE, else MEMBER is enough */
+    bool member;
+};
+
+static void word_add(struct wanted *w, const char *word, size_t len)
+{
+    static const struct {
+        const char *word;
+        char letter;
+    } letters[] = {
+        {"SELECT", 'r'},   {"INSERT", 'a'},     {"UPDATE", 'w'},  {"DELETE", 'd'},
+        {"TRUNCATE", 'D'}, {"REFERENCES", 'x'}, {"TRIGGER", 't'}, {"USAGE", 'U'},
+        {"CREATE", 'C'},   {"TEMPORARY", 'T'},  {"TEMP", 'T'},    {"CONNECT", 'c'},
+        {"EXECUTE", 'X'},
+    };
+    w->usage = w->usage || strncasecmp(word, "USAGE", 5) == 0;
+    w->member = w->member || strncasecmp(word, "MEMBER", 6) == 0;
+    for (size_t i = 0; i < ARRAY_LEN(letters); i++) {
+        size_t n = strlen(letters[i].word);
+        if (n > len || strncasecmp(letters[i].word, word, n) != 0 || (n < len && word[n] != ' '))
+            continue;
+        char *to = n < len ? w->with_option : w->letters;
+        size_t at = strlen(to);
+        if (!strchr(to, letters[i].letter) && at + 1 < sizeof(w->letters))
+            to[at] = letters[i].letter;
+    }
+}
+
 /* *is_empty: only words that stand for no privilege any more (RULE). */
 static err_t check_words(struct call *c, const struct privilege_kind *k, const struct varlen *text,
-                         bool *is_empty)
+                         struct wanted *wanted, bool *is_empty)
 {
     const char *p = (const char *)text->data;
     const char *end = p + text->len;
@@ -75,6 +108,7 @@ static err_t check_words(struct call *c, const struct privilege_kind *k, const s
             return err_raise(ERR_INVALID_PARAMETER_VALUE, "unrecognized privilege type: \"%s\"",
                              arena_strndup(c->mem, word, len));
         *is_empty &= len == 4 && strncasecmp(word, "RULE", 4) == 0;
+        word_add(wanted, word, len);
         if (comma == NULL)
             return ERR_OK;
         p = comma + 1;
@@ -116,46 +150,43 @@ static err_t raise_missing(const struct privilege_kind *k, const char *name)
 }
 
 /* A plain name (of a role, schema, database): not to be read as an identifier. */
-static NO_SUSPEND_ANALYSIS err_t plain_name_exists(struct call *c, char kind, const char *name,
-                                                   bool *exists)
+static NO_SUSPEND_ANALYSIS err_t plain_name_find(struct call *c, char kind, const char *name,
+                                                 oid *found)
 {
     struct sql_services *s = c->env->services;
-    oid found = OID_NONE;
+    *found = OID_NONE;
     if (s == NULL || s->resolve_name == NULL)
         return err_not_built("%s() is not supported yet", c->func->name);
-    TRY(s->resolve_name(s->owner, kind, quote_identifier(c->mem, name), true, &found));
-    *exists = found != OID_NONE;
-    return ERR_OK;
+    return s->resolve_name(s->owner, kind, quote_identifier(c->mem, name), true, found);
 }
 
+/* *found: of the kinds that rights are asked for. */
 static NO_SUSPEND_ANALYSIS err_t check_object_name(struct call *c, const struct privilege_kind *k,
-                                                   uint32_t n)
+                                                   uint32_t n, oid *found)
 {
     struct sql_services *s = c->env->services;
     const char *name = arg_cstring(c, n);
     bool exists = false;
-    oid found;
     datum ignored;
+    *found = OID_NONE;
     struct type_io io = {.mem = c->mem, .typmod = -1, .env = c->env};
     switch (k->kind) {
     case 'c':
         if (s == NULL || s->resolve_name == NULL)
             return err_not_built("%s() is not supported yet", c->func->name);
-        return s->resolve_name(s->owner, 'c', name, false, &found);
+        return s->resolve_name(s->owner, 'c', name, false, found);
     case 'p':
         return regprocedure_input(&io, name, strlen(name), &ignored);
     case 't':
         return regtype_input(&io, name, strlen(name), &ignored);
     case 'n':
     case 'r':
-        TRY(plain_name_exists(c, k->kind, name, &exists));
-        break;
     case 'd':
-        exists = c->env->database_name != NULL && strcmp(name, c->env->database_name) == 0;
-        if (!exists && !static_has('d', 1, name))
-            TRY(plain_name_exists(c, 'd', name, &exists));
+        if (k->kind == 'd' && c->env->database_name && strcmp(name, c->env->database_name) == 0)
+            *found = c->env->database_oid;
         else
-            exists = true;
+            TRY(plain_name_find(c, k->kind, name, found));
+        exists = *found != OID_NONE;
         break;
     case 'g': /* a setting that is not known simply has no grants */
         return ERR_OK;
@@ -201,6 +232,45 @@ static NO_SUSPEND_ANALYSIS err_t oid_exists(struct call *c, const struct privile
     return ERR_OK;
 }
 
+/* The role that is asked about: the first argument, or the current one. */
+static NO_SUSPEND_ANALYSIS err_t asked_role(struct call *c, bool given, oid *role)
+{
+    *role = c->env->user_oid;
+    if (!given)
+        return ERR_OK;
+    if (c->func->args[0] != TYPE_NAME) {
+        *role = ARG_OID(0);
+        return ERR_OK;
+    }
+    *role = OID_NONE;
+    if (strcmp(arg_cstring(c, 0), "public") == 0)
+        return ERR_OK;
+    TRY(plain_name_find(c, 'r', arg_cstring(c, 0), role));
+    return *role != OID_NONE
+               ? ERR_OK
+               : err_raise(ERR_UNDEFINED_OBJECT, "role \"%s\" does not exist", arg_cstring(c, 0));
+}
+
+static NO_SUSPEND_ANALYSIS err_t ask_catalog(struct call *c, const struct privilege_kind *k,
+                                             oid role, oid object, const struct wanted *w,
+                                             bool *yes, bool *exists)
+{
+    struct sql_services *s = c->env->services;
+    *exists = true;
+    *yes = true;
+    if (s == NULL || s->privilege_test == NULL || s->role_member == NULL)
+        return err_not_built("%s() is not supported yet", c->func->name);
+    if (k->kind == 'r')
+        return s->role_member(s->owner, role, object, w->usage && !w->member, yes);
+    if (k->kind != 'c' && k->kind != 'n' && k->kind != 'd')
+        return ERR_OK;
+    TRY(s->privilege_test(s->owner, k->kind, object, role, w->letters, false, yes, exists));
+    if (*exists && !*yes && w->with_option[0])
+        return s->privilege_test(s->owner, k->kind, object, role, w->with_option, true, yes,
+                                 exists);
+    return ERR_OK;
+}
+
 FUNCTION(fn_has_privilege)
 {
     const struct privilege_kind *k = NULL;
@@ -208,25 +278,28 @@ FUNCTION(fn_has_privilege)
         if (strcmp(kinds[i].function, c->func->name) == 0)
             k = &kinds[i];
     ASSERT(k != NULL);
-    uint32_t object = 0;
-    if (c->arg_count == (k->has_column ? 4u : 3u)) {
-        object = 1;
-        bool exists = true;
-        if (c->func->args[0] == TYPE_NAME && strcmp(arg_cstring(c, 0), "public") != 0)
-            TRY(plain_name_exists(c, 'r', arg_cstring(c, 0), &exists));
-        if (!exists)
-            return err_raise(ERR_UNDEFINED_OBJECT, "role \"%s\" does not exist", arg_cstring(c, 0));
-    }
+    uint32_t object = c->arg_count == (k->has_column ? 4u : 3u) ? 1 : 0;
+    oid role;
+    oid found;
+    TRY(asked_role(c, object == 1, &role));
     bool by_oid = c->func->args[object] == TYPE_OID;
     bool is_empty;
+    struct wanted wanted = {0};
     if (!by_oid)
-        TRY(check_object_name(c, k, object));
-    TRY(check_words(c, k, ARG_VARLEN(c->arg_count - 1), &is_empty));
+        TRY(check_object_name(c, k, object, &found));
+    TRY(check_words(c, k, ARG_VARLEN(c->arg_count - 1), &wanted, &is_empty));
+    bool exists = true;
     if (by_oid) {
-        bool exists;
-        TRY(oid_exists(c, k, ARG_OID(object), &exists));
+        found = ARG_OID(object);
+        TRY(oid_exists(c, k, found, &exists));
         if (!exists)
             RETURN_NULL();
     }
-    RETURN_BOOL(!is_empty);
+    if (is_empty)
+        RETURN_BOOL(false);
+    bool yes;
+    TRY(ask_catalog(c, k, role, found, &wanted, &yes, &exists));
+    if (!exists)
+        RETURN_NULL();
+    RETURN_BOOL(yes);
 }

@@ -171,6 +171,7 @@ static SUSPENDS err_t cached_analyze_wait(struct session *s, struct cached *c,
         .param_types = types,
         .param_count = type_count,
         .params_fixed = params_fixed,
+        .check_privileges = true,
     };
     uint64_t began_at = stats_clock();
     uint64_t waited = stats_trace_waited();

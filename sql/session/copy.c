@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "core/io.h"
+#include "sql/catalog/privileges.h"
 #include "sql/session/session_priv.h"
 
 enum { FILE_CHUNK_BYTES = 64 << 10 };
@@ -252,7 +253,9 @@ SUSPENDS err_t copy_run_wait(struct session *s, const struct utility *u, const c
             return err_raise(ERR_UNDEFINED_TABLE, "relation with OID %u does not exist",
                              u->copy.table);
         txn_statement_begin(s->txn);
-        err_t e = copy_from_run_wait(s, u, t, &rows);
+        err_t e = privilege_require_wait(&s->catalog, 'c', t->oid, s->catalog.user, "a");
+        if (e == ERR_OK)
+            e = copy_from_run_wait(s, u, t, &rows);
         table_release(t);
         run_statement_end(s);
         TRY(e);

@@ -4,6 +4,7 @@
  */
 #include "sql/session/session_priv.h"
 
+#include "sql/catalog/privileges.h"
 #include "sql/ddl/ddl.h"
 #include "sql/session/registry.h"
 
@@ -16,6 +17,10 @@ struct sequence_value {
     uint32_t left; /* cached numbers still to be given out */
     file_id file;  /* the cache dies with the file (TRUNCATE RESTART, setval) */
     bool has_value;
+    /* rights that were there, so that not every call asks the catalog again */
+    const char *allowed;
+    uint64_t allowed_version;
+    oid allowed_user;
 };
 
 static struct catalog_session *services_catalog(void *owner)
@@ -104,6 +109,25 @@ static SUSPENDS err_t services_fetch_numbers_wait(struct session *s, const struc
     v->increment = t->sequence.increment;
     v->file = t->file;
     v->has_value = true;
+    return ERR_OK;
+}
+
+static SUSPENDS err_t services_privilege_require(void *owner, char kind, oid object,
+                                                 const char *letters)
+{
+    struct session *s = owner;
+    if (s->catalog.is_superuser)
+        return ERR_OK;
+    struct sequence_value *v = services_sequence(s, object);
+    uint64_t version = catalog_version();
+    bool known = v->allowed && strcmp(v->allowed, letters) == 0 && v->allowed_version == version &&
+                 v->allowed_user == s->catalog.user && !s->catalog.txn_changed_catalog;
+    if (known)
+        return ERR_OK;
+    TRY(privilege_require_wait(&s->catalog, kind, object, s->catalog.user, letters));
+    v->allowed = letters;
+    v->allowed_version = version;
+    v->allowed_user = s->catalog.user;
     return ERR_OK;
 }
 
@@ -325,6 +349,7 @@ struct sql_services *services_new(struct session *s)
     struct sql_services *v = core_zalloc(sizeof(*v));
     v->owner = s;
     catalog_fill_services(v, services_catalog);
+    v->privilege_require = services_privilege_require;
     v->nextval = services_nextval;
     v->currval = services_currval;
     v->lastval = services_lastval;

@@ -3,6 +3,7 @@
  *
  * A session belongs to one core. Between requests it holds no fiber; its statement arena is empty.
  */
+#include "sql/catalog/privileges.h"
 #include "sql/session/session_priv.h"
 
 #include "sql/ddl/ddl.h"
@@ -89,6 +90,10 @@ SUSPENDS err_t session_resolve_path_wait(struct session *s)
     uint64_t version = catalog_version();
     if (s->path_version == version && !s->catalog.txn_changed_catalog)
         return ERR_OK;
+    bool other_role;
+    TRY(login_identity_wait(s, &other_role));
+    if (other_role)
+        session_derive_search_path(s);
     uint32_t total = s->catalog.search_path_count;
     uint32_t count = 0;
     for (uint32_t i = 0; i < total; i++) {
@@ -299,6 +304,12 @@ static SUSPENDS err_t session_identify_wait(struct session *s, const struct sess
     s->env.user_oid = role.oid;
     s->env.database_oid = database;
     s->env.is_superuser = role.superuser;
+    if (privilege_require_wait(&s->catalog, 'd', database, role.oid, "c") != ERR_OK) {
+        err_t e = err_raise(ERR_INSUFFICIENT_PRIVILEGE, "permission denied for database \"%s\"",
+                            o->database);
+        err_detail("User does not have CONNECT privilege.");
+        return e;
+    }
     return ERR_OK;
 }
 
@@ -331,6 +342,7 @@ static SUSPENDS err_t session_setup_wait(struct session *s, const struct session
     TRY(session_identify_wait(s, o, limits));
     TRY(setting_force(s->settings, SET_is_superuser, s->catalog.is_superuser ? "on" : "off"));
     TRY(setting_force(s->settings, SET_session_authorization, s->user));
+    TRY(login_settings_wait(s));
     for (const char *const *p = o->settings; p && p[0]; p += 2) {
         if (strcmp(p[0], "options") == 0)
             TRY(session_set_options(s, p[1]));

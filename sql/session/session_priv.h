@@ -274,4 +274,13 @@ uint32_t registry_core_of(uint32_t pid);
 struct sql_services *services_new(struct session *s); /* core_free */
 void sequence_values_free(struct session *s);
 
+/* ---- login.c ---- */
+/* Settings of ALTER DATABASE and ALTER ROLE for this session's database and role. */
+SUSPENDS err_t login_settings_wait(struct session *s);
+/* Makes the session who its settings session_authorization and role say. */
+SUSPENDS err_t login_identity_wait(struct session *s, bool *changed);
+/* Whether SET ROLE or SET SESSION AUTHORIZATION may name that role; name NULL: back to the first.
+ */
+SUSPENDS err_t login_role_allowed_wait(struct session *s, const char *setting, const char *name);
+
 #endif

@@ -1,5 +1,6 @@
 /* Utility statements that concern the session: settings, prepared statements, cursors, and dispatch
  * of DDL, EXPLAIN and COPY. */
+#include "sql/catalog/privileges.h"
 #include "sql/session/session_priv.h"
 
 #include <stdlib.h>
@@ -134,12 +135,20 @@ static err_t utility_show_all(struct session *s, bool is_simple)
     return ERR_OK;
 }
 
-static err_t utility_set(struct session *s, const struct utility *u)
+static SUSPENDS err_t utility_set_wait(struct session *s, const struct utility *u,
+                                       const char *value)
 {
+    bool is_session = strcmp(u->name, "session_authorization") == 0;
+    if (is_session || strcmp(u->name, "role") == 0)
+        TRY(login_role_allowed_wait(s, u->name, value));
+
     if (u->is_local && s->block != BLOCK_OPEN)
         return session_notice(s, "WARNING", ERR_NO_ACTIVE_SQL_TRANSACTION,
                               "SET LOCAL can only be used in transaction blocks");
-    return session_set(s, u->name, u->value, u->is_local);
+    TRY(session_set(s, u->name, value, u->is_local));
+    if (is_session) /* another session user has its own current role */
+        return session_set(s, "role", NULL, u->is_local);
+    return ERR_OK;
 }
 
 static SUSPENDS err_t utility_discard_wait(struct session *s, const struct utility *u)
@@ -151,6 +160,8 @@ static SUSPENDS err_t utility_discard_wait(struct session *s, const struct utili
         prepared_drop_all(s);
         advisory_unlock_all_wait(&s->advisory_locks, s->pid);
         TRY(setting_reset_all(s->settings));
+        TRY(session_set(s, "session_authorization", NULL, false));
+        TRY(session_set(s, "role", NULL, false));
         s->settings_touched = true;
         session_refresh_env(s);
         sequence_values_free(s);
@@ -313,6 +324,10 @@ static SUSPENDS err_t utility_lock_wait(struct session *s, const struct utility 
     TRY(block_require(s, "LOCK TABLE"));
     for (uint32_t i = 0; i < u->table_count; i++) {
         uint64_t name = (uint64_t)s->catalog.database << 32 | u->tables[i];
+        const char *letters = u->lock_mode == LOCK_ACCESS_SHARE    ? "rwdD"
+                              : u->lock_mode == LOCK_ROW_EXCLUSIVE ? "awdD"
+                                                                   : "wdD";
+        TRY(privilege_require_wait(&s->catalog, 'c', u->tables[i], s->catalog.user, letters));
         err_t e = txn_lock_table_wait(s->txn, name, (enum table_lock_mode)u->lock_mode, u->nowait);
         if (e == ERR_LOCK_NOT_AVAILABLE && u->nowait)
             return utility_lock_busy_wait(s, u->tables[i]);
@@ -416,9 +431,9 @@ SUSPENDS err_t utility_run_wait(struct session *s, struct cached *c, const struc
     case UTIL_SET_TRANSACTION:
         return block_utility_wait(s, u, tag);
     case UTIL_SET:
-        return utility_set(s, u);
+        return utility_set_wait(s, u, u->value);
     case UTIL_RESET:
-        return session_set(s, u->name, NULL, false);
+        return utility_set_wait(s, u, NULL);
     case UTIL_RESET_ALL:
         s->settings_touched = true;
         TRY(setting_reset_all(s->settings));

@@ -54,3 +54,15 @@ INSERT INTO bigv VALUES (1, repeat('0123456789', 105000), decode(repeat('00ff', 
 SELECT id, length(v), md5(v), length(w), md5(w) FROM bigv ORDER BY id;
 UPDATE bigv SET v = v || 'tail' WHERE id = 1;
 SELECT right(v, 6), length(v) FROM bigv WHERE id = 1;
+-- Wider columns: nothing is rewritten, unique indexes and operator classes stay
+CREATE TABLE wider (id int PRIMARY KEY, name varchar(5) UNIQUE, n numeric(5, 2), v varchar(3));
+CREATE INDEX wider_like ON wider (name varchar_pattern_ops);
+INSERT INTO wider VALUES (1, 'abcde', 123.45, 'abc');
+ALTER TABLE wider ALTER COLUMN name TYPE varchar(10);
+ALTER TABLE wider ALTER COLUMN n TYPE numeric(8, 2), ALTER COLUMN v TYPE varchar;
+INSERT INTO wider VALUES (2, 'abcdefghij', 123456.78, 'abcdef');
+INSERT INTO wider VALUES (3, 'abcdefghijk', 1, '');
+INSERT INTO wider VALUES (3, 'abcde', 1, '');
+SELECT * FROM wider ORDER BY id;
+\d wider
+DROP TABLE wider;

@@ -34,3 +34,11 @@ SELECT nextval('ser_id_seq');
 DROP SEQUENCE s1, s2;
 TRUNCATE idn RESTART IDENTITY;
 INSERT INTO idn (v) VALUES (1) RETURNING *;
+-- A sequence is a relation of one row
+CREATE SEQUENCE readable START 7;
+SELECT last_value, is_called FROM readable;
+SELECT nextval('readable');
+SELECT last_value, is_called FROM readable;
+SELECT setval('readable', 40, false);
+SELECT r.last_value, is_called FROM public.readable r;
+DROP SEQUENCE readable;

@@ -1,0 +1,21 @@
+/*
+ * Whether a role may do something with an object: its owner and superusers may all, others what the
+ * access list gives to them, to roles whose rights they inherit, or to everybody.
+ */
+#ifndef SQL_CATALOG_PRIVILEGES_H
+#define SQL_CATALOG_PRIVILEGES_H
+
+#include "sql/catalog/catalog.h"
+
+/* kind: 'c' relation, 'n' schema, 'd' database. letters as in access lists ("r", "wU"): any of them
+ * is enough; with_option: held with grant option. *exists false: there is no such object. */
+SUSPENDS err_t privilege_test_wait(struct catalog_session *cs, char kind, oid object, oid role,
+                                   const char *letters, bool with_option, bool *yes, bool *exists);
+/* The same for the session's role; ERR_INSUFFICIENT_PRIVILEGE "permission denied for table x". */
+SUSPENDS err_t privilege_require_wait(struct catalog_session *cs, char kind, oid object, oid role,
+                                      const char *letters);
+/* Whether role is member, or has its rights as a member of it. */
+SUSPENDS err_t privilege_has_role_wait(struct catalog_session *cs, oid member, oid role,
+                                       bool only_inherited, bool *yes);
+
+#endif

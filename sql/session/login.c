@@ -1,0 +1,118 @@
+/*
+ * Who a session is and what it starts with.
+ *
+ * The settings session_authorization and role say who: they are transactional like any setting, and
+ * identity follows them before the next statement. At login settings of ALTER DATABASE and ALTER
+ * ROLE are applied.
+ *
+ * The more special one wins: all roles everywhere, the database, the role, the role in the
+ * database; what the client asks for comes after them. A value that is not valid any more is left
+ * out.
+ */
+#include "sql/catalog/privileges.h"
+#include "sql/catalog/store.h"
+#include "sql/session/session_priv.h"
+
+static err_t login_apply(struct session *s, struct arena *mem, const struct catalog_rows *rows,
+                         enum setting_source source)
+{
+    for (uint32_t i = 0; i < rows->count; i++) {
+        uint32_t count = 0;
+        const datum *entries = NULL;
+        TRY(catalog_array_read(mem, rows->rows[i].values[COL_SETCONFIG - 1], &count, &entries));
+        for (uint32_t k = 0; k < count; k++) {
+            char *name = varlen_cstring(mem, datum_varlen(entries[k]));
+            char *equals = strchr(name, '=');
+            if (!equals)
+                continue;
+            *equals = '\0';
+            ERR_IGNORE(setting_set(s->settings, name, equals + 1, false, true, source));
+        }
+    }
+    return ERR_OK;
+}
+
+SUSPENDS err_t login_settings_wait(struct session *s)
+{
+    const oid database = s->catalog.database;
+    const oid role = s->login_role;
+    const oid keys[4][2] = {{0, 0}, {database, 0}, {0, role}, {database, role}};
+    struct catalog_probe probes[4];
+    struct arena *mem = arena_new();
+    for (uint32_t i = 0; i < 4; i++)
+        probes[i] = (struct catalog_probe){.relation = REL_DB_ROLE_SETTING,
+                                           .index = INDEX_DB_ROLE_SETTING_DATABASEID_ROL,
+                                           .key_count = 2,
+                                           .key = {keys[i][0], keys[i][1]}};
+    err_t e = catalog_probe_in_wait(NULL, 0, probes, 4, mem);
+    for (uint32_t i = 0; i < 4 && e == ERR_OK; i++)
+        e = login_apply(s, mem, &probes[i].found,
+                        i < 2 ? SETTING_SOURCE_DATABASE : SETTING_SOURCE_ROLE);
+    arena_free(mem);
+    return e;
+}
+
+/* ---- SET ROLE, SET SESSION AUTHORIZATION ---- */
+
+static bool is_none(const char *role)
+{
+    return role[0] == '\0' || strcmp(role, "none") == 0;
+}
+
+SUSPENDS err_t login_identity_wait(struct session *s, bool *changed)
+{
+    const char *session_role = setting_string(s->settings, SET_session_authorization);
+    const char *role = setting_string(s->settings, SET_role);
+    const char *current = is_none(role) ? session_role : role;
+    *changed = false;
+    if (strcmp(s->env.session_user_name, session_role) == 0 &&
+        strcmp(s->env.user_name, current) == 0)
+        return ERR_OK;
+    struct arena *mem = arena_new();
+    struct role_info info = {0};
+    bool found = false;
+    err_t e = role_by_name_wait(current, mem, &info, &found);
+    if (e == ERR_OK && !found)
+        e = err_raise(ERR_UNDEFINED_OBJECT, "role \"%s\" does not exist", current);
+    if (e == ERR_OK) {
+        s->env.session_user_name = arena_strdup(s->mem, session_role);
+        s->env.user_name = arena_strdup(s->mem, current);
+        s->env.user_oid = info.oid;
+        s->env.is_superuser = info.superuser;
+        s->catalog.user = info.oid;
+        s->catalog.user_name = s->env.user_name;
+        s->catalog.is_superuser = info.superuser;
+        e = setting_force(s->settings, SET_is_superuser, info.superuser ? "on" : "off");
+        *changed = true;
+    }
+    arena_free(mem);
+    return e;
+}
+
+SUSPENDS err_t login_role_allowed_wait(struct session *s, const char *setting, const char *name)
+{
+    bool is_session = strcmp(setting, "session_authorization") == 0;
+    if (!name || (!is_session && is_none(name)))
+        return ERR_OK;
+    struct arena *mem = arena_new();
+    struct role_info info = {0};
+    struct role_info own = {0};
+    bool found = false;
+    bool own_found = false;
+    const char *who = is_session ? s->user : s->env.session_user_name;
+    err_t e = role_by_name_wait(name, mem, &info, &found);
+    if (e == ERR_OK && !found)
+        e = err_raise(ERR_INVALID_PARAMETER_VALUE, "role \"%s\" does not exist", name);
+    if (e == ERR_OK)
+        e = role_by_name_wait(who, mem, &own, &own_found);
+    bool allowed = own.superuser || info.oid == own.oid;
+    if (e == ERR_OK && own_found && !allowed && !is_session)
+        e = privilege_has_role_wait(&s->catalog, own.oid, info.oid, false, &allowed);
+    if (e == ERR_OK && !allowed)
+        e = is_session ? err_raise(ERR_INSUFFICIENT_PRIVILEGE,
+                                   "permission denied to set session authorization \"%s\"", name)
+                       : err_raise(ERR_INSUFFICIENT_PRIVILEGE,
+                                   "permission denied to set role \"%s\"", name);
+    arena_free(mem);
+    return e;
+}
