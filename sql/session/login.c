@@ -75,8 +75,13 @@ SUSPENDS err_t login_identity_wait(struct session *s, bool *changed)
     if (e == ERR_OK && !found)
         e = err_raise(ERR_UNDEFINED_OBJECT, "role \"%s\" does not exist", current);
     if (e == ERR_OK) {
-        s->env.session_user_name = arena_strdup(s->mem, session_role);
-        s->env.user_name = arena_strdup(s->mem, current);
+        size_t session_bytes = strlen(session_role) + 1;
+        size_t current_bytes = strlen(current) + 1;
+        char *names = core_malloc(session_bytes + current_bytes);
+        s->env.session_user_name = memcpy(names, session_role, session_bytes);
+        s->env.user_name = memcpy(names + session_bytes, current, current_bytes);
+        core_free(s->role_names);
+        s->role_names = names;
         s->env.user_oid = info.oid;
         s->env.is_superuser = info.superuser;
         s->catalog.user = info.oid;

@@ -394,6 +394,7 @@ static void session_free(struct session *s)
     core_free(s->services);
     core_free(s->portals);
     core_free(s->path_mem);
+    core_free(s->role_names);
     core_free(s);
 }
 
@@ -466,6 +467,7 @@ size_t session_memory(const struct session *s)
                    prepared_bytes(s);
     bytes += s->statement ? arena_bytes(s->statement) : 0;
     bytes += s->block_mem ? arena_bytes(s->block_mem) : 0;
+    bytes += malloc_usable_size(s->role_names);
     return bytes + malloc_usable_size(s->services);
 }
 

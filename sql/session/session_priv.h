@@ -108,6 +108,7 @@ struct session {
     struct arena *statement; /* w, t: of the running statement */
     struct arena *block_mem; /* w, t: savepoint names, notifications */
     void *path_mem;          /* derived search_path, one piece */
+    char *role_names;        /* after SET ROLE: the session's and the current user's; NULL */
     uint32_t pid;
     uint32_t cancel_key;
     void (*on_terminate)(void *owner);
