@@ -394,11 +394,7 @@ static void scan_columns_used(const struct plan_node *n, struct node_code *code)
 
 static err_t compile_values(struct compile *c, struct plan_node *n, struct node_code *code)
 {
-    uint32_t columns = n->target_count;
-    if (n->targets != NULL || columns == 0) {
-        /* The rows' own width is not stored: all rows are as wide as the input of the targets. */
-        columns = MAX(program_input_count(code->targets, 0), program_input_count(code->filter, 0));
-    }
+    uint32_t columns = n->values.column_count;
     code->group_count = columns;
     code->lists = ARENA_ARRAY(c->mem, struct program *, n->values.row_count + 1);
     for (uint32_t i = 0; i < n->values.row_count; i++)

@@ -240,7 +240,13 @@ static err_t translate_bracket(struct source *s, uint32_t flags, struct strbuf *
             const uint8_t *close = memmem(s->p + 2, (size_t)(s->end - s->p - 2), ":]", 2);
             if (close == NULL)
                 return raise_regex("brackets [] not balanced");
-            TRY(strbuf_put(b, s->p, (size_t)(close + 2 - s->p)));
+            /* Without regard to case a letter of one case is as good as one of the other. */
+            bool is_case = (flags & REGEX_ICASE) != 0 && close - s->p == 7 &&
+                           (memcmp(s->p + 2, "upper", 5) == 0 || memcmp(s->p + 2, "lower", 5) == 0);
+            if (is_case)
+                strbuf_puts(b, "[:alpha:]");
+            else
+                TRY(strbuf_put(b, s->p, (size_t)(close + 2 - s->p)));
             s->p = close + 2;
             continue;
         }

@@ -595,6 +595,7 @@ static err_t build_leaf_rows(struct level *l, const struct path *path, struct pl
     switch (n->kind) {
     case PLAN_VALUES:
         n->values.row_count = r->entry->value_row_count;
+        n->values.column_count = r->entry->column_count;
         n->values.rows = ARENA_ARRAY(l->mem, struct expr **, n->values.row_count + 1);
         for (uint32_t i = 0; i < n->values.row_count; i++)
             TRY(build_fix_list(&f, r->entry->values[i], r->entry->column_count,

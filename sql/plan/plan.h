@@ -206,6 +206,7 @@ struct plan_node {
         struct {
             struct expr ***rows;
             uint32_t row_count;
+            uint32_t column_count;
         } values;
         struct {
             struct expr **calls; /* EXPR_CALL of set-returning or plain functions */

@@ -206,7 +206,8 @@ SUSPENDS err_t cached_make_wait(struct session *s, const char *text, struct pars
                                 struct cached **out)
 {
     struct cached *c = cached_new(text);
-    err_t e = cached_analyze_wait(s, c, &parsed->statements[index], types, type_count, true, NULL);
+    c->raw = &parsed->statements[index];
+    err_t e = cached_analyze_wait(s, c, c->raw, types, type_count, true, NULL);
     if (e != ERR_OK) {
         cached_free(c);
         return e;
@@ -404,14 +405,20 @@ SUSPENDS err_t cached_simple_wait(struct session *s, const struct literals *lite
     return ERR_OK;
 }
 
-/* Replace a stale entry by a fresh one for the same text. On error *c stays as it was. */
-SUSPENDS err_t cached_renew_wait(struct session *s, struct cached **c, const oid *types,
-                                 uint32_t type_count)
+/* The same statement with the same parameters, analysed and planned by the catalog of now. */
+SUSPENDS err_t cached_renew_wait(struct session *s, const struct cached *c, struct cached **out)
 {
-    struct cached *fresh;
-    TRY(cached_get_wait(s, (*c)->text, types, type_count, true, &fresh));
-    cached_release(*c);
-    *c = fresh;
+    const struct statement *st = c->statement;
+    if (!c->raw)
+        return cached_get_wait(s, c->text, st->param_types, st->param_count, true, out);
+    struct cached *fresh = cached_new(c->text);
+    fresh->raw = c->raw;
+    err_t e = cached_analyze_wait(s, fresh, c->raw, st->param_types, st->param_count, true, NULL);
+    if (e != ERR_OK) {
+        cached_free(fresh);
+        return e;
+    }
+    *out = fresh;
     return ERR_OK;
 }
 

@@ -267,7 +267,9 @@ SUSPENDS err_t copy_run_wait(struct session *s, const struct utility *u, const c
     } else {
         struct cached *c;
         TRY(copy_table_query_wait(s, u, &c));
-        err_t e = copy_to_run_wait(s, u, c->plan, &rows);
+        err_t e = run_lock_current_wait(s, &c, false);
+        if (e == ERR_OK)
+            e = copy_to_run_wait(s, u, c->plan, &rows);
         cached_release(c);
         TRY(e);
     }

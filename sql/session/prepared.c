@@ -104,7 +104,7 @@ size_t prepared_bytes(const struct session *s)
     return bytes;
 }
 
-static bool prepared_same_result(const struct plan *a, const struct plan *b)
+bool prepared_same_result(const struct plan *a, const struct plan *b)
 {
     if (!a || !b)
         return a == b;
@@ -119,6 +119,13 @@ static bool prepared_same_result(const struct plan *a, const struct plan *b)
     return true;
 }
 
+err_t prepared_raise_changed(void)
+{
+    /* Drivers that keep statements know by the routine that they have to prepare again. */
+    return err_raise_at(__FILE__, __LINE__, "RevalidateCachedQuery", ERR_FEATURE_NOT_SUPPORTED,
+                        "cached plan must not change result type");
+}
+
 /* The plan is made again when the catalog has changed since. */
 SUSPENDS err_t prepared_current_wait(struct session *s, struct prepared *p)
 {
@@ -128,9 +135,7 @@ SUSPENDS err_t prepared_current_wait(struct session *s, struct prepared *p)
     TRY(cached_get_wait(s, p->cached->text, p->param_types, p->param_count, true, &fresh));
     if (!prepared_same_result(p->cached->plan, fresh->plan)) {
         cached_release(fresh);
-        /* Drivers that keep statements know by the routine that they have to prepare again. */
-        return err_raise_at(__FILE__, __LINE__, "RevalidateCachedQuery", ERR_FEATURE_NOT_SUPPORTED,
-                            "cached plan must not change result type");
+        return prepared_raise_changed();
     }
     cached_release(p->cached);
     p->cached = fresh;

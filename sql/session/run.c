@@ -95,12 +95,44 @@ static void run_tell_class(const struct plan *plan)
     stats_trace_class(classes[plan->command]);
 }
 
+static bool run_same_locks(const struct plan *a, const struct plan *b)
+{
+    if (a->lock_count != b->lock_count)
+        return false;
+    for (uint32_t i = 0; i < a->lock_count; i++) {
+        if (a->locks[i].table != b->locks[i].table || a->locks[i].mode != b->locks[i].mode)
+            return false;
+    }
+    return true;
+}
+
+SUSPENDS err_t run_lock_current_wait(struct session *s, struct cached **c, bool fixed_result)
+{
+    enum { ROUNDS_MAX = 100 };
+    for (int round = 0; round < ROUNDS_MAX; round++) {
+        TRY(run_lock_tables_wait(s, (*c)->plan));
+        if ((*c)->catalog_version == catalog_version())
+            return ERR_OK;
+        struct cached *fresh;
+        TRY(cached_renew_wait(s, *c, &fresh));
+        bool is_locked = fresh->plan && run_same_locks(fresh->plan, (*c)->plan);
+        bool is_same = prepared_same_result((*c)->plan, fresh->plan);
+        cached_release(*c);
+        *c = fresh;
+        if (!fresh->plan || (fixed_result && !is_same))
+            return prepared_raise_changed();
+        if (is_locked) /* made under the locks: what changes the catalog now is not about it */
+            return ERR_OK;
+    }
+    return err_raise(ERR_T_R_SERIALIZATION_FAILURE,
+                     "could not plan the statement: its tables are changed all the time");
+}
+
 static SUSPENDS err_t run_start_wait(struct session *s, const struct plan *plan,
                                      const datum *params, const bool *param_nulls,
                                      uint32_t param_count, struct exec **out)
 {
     run_tell_class(plan);
-    TRY(run_lock_tables_wait(s, plan));
     txn_statement_begin(s->txn);
     s->statement_ran = true;
     struct exec_options o = {
@@ -145,17 +177,17 @@ static uint64_t run_count(const struct plan *plan, const struct exec *x, uint64_
 }
 
 /* A whole query: describe (when asked), rows, and the tag. */
-SUSPENDS err_t run_query_wait(struct session *s, const struct plan *plan, const datum *params,
-                              const bool *param_nulls, uint32_t param_count, const int16_t *formats,
+SUSPENDS err_t run_query_wait(struct session *s, struct cached **c, const datum *params,
+                              const bool *param_nulls, uint32_t param_count, bool fixed_result,
                               bool describe, const char **tag)
 {
     uint64_t began_at = stats_clock();
     uint64_t waited = stats_trace_waited();
-    struct cached shown = {.plan = (struct plan *)(uintptr_t)plan};
+    TRY(run_lock_current_wait(s, c, fixed_result));
+    const struct plan *plan = (*c)->plan;
     uint32_t count;
-    const struct result_column *columns = cached_columns(s->statement, &shown, &count);
-    if (!formats)
-        formats = ARENA_ARRAY(s->statement, int16_t, count + 1);
+    const struct result_column *columns = cached_columns(s->statement, *c, &count);
+    const int16_t *formats = ARENA_ARRAY(s->statement, int16_t, count + 1);
     struct exec *x;
     TRY(run_start_wait(s, plan, params, param_nulls, param_count, &x));
     err_t e = ERR_OK;
@@ -175,15 +207,15 @@ SUSPENDS err_t run_query_wait(struct session *s, const struct plan *plan, const 
 
 /* Run and complete one statement of a simple query; the last one's implicit transaction commits
  * before its completion is told. */
-SUSPENDS err_t run_cached_wait(struct session *s, struct cached *c, const datum *params,
+SUSPENDS err_t run_cached_wait(struct session *s, struct cached **c, const datum *params,
                                const bool *param_nulls, uint32_t param_count, bool is_last,
                                bool is_simple)
 {
-    const char *tag = c->tag;
-    if (c->plan)
-        TRY(run_query_wait(s, c->plan, params, param_nulls, param_count, NULL, is_simple, &tag));
+    const char *tag = (*c)->tag;
+    if ((*c)->plan)
+        TRY(run_query_wait(s, c, params, param_nulls, param_count, false, is_simple, &tag));
     else
-        TRY(utility_run_wait(s, c, c->statement->utility, params, param_nulls, param_count,
+        TRY(utility_run_wait(s, *c, (*c)->statement->utility, params, param_nulls, param_count,
                              is_simple, &tag));
     if (is_last && s->block == BLOCK_IMPLICIT)
         TRY(block_commit_wait(s));
@@ -208,6 +240,14 @@ static SUSPENDS err_t run_portal_rows_wait(struct portal *p, uint64_t max_rows,
     return ERR_OK;
 }
 
+static SUSPENDS err_t run_portal_start_wait(struct session *s, struct portal *p)
+{
+    err_t e = run_lock_current_wait(s, &p->cached, true);
+    p->plan = p->cached->plan;
+    TRY(e);
+    return run_start_wait(s, p->plan, p->params, p->param_nulls, p->param_count, &p->exec);
+}
+
 /* Execute of a portal: up to max_rows (0 = all) more rows. */
 SUSPENDS err_t run_portal_wait(struct session *s, struct portal *p, uint64_t max_rows,
                                struct row_sink *sink, bool *finished)
@@ -221,7 +261,7 @@ SUSPENDS err_t run_portal_wait(struct session *s, struct portal *p, uint64_t max
     if (p->exec)
         txn_cursor_enter(p->snapshot);
     else
-        TRY(run_start_wait(s, p->plan, p->params, p->param_nulls, p->param_count, &p->exec));
+        TRY(run_portal_start_wait(s, p));
     uint64_t sent = 0;
     err_t e = run_portal_rows_wait(p, max_rows, sink, &sent);
     p->rows_sent = sent;

@@ -37,6 +37,8 @@ struct cached {
     const uint8_t *key;
     const char *text;
     struct parsed *parsed; /* utility statements keep their tree (PREPARE's inside) */
+    /* One of several statements of a simple query: its tree, which lives while that runs. */
+    struct raw_statement *raw;
     const char *tag;
     struct statement *statement;
     struct plan *plan; /* NULL for utility statements */
@@ -193,8 +195,6 @@ SUSPENDS err_t cached_get_wait(struct session *s, const char *text, const oid *t
 SUSPENDS err_t cached_make_wait(struct session *s, const char *text, struct parsed *parsed,
                                 uint32_t index, const oid *types, uint32_t type_count,
                                 struct cached **out);
-SUSPENDS err_t cached_renew_wait(struct session *s, struct cached **c, const oid *types,
-                                 uint32_t type_count);
 /* The plan for a text whose literals were taken out, and the literals as its parameters, in the
  * statement's arena; *out NULL: take the text as it is. at_once: neither wait for the text to come
  * twice nor compare costs. */
@@ -206,6 +206,7 @@ struct bound {
 };
 SUSPENDS err_t cached_simple_wait(struct session *s, const struct literals *literals, bool at_once,
                                   struct cached **out, struct bound *params);
+SUSPENDS err_t cached_renew_wait(struct session *s, const struct cached *c, struct cached **out);
 bool cached_is_current(const struct session *s, const struct cached *c);
 void cached_hold(struct cached *c);
 void cached_release(struct cached *c);
@@ -213,17 +214,22 @@ const struct result_column *cached_columns(struct arena *mem, const struct cache
                                            uint32_t *count);
 
 /* run.c */
-SUSPENDS err_t run_cached_wait(struct session *s, struct cached *c, const datum *params,
+/* *c may become a newer plan of the same statement: see run_lock_current_wait. */
+SUSPENDS err_t run_cached_wait(struct session *s, struct cached **c, const datum *params,
                                const bool *param_nulls, uint32_t param_count, bool is_last,
                                bool is_simple);
 SUSPENDS err_t run_portal_wait(struct session *s, struct portal *p, uint64_t max_rows,
                                struct row_sink *sink, bool *finished);
-SUSPENDS err_t run_query_wait(struct session *s, const struct plan *plan, const datum *params,
-                              const bool *param_nulls, uint32_t param_count, const int16_t *formats,
+SUSPENDS err_t run_query_wait(struct session *s, struct cached **c, const datum *params,
+                              const bool *param_nulls, uint32_t param_count, bool fixed_result,
                               bool describe, const char **tag);
 const char *run_tag(struct arena *mem, enum command command, uint64_t rows);
 SUSPENDS err_t run_lock_tables_wait(struct session *s, const struct plan *plan);
 struct wait_limits run_wait_limits(const struct session *s);
+/* Locks the tables of the statement's plan. Who had them may have changed them meanwhile (an index
+ * made, a column added, new files): then *c is analysed and planned again, under the locks.
+ * fixed_result: 0A000 when its columns are others now. */
+SUSPENDS err_t run_lock_current_wait(struct session *s, struct cached **c, bool fixed_result);
 /* The statement is over; read committed gives its snapshot back. */
 void run_statement_end(struct session *s);
 void run_arm(struct session *s);
@@ -258,6 +264,8 @@ void prepared_drop(struct session *s, struct prepared *p);
 void prepared_drop_all(struct session *s);
 size_t prepared_bytes(const struct session *s);
 SUSPENDS err_t prepared_current_wait(struct session *s, struct prepared *p);
+bool prepared_same_result(const struct plan *a, const struct plan *b);
+err_t prepared_raise_changed(void); /* "cached plan must not change result type" */
 
 /* views.c: pg_settings, pg_stat_activity, pg_prepared_statements, pg_cursors */
 void session_views_register(void);

@@ -9,13 +9,13 @@
 #include "sql/session/literals.h"
 #include "sql/session/session_priv.h"
 
-static SUSPENDS err_t session_one_wait(struct session *s, struct cached *c,
+static SUSPENDS err_t session_one_wait(struct session *s, struct cached **c,
                                        const struct bound *params, bool is_last)
 {
-    const struct utility *u = c->statement->utility;
+    const struct utility *u = (*c)->statement->utility;
     bool is_exit = u && (u->kind == UTIL_COMMIT || u->kind == UTIL_ROLLBACK ||
                          u->kind == UTIL_ROLLBACK_TO || u->kind == UTIL_PREPARE_TRANSACTION);
-    TRY(block_begin_statement_wait(s, c->tag, is_exit));
+    TRY(block_begin_statement_wait(s, (*c)->tag, is_exit));
     return run_cached_wait(s, c, params->values, params->nulls, params->count, is_last, true);
 }
 
@@ -40,7 +40,7 @@ static SUSPENDS err_t session_shared_wait(struct session *s, const char *text, b
     if (!c)
         return ERR_OK;
     *is_done = true;
-    err_t e = session_one_wait(s, c, &params, true);
+    err_t e = session_one_wait(s, &c, &params, true);
     cached_release(c);
     return e;
 }
@@ -65,7 +65,7 @@ static SUSPENDS err_t session_statements_wait(struct session *s, const char *tex
         if (e == ERR_OK)
             e = cached_make_wait(s, text, parsed, i, NULL, 0, &c);
         if (e == ERR_OK)
-            e = session_one_wait(s, c, &(struct bound){0}, i + 1 == parsed->count);
+            e = session_one_wait(s, &c, &(struct bound){0}, i + 1 == parsed->count);
         cached_release(c);
     }
     parse_free(parsed);

@@ -233,7 +233,7 @@ static SUSPENDS err_t utility_execute_wait(struct session *s, const struct utili
     cached_hold(c);
     err_t e;
     if (c->plan) {
-        e = run_query_wait(s, c->plan, values, nulls, u->arg_count, NULL, is_simple, tag);
+        e = run_query_wait(s, &c, values, nulls, u->arg_count, true, is_simple, tag);
     } else {
         *tag = c->tag;
         e = utility_run_wait(s, c, c->statement->utility, values, nulls, u->arg_count, is_simple,

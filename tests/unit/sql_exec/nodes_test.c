@@ -26,6 +26,7 @@ static struct plan_node *side_node(const struct side *s)
 {
     struct plan_node *n = node_of(PLAN_VALUES, NULL, NULL);
     n->values.row_count = s->count;
+    n->values.column_count = 2;
     n->values.rows = ARENA_ARRAY(mem, struct expr **, s->count + 1);
     for (uint32_t i = 0; i < s->count; i++) {
         n->values.rows[i] = ARENA_ARRAY(mem, struct expr *, 2);

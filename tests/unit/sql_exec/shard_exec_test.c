@@ -185,6 +185,7 @@ static SUSPENDS void loop_over_gather(void)
 {
     struct plan_node *outer = node_of(PLAN_VALUES, NULL, NULL);
     outer->values.row_count = 20;
+    outer->values.column_count = 1;
     outer->values.rows = ARENA_ARRAY(mem, struct expr **, 20);
     for (int32_t i = 0; i < 20; i++) {
         outer->values.rows[i] = ARENA_ARRAY(mem, struct expr *, 1);
@@ -478,6 +479,7 @@ static SUSPENDS void conflicts(bool local)
     struct expr *second[3] = {k4(700000), k4(1), kt("q")};
     v->values.rows = (struct expr * *[]){first, second};
     v->values.row_count = 2;
+    v->values.column_count = 3;
     types_of(v, 3, (oid[]){TYPE_INT4, TYPE_INT4, TYPE_TEXT});
     struct plan_node *m = modify_of(CMD_INSERT, v, false);
     m->modify.on_conflict = &doing;
@@ -503,6 +505,7 @@ static SUSPENDS void returning(void)
     const uint32_t count = 3000;
     struct plan_node *v = node_of(PLAN_VALUES, NULL, NULL);
     v->values.row_count = count;
+    v->values.column_count = 3;
     v->values.rows = ARENA_ARRAY(mem, struct expr **, count);
     for (uint32_t i = 0; i < count; i++) {
         v->values.rows[i] = ARENA_ARRAY(mem, struct expr *, 3);
