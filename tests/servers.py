@@ -135,7 +135,7 @@ class Percore(Server):
         self.arguments = list(arguments)
         self.binary = binary or os.environ.get("PERCORE", str(TOP / "build/tools/percore"))
 
-    def start(self, seconds=60):
+    def start(self, seconds=60, wait=True):
         command = [self.binary, "-D", str(self.data), "-p", str(self.port), "-k", str(self.root)]
         command += ["-c", f"core_threads={self.cores}"]
         for name, value in self.settings.items():
@@ -143,7 +143,8 @@ class Percore(Server):
         command += self.arguments
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
-        self.wait_ready(seconds)
+        if wait:
+            self.wait_ready(seconds)
 
 
 class Postgres(Server):
