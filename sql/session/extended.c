@@ -214,7 +214,7 @@ static SUSPENDS err_t extended_execute_wait(struct session *s, const char *name,
     cached_hold(c);
     datum *params = arena_memdup(s->statement, p->params, sizeof(datum) * (p->param_count + 1));
     bool *nulls = arena_memdup(s->statement, p->param_nulls, p->param_count + 1);
-    err_t e = utility_run_wait(s, c, u, params, nulls, p->param_count, false, &tag);
+    err_t e = utility_run_wait(s, &c, params, nulls, p->param_count, false, &tag);
     if (e == ERR_OK)
         e = s->sink->complete(s->sink, tag);
     cached_release(c);

@@ -72,12 +72,18 @@ struct wait_limits run_wait_limits(const struct session *s)
         .deadlock_timeout_ms = (uint32_t)setting_int(s->settings, SET_deadlock_timeout)};
 }
 
-SUSPENDS err_t run_lock_tables_wait(struct session *s, const struct plan *plan)
+SUSPENDS err_t run_locks_wait(struct session *s, const struct plan *plan)
 {
     for (uint32_t i = 0; i < plan->lock_count; i++) {
         uint64_t name = (uint64_t)s->catalog.database << 32 | plan->locks[i].table;
         TRY(txn_lock_table_wait(s->txn, name, plan->locks[i].mode, false));
     }
+    return ERR_OK;
+}
+
+SUSPENDS err_t run_lock_tables_wait(struct session *s, const struct plan *plan)
+{
+    TRY(run_locks_wait(s, plan));
     if (plan->writes && s->read_only)
         return err_raise(ERR_READ_ONLY_SQL_TRANSACTION,
                          "cannot execute %s in a read-only transaction",
@@ -215,8 +221,7 @@ SUSPENDS err_t run_cached_wait(struct session *s, struct cached **c, const datum
     if ((*c)->plan)
         TRY(run_query_wait(s, c, params, param_nulls, param_count, false, is_simple, &tag));
     else
-        TRY(utility_run_wait(s, *c, (*c)->statement->utility, params, param_nulls, param_count,
-                             is_simple, &tag));
+        TRY(utility_run_wait(s, c, params, param_nulls, param_count, is_simple, &tag));
     if (is_last && s->block == BLOCK_IMPLICIT)
         TRY(block_commit_wait(s));
     return s->sink->complete(s->sink, tag);

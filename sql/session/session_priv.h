@@ -224,6 +224,8 @@ SUSPENDS err_t run_query_wait(struct session *s, struct cached **c, const datum 
                               const bool *param_nulls, uint32_t param_count, bool fixed_result,
                               bool describe, const char **tag);
 const char *run_tag(struct arena *mem, enum command command, uint64_t rows);
+SUSPENDS err_t run_locks_wait(struct session *s, const struct plan *plan);
+/* And no writing plan in a read-only transaction. */
 SUSPENDS err_t run_lock_tables_wait(struct session *s, const struct plan *plan);
 struct wait_limits run_wait_limits(const struct session *s);
 /* Locks the tables of the statement's plan. Who had them may have changed them meanwhile (an index
@@ -236,9 +238,10 @@ void run_arm(struct session *s);
 void run_disarm(struct session *s);
 
 /* utility.c */
-SUSPENDS err_t utility_run_wait(struct session *s, struct cached *c, const struct utility *u,
-                                const datum *params, const bool *param_nulls, uint32_t param_count,
-                                bool is_simple, const char **tag);
+/* *c as in run_cached_wait. */
+SUSPENDS err_t utility_run_wait(struct session *s, struct cached **c, const datum *params,
+                                const bool *param_nulls, uint32_t param_count, bool is_simple,
+                                const char **tag);
 /* Columns a utility statement returns (SHOW, EXPLAIN, EXECUTE, FETCH); NULL = none. */
 SUSPENDS err_t utility_columns_wait(struct session *s, const struct statement *st,
                                     struct arena *mem, const struct result_column **columns,

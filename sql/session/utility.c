@@ -236,8 +236,7 @@ static SUSPENDS err_t utility_execute_wait(struct session *s, const struct utili
         e = run_query_wait(s, &c, values, nulls, u->arg_count, true, is_simple, tag);
     } else {
         *tag = c->tag;
-        e = utility_run_wait(s, c, c->statement->utility, values, nulls, u->arg_count, is_simple,
-                             tag);
+        e = utility_run_wait(s, &c, values, nulls, u->arg_count, is_simple, tag);
     }
     cached_release(c);
     return e;
@@ -414,10 +413,56 @@ static err_t utility_session_transaction(struct session *s, const struct utility
     return ERR_OK;
 }
 
-SUSPENDS err_t utility_run_wait(struct session *s, struct cached *c, const struct utility *u,
-                                const datum *params, const bool *param_nulls, uint32_t param_count,
-                                bool is_simple, const char **tag)
+/* The query inside: of EXPLAIN, DECLARE CURSOR, COPY (query), CREATE TABLE AS. */
+static const struct query *utility_query(const struct utility *u)
 {
+    const struct statement *inner = NULL;
+    if (u->kind == UTIL_EXPLAIN)
+        inner = u->explained;
+    else if (u->kind == UTIL_DECLARE_CURSOR)
+        inner = u->cursor_query;
+    else if (u->kind == UTIL_COPY)
+        inner = u->copy.query;
+    else if (u->kind == UTIL_DDL && u->ddl->kind == DDL_CREATE_TABLE_AS && u->ddl->table)
+        inner = u->ddl->table->query;
+    return inner ? inner->query : NULL;
+}
+
+/* As run_lock_current_wait for the query inside: it is planned anew when it runs, with its tables
+ * locked and by what analysis knew of them; here analysis is made to know what holds then. */
+static SUSPENDS err_t utility_lock_current_wait(struct session *s, struct cached **c)
+{
+    enum { ROUNDS_MAX = 100 };
+    for (int round = 0; round < ROUNDS_MAX; round++) {
+        const struct query *q = utility_query((*c)->statement->utility);
+        if (!q)
+            return ERR_OK;
+        struct arena_mark mark = arena_mark(s->statement);
+        struct plan_options po = session_plan_options(s);
+        struct plan *plan;
+        err_t e = plan_query_wait(&po, q, s->statement, &plan);
+        if (e == ERR_OK)
+            e = run_locks_wait(s, plan);
+        arena_rewind(s->statement, mark);
+        TRY(e);
+        if ((*c)->catalog_version == catalog_version())
+            return ERR_OK;
+        struct cached *fresh;
+        TRY(cached_renew_wait(s, *c, &fresh));
+        cached_release(*c);
+        *c = fresh;
+    }
+    return err_raise(ERR_T_R_SERIALIZATION_FAILURE,
+                     "could not plan the statement: its tables are changed all the time");
+}
+
+SUSPENDS err_t utility_run_wait(struct session *s, struct cached **cached, const datum *params,
+                                const bool *param_nulls, uint32_t param_count, bool is_simple,
+                                const char **tag)
+{
+    TRY(utility_lock_current_wait(s, cached));
+    struct cached *c = *cached;
+    const struct utility *u = c->statement->utility;
     switch (u->kind) {
     case UTIL_BEGIN:
     case UTIL_COMMIT:
