@@ -260,6 +260,25 @@ static SUSPENDS err_t type_expression_wait(struct ddl_context *x, const struct t
     return e;
 }
 
+/* An index expression or predicate that reads the column would have to be made anew. */
+static SUSPENDS err_t expression_is_free_wait(struct ddl_context *x, const struct table_desc *t,
+                                              const char *text, int16_t number)
+{
+    struct ddl_expression e;
+    TRY(ddl_expression_wait(x, t, text, OID_NONE, -1, &e));
+    for (uint32_t i = 0; i < e.column_count; i++)
+        if (e.columns[i] == number)
+            return err_not_built("changing the type of a column that an index expression or "
+                                 "predicate reads is not supported");
+    return ERR_OK;
+}
+
+static SUSPENDS err_t write_type_wait(struct ddl_context *x, oid table, int16_t number,
+                                      const struct ddl_column *c, bool rewritten);
+static SUSPENDS err_t update_map_columns_wait(struct ddl_context *x, const struct index_desc *d,
+                                              int16_t number, const struct ddl_column *c,
+                                              bool stays);
+
 /* stays: neither rows nor the type change, only how long values may be. */
 static SUSPENDS err_t update_index_columns_wait(struct ddl_context *x, const struct table_desc *t,
                                                 int16_t number, const struct ddl_column *c,
@@ -269,8 +288,7 @@ static SUSPENDS err_t update_index_columns_wait(struct ddl_context *x, const str
         const struct index_desc *d = &t->indexes[i];
         for (uint32_t k = 0; k < d->column_count; k++) {
             if (d->keys[k].attno == 0 && !stays)
-                return err_not_built("changing the type of a column of a table with expression "
-                                     "indexes is not supported");
+                TRY(expression_is_free_wait(x, t, d->keys[k].expression, number));
             if (d->keys[k].attno != number)
                 continue;
             struct catalog_row row;
@@ -305,11 +323,32 @@ static SUSPENDS err_t update_index_columns_wait(struct ddl_context *x, const str
             v[COL_INDCLASS - 1] = catalog_oidvector(x->mem, classes, count);
             TRY(catalog_replace_wait(x->catalog, REL_INDEX, &row, v, n, x->mem));
         }
-        if (d->map_table && !stays)
-            return err_not_built("changing the type of a column of a table with a unique index "
-                                 "that lacks the shard key is not supported");
+        if (d->predicate && !stays)
+            TRY(expression_is_free_wait(x, t, d->predicate, number));
+        if (d->map_table)
+            TRY(update_map_columns_wait(x, d, number, c, stays));
     }
     return ERR_OK;
+}
+
+/* The map table of a unique index has the index's keys as its first columns. */
+static SUSPENDS err_t update_map_columns_wait(struct ddl_context *x, const struct index_desc *d,
+                                              int16_t number, const struct ddl_column *c,
+                                              bool stays)
+{
+    const struct table_desc *map;
+    err_t e = ERR_OK;
+    TRY(table_by_oid_wait(x->catalog, d->map_table, &map));
+    for (uint32_t k = 0; map && e == ERR_OK && k < d->key_count; k++) {
+        int16_t column = (int16_t)(k + 1);
+        if (d->keys[k].attno != number)
+            continue;
+        e = update_index_columns_wait(x, map, column, c, stays);
+        if (e == ERR_OK)
+            e = write_type_wait(x, map->oid, column, c, true);
+    }
+    table_release(map);
+    return e;
 }
 
 /* Views and checks hold the old type in their meaning. */

@@ -205,7 +205,8 @@ struct statement_run {
     const datum *params;
     const bool *nulls;
     uint32_t param_count;
-    bool found; /* a row came back */
+    bool found;            /* a row came back */
+    struct foreign_key *k; /* that the plan belongs to */
 };
 
 static SUSPENDS err_t lock_tables_wait(struct foreign_queue *q, const struct plan *p)
@@ -247,18 +248,31 @@ static SUSPENDS err_t run_statement_wait(struct statement_run *r)
 {
     struct foreign_queue *q = r->w->q;
     struct txn *t = q->catalog->txn;
+    struct foreign_key *k = r->w->k;
     const struct plan *p;
+    err_t e;
     TRY(fiber_check_stack());
-    TRY(foreign_key_plan_wait(q, r->w->k, r->statement, r->many, &p));
-    TRY(lock_tables_wait(q, p));
+    /* The columns of both ends stay as they are, but an index may be new. */
+    for (bool again = true; again;) {
+        TRY(foreign_key_get_wait(q, k->table->oid, k->constraint, &r->k));
+        e = foreign_key_plan_wait(q, r->k, r->statement, r->many, &p);
+        if (e == ERR_OK)
+            e = lock_tables_wait(q, p);
+        again = e == ERR_OK && p->catalog_version != catalog_version();
+        if (e != ERR_OK || again)
+            foreign_key_release(r->k);
+        TRY(e);
+    }
     bool is_snapshot = txn_isolation(t) != READ_COMMITTED;
     if (is_snapshot && r->statement == STATEMENT_FIND) {
         txn_advance(t);
-        return run_plan_wait(r, p, 0);
+        e = run_plan_wait(r, p, 0);
+    } else {
+        struct txn_newest *n = txn_newest_begin(t);
+        e = run_plan_wait(r, p, is_snapshot ? txn_newest_outer(n) : 0);
+        txn_newest_end(n);
     }
-    struct txn_newest *n = txn_newest_begin(t);
-    err_t e = run_plan_wait(r, p, is_snapshot ? txn_newest_outer(n) : 0);
-    txn_newest_end(n);
+    foreign_key_release(r->k);
     return e;
 }
 
@@ -558,6 +572,26 @@ static err_t follow_moves(struct work *w)
     return ERR_OK;
 }
 
+/* The descriptor, with both tables locked so that it stays true. */
+static SUSPENDS err_t locked_key_wait(struct foreign_queue *q, const struct foreign_note *like,
+                                      struct foreign_key **out)
+{
+    for (;;) {
+        TRY(foreign_key_get_wait(q, like->table, like->constraint, out));
+        const struct foreign_key *k = *out;
+        uint64_t database = (uint64_t)q->catalog->database << 32;
+        err_t e =
+            txn_lock_table_wait(q->catalog->txn, database | k->table->oid, LOCK_ROW_SHARE, false);
+        if (e == ERR_OK)
+            e = txn_lock_table_wait(q->catalog->txn, database | k->target->oid, LOCK_ROW_SHARE,
+                                    false);
+        if (e == ERR_OK && k->version == catalog_version())
+            return ERR_OK;
+        foreign_key_release(*out);
+        TRY(e);
+    }
+}
+
 static SUSPENDS err_t group_wait(struct work *w, const struct foreign_note *like, bool may_defer)
 {
     take_group(w, like);
@@ -565,7 +599,7 @@ static SUSPENDS err_t group_wait(struct work *w, const struct foreign_note *like
     uint32_t seq = txn_seq(w->q->catalog->txn);
     for (uint32_t i = 0; i < w->count; i++)
         w->keys[i].item->done_seq = seq;
-    TRY(foreign_key_get_wait(w->q, like->table, like->constraint, &w->k));
+    TRY(locked_key_wait(w->q, like, &w->k));
     err_t e;
     if (like->kind == FOREIGN_MOVED) {
         e = follow_moves(w);

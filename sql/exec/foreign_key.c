@@ -272,6 +272,7 @@ static SUSPENDS err_t plan_text_wait(struct foreign_queue *q, const char *text, 
 {
     struct parsed *parsed;
     struct statement *st;
+    uint64_t version = catalog_version();
     TRY(parse_text(text, mem, &parsed));
     struct analyze_options ao = {.catalog = q->catalog,
                                  .env = q->env,
@@ -284,6 +285,8 @@ static SUSPENDS err_t plan_text_wait(struct foreign_queue *q, const char *text, 
     if (e == ERR_OK)
         e = plan_query_wait(&po, st->query, mem, out);
     parse_free(parsed);
+    if (e == ERR_OK)
+        (*out)->catalog_version = version;
     return e;
 }
 

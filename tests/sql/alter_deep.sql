@@ -66,3 +66,24 @@ INSERT INTO wider VALUES (3, 'abcde', 1, '');
 SELECT * FROM wider ORDER BY id;
 \d wider
 DROP TABLE wider;
+-- types of columns under unique keys and foreign keys
+CREATE TABLE retype (id int PRIMARY KEY, k int UNIQUE, v varchar(5) UNIQUE, e text);
+CREATE INDEX ON retype (lower(e));
+CREATE TABLE retype_c (k int REFERENCES retype (k), id int REFERENCES retype);
+INSERT INTO retype SELECT i, i * 10, 'v' || i, 'E' FROM generate_series(1, 9) i;
+INSERT INTO retype_c VALUES (10, 1), (20, 2);
+ALTER TABLE retype ALTER COLUMN k TYPE bigint;
+ALTER TABLE retype ALTER COLUMN v TYPE varchar(20);
+ALTER TABLE retype ALTER COLUMN id TYPE bigint;
+INSERT INTO retype VALUES (5000000000, 5000000000, 'v1');
+INSERT INTO retype VALUES (5000000000, 50, 'v10');
+INSERT INTO retype VALUES (5000000000, 5000000000, 'v10 is longer');
+INSERT INTO retype_c VALUES (10, 99);
+ALTER TABLE retype_c ALTER COLUMN k TYPE bigint;
+INSERT INTO retype_c VALUES (5000000000, 1);
+DELETE FROM retype WHERE id = 5000000000;
+ALTER TABLE retype ALTER COLUMN k TYPE text;
+SELECT conname, conpfeqop::text, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'retype_c'::regclass ORDER BY 1;
+SELECT * FROM retype ORDER BY id;
+\d retype
+DROP TABLE retype_c, retype;
