@@ -134,6 +134,7 @@ err_t row_fetch_wait(struct shard *s, struct txn_view *v, file_id heap, row_id i
                      struct row_buf *out)
 {
     ASSERT(shard_is_owner(s));
+    serial_note_row(s, v, heap, id);
     for (;;) {
         struct row_pins pins;
         TRY(heap_pin_row_wait(s, heap, id, found, &pins));

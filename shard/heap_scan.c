@@ -54,6 +54,7 @@ err_t heap_scan_begin_wait(struct shard *s, struct txn_view *v, file_id heap, st
     scan->rows = ARENA_ARRAY(mem, struct scan_row, ROWS_PER_PAGE_MAX);
     scan->buf.arena = mem;
     scan->page_count = file_page_count(s->pages, heap);
+    serial_note_heap(s, v, heap);
     *out = scan;
     return ERR_OK;
 }

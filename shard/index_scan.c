@@ -88,6 +88,7 @@ err_t index_scan_begin_wait(struct shard *s, struct txn_view *v, file_id index, 
     scan->tree = btree_of(s, index);
     scan->entries = arena_alloc(mem, BATCH_FIRST * sizeof(*scan->entries));
     set_range(scan, range);
+    serial_note_range(s, v, index, range);
     *out = scan;
     return ERR_OK;
 }
@@ -96,6 +97,7 @@ err_t index_scan_restart_wait(struct index_scan *scan, const struct index_range 
 {
     uint32_t max = scan->entries_max;
     set_range(scan, range);
+    serial_note_range(scan->shard, scan->view, scan->index, range);
     scan->entries_max = max; /* the array is that large */
     return ERR_OK;
 }

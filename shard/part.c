@@ -85,6 +85,7 @@ struct part *part_for_write(struct shard *s, struct txn_view *v)
     struct part *p = part_find(s, v->id);
     if (p == NULL)
         p = part_make(s, v->id, v->session);
+    p->is_serializable = v->isolation == SERIALIZABLE;
     v->wrote = true;
     return p;
 }
@@ -104,6 +105,7 @@ void part_free(struct shard *s, struct part *p)
     ASSERT(p->version_count == 0);
     ASSERT(p->owner.holds == NULL);
     ASSERT(p->waiters == NULL);
+    serial_forget_part(p);
     if (p->prev != NULL)
         p->prev->next = p->next;
     else
@@ -162,6 +164,7 @@ void part_commit(struct shard *s, struct part *p, ts_t ts, lsn_t lsn)
     s->commits++;
     lock_release_all(&s->row_locks, &p->owner);
     part_wake_waiters(p);
+    serial_note_committed(s, p);
     if (p->version_count == 0) {
         part_free(s, p);
         return;
@@ -300,6 +303,10 @@ err_t part_commit_wait(struct shard *s, txn_id_t id, bool wait_flush, ts_t *ts)
     }
     TRY(shard_reserve_wait(s, RESERVE_CRITICAL | 1, LOG_FIXED_BYTES_MAX));
     nosuspend_begin();
+    if (p->is_serializable && serial_check(s, id, p, false) != ERR_OK) {
+        nosuspend_end();
+        return err_diag()->code;
+    }
     *ts = shared_commit_advance();
     struct log_writer w = {.len = 0};
     log_put_u64(&w, id);
@@ -323,6 +330,11 @@ err_t part_prepare_wait(struct shard *s, txn_id_t id, const uint32_t *participan
         p = part_make(s, id, 0);
     nosuspend_begin();
     ASSERT(p->state == PART_ACTIVE);
+    if (serial_check(s, id, p->is_serializable ? p : NULL, true) != ERR_OK) {
+        nosuspend_end();
+        return err_diag()->code;
+    }
+    serial_note_prepared(s, p);
     p->floor = shared_commit_read();
     p->participants = core_malloc(bytes);
     memcpy(p->participants, participants, bytes);

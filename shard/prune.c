@@ -15,7 +15,8 @@
  *
  * Nothing of it is logged: after a crash there are no snapshots, and replay drops what was pruned
  * here when the log says that its part is purged. Versions whose purge changes pages, and index
- * entries' additions, stay in their parts, because the log names them by those.
+ * entries' additions, stay in their parts, because the log names them by those. So do changes of
+ * serializable transactions: reads under older snapshots are validated by them (serial.c).
  *
  * Each part is looked at when it is PRUNE_AGE_US old, for by then most snapshots have gone; all are
  * looked at again when the versions have doubled since, so the work for each is bounded. After
@@ -80,8 +81,9 @@ static void prune_update(struct prune *n, struct version *v)
 static void prune_insert(struct prune *n, struct version *v)
 {
     struct version *other = v->chain_older;
-    if (other == NULL || other->kind != VERSION_INSERT || other->existed != v->existed ||
-        !is_settled(n, other->part) || !are_alike(n, other->part, v->part))
+    if (other == NULL || other->part->is_serializable || other->kind != VERSION_INSERT ||
+        other->existed != v->existed || !is_settled(n, other->part) ||
+        !are_alike(n, other->part, v->part))
         return;
     if (other->last_slot + 1u == v->first_slot)
         other->last_slot = v->last_slot;
@@ -117,7 +119,7 @@ SUSPENDS static err_t prune_versions_wait(struct prune *n, struct part *p)
 SUSPENDS static err_t join_before_wait(struct prune *n, struct part *p)
 {
     struct part *to = p->queue_prev;
-    if (to == NULL || !is_settled(n, to) || !are_alike(n, to, p))
+    if (to == NULL || to->is_serializable || !is_settled(n, to) || !are_alike(n, to, p))
         return ERR_OK;
     to->ts = p->ts = MAX(to->ts, p->ts);
     to->id_floor = MIN(to->id_floor, p->id_floor);
@@ -138,8 +140,10 @@ SUSPENDS static err_t prune_parts_wait(struct prune *n)
         struct part *p = s->prune_next;
         if (!is_settled(n, p))
             break;
-        TRY(prune_versions_wait(n, p));
-        TRY(join_before_wait(n, p));
+        if (!p->is_serializable) {
+            TRY(prune_versions_wait(n, p));
+            TRY(join_before_wait(n, p));
+        }
         s->prune_next = p->queue_next;
         if (p->version_count == 0)
             purge_queue_remove(s, p);

@@ -175,6 +175,7 @@ SUSPENDS static void shard_free_wait(struct shard *s)
             version_drop(&s->versions, p->newest);
         part_free(s, p);
     }
+    serial_destroy(s);
     for (uint32_t b = 0; b < FINISHED_BUCKETS; b++) {
         while (s->finished[b] != NULL)
             finished_remove(s, s->finished[b]->id);

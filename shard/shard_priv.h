@@ -265,6 +265,11 @@ struct part {
     struct part *next;
     struct part *queue_next; /* committed: purge queue */
     struct part *queue_prev;
+    bool is_serializable;    /* its changes count for the reads of others of this level */
+    struct part **serial_list;
+    struct part *serial_prev;
+    struct part *serial_next;
+    ts_t serial_at; /* commit counter when it came into the list */
     uint32_t participant_count;
     uint32_t *participants; /* shard numbers, from PREPARE */
 };
@@ -293,6 +298,21 @@ SUSPENDS err_t part_wait(struct shard *s, struct part *p, struct txn_view *v);
 void finished_add(struct shard *s, txn_id_t id, ts_t ts, lsn_t lsn);
 struct finished_txn *finished_find(struct shard *s, txn_id_t id);
 void finished_remove(struct shard *s, txn_id_t id);
+
+/* ---- serializable transactions (serial.c) ---- */
+
+void serial_note_heap(struct shard *s, const struct txn_view *v, file_id heap);
+void serial_note_row(struct shard *s, const struct txn_view *v, file_id heap, row_id row);
+void serial_note_range(struct shard *s, const struct txn_view *v, file_id index,
+                       const struct index_range *range);
+/* May it commit as far as this shard knows? own: its part, when it wrote here. stays: what it read
+ * is kept from changes until serial_reads_drop. No suspension. ERR_T_R_SERIALIZATION_FAILURE. */
+err_t serial_check(struct shard *s, txn_id_t id, const struct part *own, bool stays);
+void serial_reads_drop(struct shard *s, txn_id_t id);
+void serial_note_prepared(struct shard *s, struct part *p);
+void serial_note_committed(struct shard *s, struct part *p);
+void serial_forget_part(struct part *p);
+void serial_destroy(struct shard *s);
 
 /* ---- heap pages (heap_page.c) ---- */
 
@@ -667,6 +687,7 @@ struct shard {
     struct finished_txn *finished[FINISHED_BUCKETS];
     uint64_t finished_count;
     struct lock_table row_locks;
+    struct serial *serial; /* NULL until there was a serializable transaction */
 
     struct heap_space **spaces;
     struct btree **btrees;

@@ -41,6 +41,7 @@ struct txn {
     struct txn_shard *shards;
     struct txn_shard shards_inline[SHARDS_INLINE];
     struct lock_owner table_locks;
+    bool notes_reads; /* serializable: the shards have noted what it read */
     bool has_strong_locks;
     bool has_advisory_locks;
     struct advisory_locks advisory_locks;
@@ -231,13 +232,18 @@ void txn_set_options(struct txn *t, const struct txn_options *o)
 struct txn_view txn_view_make(struct txn *t, bool may_write)
 {
     ASSERT(t->snapshot.is_active);
-    if (may_write)
+    bool notes_reads = t->options.isolation == SERIALIZABLE && !t->options.read_only;
+    t->notes_reads |= notes_reads;
+    if (may_write || notes_reads)
         (void)txn_assign_id(t);
     return (struct txn_view){
         .id = t->id,
         .snapshot = t->snapshot.ts,
         .seq = t->seq,
-        .isolation = (uint8_t)t->options.isolation,
+        /* Read only: its snapshot is a place in the order, nothing to note. */
+        .isolation =
+            (uint8_t)(t->options.isolation == SERIALIZABLE && !notes_reads ? REPEATABLE_READ
+                                                                           : t->options.isolation),
         .session = t->options.session,
         .limits = t->limits,
     };
@@ -339,6 +345,19 @@ SUSPENDS static err_t call_undo_to(void *arg)
     return e;
 }
 
+static err_t call_check_reads(void *arg)
+{
+    struct shard_call *c = arg;
+    return serial_check(shard_local(c->shard_no), c->id, NULL, true);
+}
+
+static err_t call_drop_reads(void *arg)
+{
+    struct shard_call *c = arg;
+    serial_reads_drop(shard_local(c->shard_no), c->id);
+    return ERR_OK;
+}
+
 static err_t call_release(void *arg)
 {
     struct shard_call *c = arg;
@@ -367,6 +386,17 @@ static bool is_logged(const struct txn_shard *ts)
 static bool is_locks_only(const struct txn_shard *ts)
 {
     return ts->wrote && !ts->logged;
+}
+
+static bool is_unlogged(const struct txn_shard *ts)
+{
+    return !ts->logged;
+}
+
+static bool is_every(const struct txn_shard *ts)
+{
+    (void)ts;
+    return true;
 }
 
 static bool is_observed(const struct txn_shard *ts)
@@ -520,10 +550,27 @@ err_t txn_observe_wait(struct txn *t)
     return ERR_OK;
 }
 
+/* Serializable: which shards it has read is not followed up, so all take part. */
+static void reads_on_all_shards(struct txn *t)
+{
+    for (uint32_t i = 0; i < shard_count(); i++)
+        (void)txn_shard(t, i);
+}
+
+SUSPENDS static void reads_drop_wait(struct txn *t)
+{
+    if (!t->notes_reads)
+        return;
+    reads_on_all_shards(t);
+    struct shard_call like = {.id = t->id};
+    ERR_IGNORE(on_shards_wait(t, is_every, call_drop_reads, &like));
+}
+
 SUSPENDS static void rollback_wait(struct txn *t)
 {
     struct shard_call like = {.id = t->id};
     ERR_IGNORE(on_shards_wait(t, is_any, call_rollback, &like));
+    reads_drop_wait(t);
     hooks_run_wait(t->abort_hooks);
     locks_release_wait(t);
 }
@@ -560,6 +607,8 @@ SUSPENDS static err_t commit_wait(struct txn *t)
 {
     uint32_t writers = 0;
     struct txn_shard *writer = NULL;
+    if (t->notes_reads)
+        reads_on_all_shards(t);
     for (uint32_t i = 0; i < t->shard_count; i++) {
         t->shards[i].logged |= t->shards[i].is_out; /* a failed fragment's view: assume the most */
         if (t->shards[i].logged) {
@@ -570,6 +619,10 @@ SUSPENDS static err_t commit_wait(struct txn *t)
     if (writers == 1 && t->options.synchronous_commit)
         writer->observed = 0; /* its own flush covers what was observed there */
     err_t e = DEFECT(OBSERVED_NOT_DURABLE) ? ERR_OK : txn_observe_wait(t);
+    if (e == ERR_OK && writers != 0 && t->notes_reads) {
+        struct shard_call like = {.id = t->id};
+        e = on_shards_wait(t, is_unlogged, call_check_reads, &like);
+    }
     if (e == ERR_OK && writers == 1) {
         struct shard_call like = {.id = t->id, .wait_flush = t->options.synchronous_commit};
         e = on_shards_wait(t, is_logged, call_commit, &like);
@@ -585,9 +638,11 @@ SUSPENDS static err_t commit_wait(struct txn *t)
 err_t txn_commit_wait(struct txn *t)
 {
     fiber_shield_begin();
-    snapshot_drop(&t->snapshot);
+    if (!t->notes_reads) /* validation needs what was committed since, which purge keeps for it */
+        snapshot_drop(&t->snapshot);
     err_t e = commit_wait(t);
     if (e == ERR_OK) {
+        reads_drop_wait(t);
         hooks_run_wait(t->commit_hooks);
         locks_release_wait(t);
     } else {

@@ -111,6 +111,8 @@ static SUSPENDS err_t lock_mark_wait(struct lock_node *l, uint32_t i, bool *keep
     err_t e = lock_any_wait(l, i, (uint32_t)shard_no, id, &result, &bytes);
     if (e == ERR_LOCK_NOT_AVAILABLE && mark->policy == LOCK_NOWAIT)
         return name_relation(mark);
+    if (e == ERR_T_R_SERIALIZATION_FAILURE) /* also for a deleted row, other than UPDATE */
+        return err_raise(e, "could not serialize access due to concurrent update");
     TRY(e);
     *keep = result == ROW_LOCKED || result == ROW_LOCKED_CHANGED;
     if (!*keep || result == ROW_LOCKED)

@@ -24,6 +24,8 @@ static struct txn_options block_txn_options(struct session *s)
 static int block_default_isolation(struct session *s)
 {
     const char *name = setting_string(s->settings, SET_default_transaction_isolation);
+    if (strcmp(name, "serializable") == 0)
+        return SERIALIZABLE;
     if (strcmp(name, "repeatable read") == 0)
         return REPEATABLE_READ;
     return READ_COMMITTED;
@@ -205,8 +207,6 @@ static err_t block_apply_modes(struct session *s, const struct utility *u)
         if (s->statement_ran)
             return err_raise(ERR_ACTIVE_SQL_TRANSACTION,
                              "SET TRANSACTION ISOLATION LEVEL must be called before any query");
-        if (u->isolation == SERIALIZABLE)
-            return err_not_built("serializable transactions are not supported yet");
         s->isolation = u->isolation;
     }
     if (u->read_only >= 0) {

@@ -158,9 +158,6 @@ err_t session_set(struct session *s, const char *name, const char *value, bool i
     if (strcasecmp(name, "client_encoding") == 0 && value && strcasecmp(value, "UTF8") != 0 &&
         strcasecmp(value, "UTF-8") != 0 && strcasecmp(value, "unicode") != 0)
         return err_not_built("client_encoding \"%s\" is not supported: only UTF8 is", value);
-    if (strcasecmp(name, "default_transaction_isolation") == 0 && value &&
-        strcasecmp(value, "serializable") == 0)
-        return err_not_built("serializable transactions are not supported yet");
     s->settings_touched = true;
     TRY(setting_set(s->settings, name, value, is_local, s->catalog.is_superuser,
                     SETTING_SOURCE_SESSION));

@@ -1,0 +1,393 @@
+/*
+ * Serializable transactions: optimistic, validated at commit (backward validation, as in Kung and
+ * Robinson 1981, by rows and key ranges). A transaction reads its snapshot; each shard notes what
+ * it read there: rows by address, key ranges of indexes, whole heaps of sequential scans. When a
+ * transaction that wrote commits, nothing that it read may have been changed by a serializable
+ * transaction that committed after its snapshot; then the order of commits is a serial order, and
+ * who wrote nothing stands at the place of its snapshot and needs no validation.
+ *
+ * Over several shards the check and the timestamp are not one step. So a set of reads that was
+ * checked stays, marked, until the timestamp is taken; meanwhile no serializable writer whose
+ * changes it covers may commit here. And whoever meets a prepared writer, whose timestamp is not
+ * known, takes it for one that came first. Both give a conflict (40001) where there may be one.
+ *
+ * Changes of transactions of weaker levels are not looked at, as in PostgreSQL. Stricter than
+ * PostgreSQL: one read that was overtaken is enough, there need not be a second one beside it.
+ */
+#include "shard/shard_priv.h"
+
+enum {
+    FILE_USER_MIN = 16384, /* file numbers below hold the catalog, which has its own rules */
+    RANGES_MAX = 4096,     /* of one set; then the index counts as read whole */
+    ROWS_MAX = 1 << 16,    /* then the heap does */
+    SET_BUCKETS = 256,
+};
+
+struct read_row {
+    file_id heap; /* 0 = free place */
+    row_id row;
+};
+
+struct read_range {
+    file_id index;
+    bool has_low;
+    bool has_high;
+    bool low_exclusive;
+    bool high_inclusive;
+    uint32_t low_len;
+    uint32_t high_len;
+    uint8_t *bytes; /* low, high */
+};
+
+struct read_set {
+    txn_id_t id;
+    ts_t snapshot; /* the oldest it read by */
+    bool is_checked;
+    struct read_set *hash_next;
+    struct read_set *checked_prev;
+    struct read_set *checked_next;
+    file_id *heaps; /* read whole */
+    uint32_t heap_count;
+    struct read_range *ranges;
+    uint32_t range_count;
+    uint32_t range_capacity;
+    struct read_row *rows;
+    uint32_t row_count;
+    uint32_t row_mask;
+};
+
+struct serial {
+    struct read_set *buckets[SET_BUCKETS];
+    struct read_set *checked;
+    struct part *committed; /* serializable writers, newest first */
+    struct part *prepared;
+};
+
+static struct serial *serial_of(struct shard *s)
+{
+    if (s->serial == NULL)
+        s->serial = core_zalloc(sizeof(*s->serial));
+    return s->serial;
+}
+
+static struct read_set **set_place(struct serial *z, txn_id_t id)
+{
+    struct read_set **at = &z->buckets[id % SET_BUCKETS];
+    while (*at != NULL && (*at)->id != id)
+        at = &(*at)->hash_next;
+    return at;
+}
+
+static void set_free(struct read_set *r)
+{
+    for (uint32_t i = 0; i < r->range_count; i++)
+        core_free(r->ranges[i].bytes);
+    core_free(r->ranges);
+    core_free(r->heaps);
+    core_free(r->rows);
+    core_free(r);
+}
+
+void serial_destroy(struct shard *s)
+{
+    if (s->serial == NULL)
+        return;
+    for (uint32_t i = 0; i < SET_BUCKETS; i++) {
+        while (s->serial->buckets[i] != NULL) {
+            struct read_set *r = s->serial->buckets[i];
+            s->serial->buckets[i] = r->hash_next;
+            set_free(r);
+        }
+    }
+    core_free(s->serial);
+    s->serial = NULL;
+}
+
+void serial_reads_drop(struct shard *s, txn_id_t id)
+{
+    struct serial *z = s->serial;
+    if (z == NULL)
+        return;
+    struct read_set **at = set_place(z, id);
+    struct read_set *r = *at;
+    if (r == NULL)
+        return;
+    *at = r->hash_next;
+    if (r->is_checked) {
+        if (r->checked_prev != NULL)
+            r->checked_prev->checked_next = r->checked_next;
+        else
+            z->checked = r->checked_next;
+        if (r->checked_next != NULL)
+            r->checked_next->checked_prev = r->checked_prev;
+    }
+    set_free(r);
+}
+
+/* ---- noting what is read ---- */
+
+static struct read_set *set_for(struct shard *s, const struct txn_view *v, file_id file)
+{
+    if (LIKELY(v->isolation != SERIALIZABLE) || v->id == 0 || (uint32_t)file < FILE_USER_MIN)
+        return NULL;
+    struct read_set **at = set_place(serial_of(s), v->id);
+    if (*at == NULL) {
+        *at = core_zalloc(sizeof(**at));
+        (*at)->id = v->id;
+        (*at)->snapshot = v->snapshot;
+    }
+    (*at)->snapshot = MIN((*at)->snapshot, v->snapshot);
+    return *at;
+}
+
+static bool heap_is_whole(const struct read_set *r, file_id heap)
+{
+    for (uint32_t i = 0; i < r->heap_count; i++) {
+        if (r->heaps[i] == heap)
+            return true;
+    }
+    return false;
+}
+
+static void note_heap(struct read_set *r, file_id heap)
+{
+    if (heap_is_whole(r, heap))
+        return;
+    r->heaps = core_realloc(r->heaps, (r->heap_count + 1u) * sizeof(*r->heaps));
+    r->heaps[r->heap_count++] = heap;
+}
+
+void serial_note_heap(struct shard *s, const struct txn_view *v, file_id heap)
+{
+    struct read_set *r = set_for(s, v, heap);
+    if (r != NULL)
+        note_heap(r, heap);
+}
+
+static struct read_row *row_place(const struct read_set *r, file_id heap, row_id row)
+{
+    uint64_t h = (heap ^ row) * 0x9e3779b97f4a7c15u;
+    uint32_t i = (uint32_t)(h >> 32) & r->row_mask;
+    while (r->rows[i].heap != 0 && (r->rows[i].heap != heap || r->rows[i].row != row))
+        i = (i + 1) & r->row_mask;
+    return &r->rows[i];
+}
+
+static void rows_grow(struct read_set *r)
+{
+    enum { MASK_FIRST = 15 };
+    struct read_row *old = r->rows;
+    uint32_t old_places = old != NULL ? r->row_mask + 1 : 0;
+    r->row_mask = old != NULL ? r->row_mask * 2 + 1 : MASK_FIRST;
+    r->rows = core_zalloc((r->row_mask + 1u) * sizeof(*r->rows));
+    for (uint32_t i = 0; i < old_places; i++) {
+        if (old[i].heap != 0)
+            *row_place(r, old[i].heap, old[i].row) = old[i];
+    }
+    core_free(old);
+}
+
+void serial_note_row(struct shard *s, const struct txn_view *v, file_id heap, row_id row)
+{
+    struct read_set *r = set_for(s, v, heap);
+    if (r == NULL || heap_is_whole(r, heap))
+        return;
+    if (r->row_count >= ROWS_MAX) {
+        note_heap(r, heap);
+        return;
+    }
+    if (r->rows == NULL || r->row_count * 2 > r->row_mask)
+        rows_grow(r);
+    struct read_row *at = row_place(r, heap, row);
+    if (at->heap != 0)
+        return;
+    *at = (struct read_row){.heap = heap, .row = row};
+    r->row_count++;
+}
+
+static bool range_is_same(const struct read_range *a, file_id index, const struct index_range *b)
+{
+    return a->index == index && a->has_low == (b->low != NULL) &&
+           a->has_high == (b->high != NULL) && a->low_exclusive == b->low_exclusive &&
+           a->high_inclusive == b->high_inclusive &&
+           (b->low == NULL ||
+            (a->low_len == b->low_len && memcmp(a->bytes, b->low, a->low_len) == 0)) &&
+           (b->high == NULL || (a->high_len == b->high_len &&
+                                memcmp(a->bytes + a->low_len, b->high, a->high_len) == 0));
+}
+
+void serial_note_range(struct shard *s, const struct txn_view *v, file_id index,
+                       const struct index_range *range)
+{
+    struct read_set *r = set_for(s, v, index);
+    if (r == NULL)
+        return;
+    for (uint32_t i = r->range_count; i-- > 0 && i + 8 >= r->range_count;) {
+        if (range_is_same(&r->ranges[i], index, range))
+            return; /* the same look-up again, as in a join */
+    }
+    static const struct index_range whole;
+    if (r->range_count >= RANGES_MAX) {
+        for (uint32_t i = 0; i < r->range_count; i++) {
+            if (r->ranges[i].index == index && !r->ranges[i].has_low && !r->ranges[i].has_high)
+                return;
+        }
+        range = &whole;
+    }
+    if (r->range_count == r->range_capacity) {
+        r->range_capacity = r->range_capacity == 0 ? 8 : r->range_capacity * 2;
+        r->ranges = core_realloc(r->ranges, r->range_capacity * sizeof(*r->ranges));
+    }
+    uint32_t low_len = range->low != NULL ? range->low_len : 0;
+    uint32_t high_len = range->high != NULL ? range->high_len : 0;
+    uint8_t *bytes = core_malloc(low_len + high_len + 1u);
+    if (low_len != 0)
+        memcpy(bytes, range->low, low_len);
+    if (high_len != 0)
+        memcpy(bytes + low_len, range->high, high_len);
+    r->ranges[r->range_count++] = (struct read_range){.index = index,
+                                                      .has_low = range->low != NULL,
+                                                      .has_high = range->high != NULL,
+                                                      .low_exclusive = range->low_exclusive,
+                                                      .high_inclusive = range->high_inclusive,
+                                                      .low_len = low_len,
+                                                      .high_len = high_len,
+                                                      .bytes = bytes};
+}
+
+/* ---- does a writer's change touch what was read? ---- */
+
+static bool range_has(const struct read_range *r, const uint8_t *key, uint32_t len)
+{
+    if (r->has_low) {
+        int c = memcmp(key, r->bytes, MIN(len, r->low_len));
+        if (c < 0 || (c == 0 && (len < r->low_len || r->low_exclusive)))
+            return false;
+    }
+    if (r->has_high) {
+        int c = memcmp(key, r->bytes + r->low_len, MIN(len, r->high_len));
+        if (c > 0 || (c == 0 && len >= r->high_len && !r->high_inclusive))
+            return false;
+    }
+    return true;
+}
+
+static bool version_hits(const struct read_set *r, const struct version *v)
+{
+    switch ((enum version_kind)v->kind) {
+    case VERSION_INSERT:
+        return heap_is_whole(r, v->heap);
+    case VERSION_UPDATE:
+    case VERSION_DELETE:
+        return heap_is_whole(r, v->heap) ||
+               (r->rows != NULL && row_place(r, v->heap, v->row)->heap != 0);
+    case VERSION_INDEX_ADD:
+    case VERSION_INDEX_REMOVE:
+    case VERSION_INDEX_SWEEP: /* many entries without a version each: any range may have some */
+        for (uint32_t i = 0; i < r->range_count; i++) {
+            if (r->ranges[i].index == v->index &&
+                (v->kind == VERSION_INDEX_SWEEP || range_has(&r->ranges[i], v->bytes, v->len)))
+                return true;
+        }
+        return false;
+    case VERSION_CHUNK_ADD:
+    case VERSION_CHUNK_DROP:
+    case VERSION_FILE_CREATE:
+    case VERSION_FILE_DROP:
+        break;
+    }
+    return false;
+}
+
+static bool part_hits(const struct read_set *r, const struct part *p)
+{
+    for (const struct version *v = p->newest; v != NULL; v = v->older) {
+        if (version_hits(r, v))
+            return true;
+    }
+    return false;
+}
+
+static COLD err_t conflict(const char *reason)
+{
+    err_t e = err_raise(ERR_T_R_SERIALIZATION_FAILURE,
+                        "could not serialize access due to read/write dependencies among "
+                        "transactions");
+    err_detail("Reason code: %s.", reason);
+    err_hint("The transaction might succeed if retried.");
+    return e;
+}
+
+err_t serial_check(struct shard *s, txn_id_t id, const struct part *own, bool stays)
+{
+    struct serial *z = s->serial;
+    if (z == NULL)
+        return ERR_OK;
+    struct read_set *r = *set_place(z, id);
+    if (r != NULL) {
+        /* The list is in the order of stamping: behind one that was stamped before the snapshot
+         * all were. */
+        for (const struct part *p = z->committed; p != NULL && p->serial_at > r->snapshot;
+             p = p->serial_next) {
+            if (p->id != id && p->ts > r->snapshot && part_hits(r, p))
+                return conflict("Canceled on commit attempt with a read overtaken by a commit");
+        }
+        for (const struct part *p = z->prepared; p != NULL; p = p->serial_next) {
+            if (p->id != id && part_hits(r, p))
+                return conflict("Canceled on commit attempt with a read of a row being committed");
+        }
+    }
+    for (const struct read_set *c = z->checked; own != NULL && c != NULL; c = c->checked_next) {
+        if (c->id != id && part_hits(c, own))
+            return conflict("Canceled on commit attempt with a change of a row that a transaction "
+                            "being committed has read");
+    }
+    if (r != NULL && stays && !r->is_checked) {
+        r->is_checked = true;
+        r->checked_prev = NULL;
+        r->checked_next = z->checked;
+        if (z->checked != NULL)
+            z->checked->checked_prev = r;
+        z->checked = r;
+    }
+    return ERR_OK;
+}
+
+/* ---- writers ---- */
+
+static void list_put(struct part **list, struct part *p)
+{
+    p->serial_list = list;
+    p->serial_prev = NULL;
+    p->serial_next = *list;
+    if (*list != NULL)
+        (*list)->serial_prev = p;
+    *list = p;
+    p->serial_at = shared_commit_read();
+}
+
+void serial_forget_part(struct part *p)
+{
+    if (p->serial_list == NULL)
+        return;
+    if (p->serial_prev != NULL)
+        p->serial_prev->serial_next = p->serial_next;
+    else
+        *p->serial_list = p->serial_next;
+    if (p->serial_next != NULL)
+        p->serial_next->serial_prev = p->serial_prev;
+    p->serial_list = NULL;
+}
+
+void serial_note_prepared(struct shard *s, struct part *p)
+{
+    if (p->is_serializable)
+        list_put(&serial_of(s)->prepared, p);
+}
+
+void serial_note_committed(struct shard *s, struct part *p)
+{
+    serial_forget_part(p);
+    if (p->is_serializable && p->version_count != 0)
+        list_put(&serial_of(s)->committed, p);
+}
