@@ -123,6 +123,11 @@ void io_sim_doorbell_delay_us(uint64_t us_max)
     sim_world->faults.doorbell_us_max = us_max;
 }
 
+void io_sim_link_slots(uint32_t slots)
+{
+    links_slots_wanted = slots;
+}
+
 void io_sim_stall(uint32_t core, uint64_t us)
 {
     ASSERT(core < process.core_count);

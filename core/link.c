@@ -62,12 +62,16 @@ bool link_ring_pop(struct link_ring *ring, struct link_message *out)
 
 /* ---- all links of the process ---- */
 
+uint32_t links_slots_wanted;
+
 err_t links_init_all(void)
 {
     uint32_t n = process.core_count;
     uint32_t slots = LINK_SLOTS_MAX;
     while (slots > LINK_SLOTS_MIN && slots * n > LINK_SLOTS_MAX * 16)
         slots /= 2;
+    if (links_slots_wanted != 0)
+        slots = links_slots_wanted;
     for (uint32_t i = 0; i < n; i++) {
         struct links *l = &process.cores[i]->links;
         l->in = calloc(n, sizeof(*l->in));

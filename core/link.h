@@ -76,6 +76,8 @@ static inline bool link_ring_is_empty(const struct link_ring *ring)
 }
 
 struct core;
+/* Of each link from the next start of the cores on, a power of two; 0 = as usual. For tests. */
+extern uint32_t links_slots_wanted;
 err_t links_init_all(void); /* all rings of the process, before the threads start */
 void links_destroy_all(void);
 /* From the running core to another one. */

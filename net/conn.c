@@ -391,6 +391,15 @@ static SUSPENDS err_t conn_send_tls_wait(struct conn *c)
     return e;
 }
 
+/* Every way out of `out` goes through here first. */
+static SUSPENDS err_t conn_observe_wait(struct conn *c)
+{
+    if (!c->out_tells || !c->session || DEFECT(ROWS_TOLD_EARLY))
+        return ERR_OK;
+    c->out_tells = false;
+    return session_before_send_wait(c->session);
+}
+
 SUSPENDS err_t conn_flush_wait(struct conn *c)
 {
     if (c->out.end == 0)
@@ -399,10 +408,7 @@ SUSPENDS err_t conn_flush_wait(struct conn *c)
         c->out.end = 0;
         return err_raise(ERR_CONNECTION_FAILURE, "connection to client lost");
     }
-    if (c->out_tells && c->session && !DEFECT(ROWS_TOLD_EARLY)) {
-        c->out_tells = false;
-        TRY(session_before_send_wait(c->session));
-    }
+    TRY(conn_observe_wait(c));
     err_t e =
         c->tls ? conn_send_tls_wait(c) : io_socket_send_wait(c->socket, c->out.data, c->out.end);
     c->out.end = 0;
@@ -415,6 +421,7 @@ SUSPENDS err_t conn_flush_wait(struct conn *c)
  * the fiber waits. */
 static SUSPENDS err_t conn_reply_wait(struct conn *c)
 {
+    TRY(conn_observe_wait(c));
     if (!c->tls && !c->send_failed && !c->closed && c->out.end > 0 &&
         c->out.end <= REPLY_COPY_BYTES_MAX &&
         io_socket_send_small(c->socket, c->out.data, u32_from(c->out.end))) {

@@ -125,6 +125,19 @@ SUSPENDS static void set_up_surely_wait(void)
     }
 }
 
+SUSPENDS static void worker_ended(void)
+{
+    work.running--;
+    wait_queue_wake_all(&work.ended);
+}
+
+SUSPENDS static void checkpoints_main(void *arg)
+{
+    (void)arg;
+    work_checkpoints_wait();
+    worker_ended();
+}
+
 SUSPENDS static void worker_main(void *arg)
 {
     uint32_t number = (uint32_t)(uintptr_t)arg;
@@ -133,8 +146,7 @@ SUSPENDS static void worker_main(void *arg)
         kind = sim_below(workload_count);
     const struct workload *w = workloads[kind];
     w->work_wait(number);
-    work.running--;
-    wait_queue_wake_all(&work.ended);
+    worker_ended();
 }
 
 SUSPENDS static void work_wait(void)
@@ -144,6 +156,11 @@ SUSPENDS static void work_wait(void)
         work.running++;
         if (fiber_spawn(worker_main, (void *)(uintptr_t)i) != ERR_OK)
             sim_fail("no fiber for a worker");
+    }
+    if (sim_below(2) == 0) {
+        work.running++;
+        if (fiber_spawn(checkpoints_main, NULL) != ERR_OK)
+            sim_fail("no fiber for checkpoints");
     }
     sleep_wait(run->life.work_us);
     work.is_over = true;

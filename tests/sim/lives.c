@@ -101,9 +101,13 @@ NORETURN static void life_process(void)
         .shard_count = run->shards,
     };
     static const int none[CORES_MAX] = {-1, -1, -1, -1, -1};
-    struct core_options o = {
-        .core_count = life->cores, .cpus = none, .numa_nodes = none, .busy_poll_us = 20};
+    struct core_options o = {.core_count = life->cores,
+
+                             .cpus = none,
+                             .numa_nodes = none,
+                             .busy_poll_us = 20};
     run->progress_us = io_sim_now_us();
+    io_sim_link_slots(life->link_slots);
     io_sim_clients(controller_main, NULL);
     err_t e = core_run(&o, server_entry, &config);
     if (e != ERR_OK && !io_sim_power_was_lost()) {
@@ -227,6 +231,7 @@ static void draw_life(struct life *l, uint32_t number, uint32_t count)
     l->work_us = 5000 + (uint64_t)sim_below(80000);
     if (sim_below(16) == 0)
         l->work_us *= 16;
+    l->link_slots = sim_below(6) == 0 ? 2 : 0;
     l->is_last = number + 1 == count;
     if (l->is_last) {
         l->faults = io_sim_usual_faults;
@@ -238,6 +243,28 @@ static void draw_life(struct life *l, uint32_t number, uint32_t count)
     l->end = (enum life_end)sim_below(3);
     if (l->end != END_STOP && sim_below(4) != 0)
         l->end_step = 1 + (sim_below(3) == 0 ? sim_below(300) : sim_below(4000));
+}
+
+/* Some bits of the data files turn after all is well; then everything is read. */
+static bool rotten_life(uint32_t number)
+{
+    run->life = (struct life){.number = number,
+                              .cores = 1 + sim_below(4),
+                              .end = END_STOP,
+                              .is_rotten = true,
+                              .may_fail = true,
+                              .disk_room = UINT64_MAX,
+                              .faults = io_sim_usual_faults};
+    uint32_t bits = 1 + sim_below(4);
+    for (uint32_t i = 0; i < bits; i++) {
+        char path[64];
+        uint64_t bytes = 0;
+        (void)snprintf(path, sizeof(path), SIM_DATA "/shard-%04u/pages", sim_below(run->shards));
+        if (!io_sim_file_size(path, &bytes) || bytes == 0)
+            return true;
+        (void)io_sim_flip_bit(path, io_sim_random(bytes), sim_below(8));
+    }
+    return life_run();
 }
 
 static const char *end_name(enum life_end e)
@@ -289,6 +316,8 @@ static void seed_process(uint64_t seed, struct result *out)
                     (unsigned long long)l->end_step, l->may_fail ? ", may fail" : "");
         ok = life_run();
     }
+    if (ok && sim_below(6) == 0)
+        ok = rotten_life(count);
     *out = (struct result){
         .ok = ok,
         .trace = io_sim_trace(),

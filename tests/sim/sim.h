@@ -24,11 +24,13 @@ struct life {
     uint32_t number; /* 0 = the first */
     uint32_t cores;
     enum life_end end;
-    uint64_t end_step;  /* disk step at which it ends by power or kill; 0 = after the work */
-    uint64_t work_us;   /* how long the clients work, in virtual time */
-    uint32_t workers;   /* clients at a time */
-    bool may_fail;      /* its faults may make the server refuse to start, or go down */
-    bool is_last;       /* no faults; all is verified */
+    uint64_t end_step; /* disk step at which it ends by power or kill; 0 = after the work */
+    uint64_t work_us;  /* how long the clients work, in virtual time */
+    uint32_t workers;  /* clients at a time */
+    bool may_fail;     /* its faults may make the server refuse to start, or go down */
+    bool is_last;      /* no faults; all is verified */
+    bool is_rotten;    /* bits of the data files have turned: errors are right, wrong answers not */
+    uint32_t link_slots;
     uint64_t disk_room; /* UINT64_MAX = no limit */
     struct io_sim_faults faults;
 };
@@ -143,6 +145,8 @@ SUSPENDS enum answer work_commit_wait(struct client *c, enum fate *fate);
 enum answer work_single(enum fate *fate, enum answer a);
 /* After a statement in a transaction failed: ROLLBACK. */
 SUSPENDS enum answer work_rollback_wait(struct client *c);
+/* Again and again CHECKPOINT, beside the others. */
+SUSPENDS void work_checkpoints_wait(void);
 /* Verification's own statements must succeed; retried over the usual errors of others. */
 SUSPENDS void verify_query_wait(struct client *c, const char *format, ...) PRINTF_LIKE(2, 3);
 

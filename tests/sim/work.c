@@ -73,6 +73,28 @@ enum answer work_rollback_wait(struct client *c)
     return a;
 }
 
+void work_checkpoints_wait(void)
+{
+    struct client *c = NULL;
+    enum answer a = LOST;
+    while ((c = work_client_wait(c, a)) != NULL) {
+        a = client_query_wait(c, "CHECKPOINT");
+        if (a == FAILED)
+            sim_expect_error(c, "CHECKPOINT");
+        ERR_IGNORE(fiber_sleep_wait(sim_below(20000)));
+    }
+}
+
+/* Damage was found and told: that is all a rotten disk can give. */
+NO_SUSPEND_ANALYSIS static void end_if_rotten(const struct client *c)
+{
+    const char *state = client_sqlstate(c);
+    if (!run->life.is_rotten || strncmp(state, "XX00", 4) != 0)
+        return;
+    sim_note("found: %s", client_message(c));
+    io_sim_power_loss(); /* does not return */
+}
+
 void verify_query_wait(struct client *c, const char *format, ...)
 {
     char *text = NULL;
@@ -82,6 +104,8 @@ void verify_query_wait(struct client *c, const char *format, ...)
     va_end(args);
     ASSERT(n >= 0);
     enum answer a = client_query_wait(c, "%s", text);
+    if (a == FAILED)
+        end_if_rotten(c);
     SIM_CHECK(a != FAILED, "verifying: %s failed: %s %s", text, client_sqlstate(c),
               client_message(c));
     SIM_CHECK(a != LOST, "verifying: the connection was lost in %s", text);

@@ -30,6 +30,7 @@ static void sequence_saw(int64_t value)
 {
     if (value <= 0 || value >= SEQUENCE_MAX)
         return;
+    sim_note("nextval %lld", (long long)value);
     SIM_CHECK(sequence->seen[value] == 0, "the sequence gives %lld twice", (long long)value);
     sequence->seen[value] = 1;
 }
