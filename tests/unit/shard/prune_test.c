@@ -171,6 +171,59 @@ SUSPENDS static void change(uint64_t *random, uint32_t *seed)
     memcpy(model, next, sizeof(model));
 }
 
+/* Structure of pages and trees; and with no snapshot left, no version or entry too many. */
+SUSPENDS static err_t check_shard(struct shard *s, struct txn_view *v, void *arg)
+{
+    (void)v;
+    (void)arg;
+    for (uint32_t i = 0; i < 3000 && s->versions.count != 0; i++)
+        TRY(fiber_sleep_wait(1000));
+    CHECK(s->versions.count == 0);
+    CHECK(s->versions.bytes == 0);
+    uint64_t rows = 0;
+    for (uint32_t k = 0; k < KEYS; k++)
+        rows += k % shard_count() == shard_number(s) && model[k] != 0;
+    struct arena *mem = arena_new();
+    uint64_t entries = 0;
+    err_t e = shard_verify_wait(s, mem);
+    if (e == ERR_OK)
+        e = shard_verify_index_wait(s, TABLE_KEY, TABLE_HEAP, mem, &entries);
+    CHECK(entries == rows);
+    if (e == ERR_OK)
+        e = shard_verify_index_wait(s, TABLE_TAG, TABLE_HEAP, mem, &entries);
+    CHECK(entries == rows);
+    arena_free(mem);
+    return e;
+}
+
+SUSPENDS static void crash_and_check(struct held *held)
+{
+    struct txn *last = begin_quick();
+    prune_all(last); /* and everything is durable */
+    txn_rollback_wait(last);
+    for (uint32_t n = 0; n < SNAPSHOTS; n++) {
+        if (held[n].txn == NULL)
+            continue;
+        check_held(&held[n]);
+        txn_discard(held[n].txn);
+        held[n].txn = NULL;
+    }
+    shards_abandon_wait();
+    CHECK_OK(shards_open_wait(&test_options));
+    struct held now = {.txn = test_begin(READ_COMMITTED, 1)};
+    memcpy(now.seeds, model, sizeof(model));
+    check_held(&now);
+    txn_statement_end(now.txn);
+    for (uint32_t i = 0; i < shard_count(); i++) {
+        struct txn *t = test_begin(READ_COMMITTED, 1);
+        struct on_shard c = {.shard_no = i, .fn = check_shard, .view = txn_view_make(t, false)};
+        txn_statement_end(t);
+        CHECK_OK(core_call_wait(shard_core(i), on_shard_run, &c));
+        txn_rollback_wait(t);
+    }
+    txn_rollback_wait(now.txn);
+}
+
 SUSPENDS static void snapshots_steps(void)
 {
     test_options.version_bytes_max = MIB(64);
@@ -203,24 +256,12 @@ SUSPENDS static void snapshots_steps(void)
                     check_held(&held[n]);
             }
         }
-        if (test_below(&random, 300) == 0)
+        if (test_below(&random, 60) == 0)
             CHECK_OK(shards_checkpoint_wait());
+        if (test_below(&random, 100) == 0)
+            crash_and_check(held);
     }
-    struct txn *last = begin_quick();
-    prune_all(last); /* and everything is durable */
-    txn_rollback_wait(last);
-    for (uint32_t n = 0; n < SNAPSHOTS; n++) {
-        if (held[n].txn == NULL)
-            continue;
-        check_held(&held[n]);
-        txn_discard(held[n].txn); /* as in a crash */
-    }
-    shards_abandon_wait();
-    CHECK_OK(shards_open_wait(&test_options));
-    struct held now = {.txn = test_begin(REPEATABLE_READ, 1)};
-    memcpy(now.seeds, model, sizeof(model));
-    check_held(&now);
-    CHECK_OK(txn_commit_wait(now.txn));
+    crash_and_check(held);
     CHECK_OK(shards_close_wait());
 }
 
