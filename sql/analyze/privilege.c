@@ -9,7 +9,6 @@
 
 struct rights {
     struct analysis *a;
-    struct query *query;
     oid role;
 };
 
@@ -28,34 +27,37 @@ static err_t slot_visit(struct expr **slot, void *ctx)
     return expr_walk(*slot, subquery_visit, ctx);
 }
 
+struct target_read {
+    uint32_t rte;
+    bool found;
+};
 /* Whether a query reads a column of its target (a column that is only assigned is not read). */
 static err_t target_visit(struct expr *e, uint32_t depth, struct deep_walk *w, bool *descend)
 {
-    struct rights *r = w->ctx;
-    if (e->kind == EXPR_COLUMN && e->column.levels_up == depth &&
-        e->column.rte == r->query->target_rte)
-        r->query = NULL;
-    *descend = r->query != NULL;
+    struct target_read *t = w->ctx;
+    if (e->kind == EXPR_COLUMN && e->column.levels_up == depth && e->column.rte == t->rte)
+        t->found = true;
+    *descend = !t->found;
     return ERR_OK;
 }
 
-static bool reads_target(struct analysis *a, struct query *q)
+static bool reads_target(struct query *q)
 {
-    struct rights r = {.a = a, .query = q};
-    struct deep_walk w = {.visit = target_visit, .ctx = &r};
-    for (uint32_t i = 0; r.query && i < q->target_count; i++)
+    struct target_read t = {.rte = q->target_rte};
+    struct deep_walk w = {.visit = target_visit, .ctx = &t};
+    for (uint32_t i = 0; !t.found && i < q->target_count; i++)
         ERR_IGNORE(deep_walk_expr(&w, q->targets[i].expr));
-    for (uint32_t i = 0; r.query && i < q->returning_count; i++)
+    for (uint32_t i = 0; !t.found && i < q->returning_count; i++)
         ERR_IGNORE(deep_walk_expr(&w, q->returning[i].expr));
-    if (r.query && q->where)
+    if (!t.found && q->where)
         ERR_IGNORE(deep_walk_expr(&w, q->where));
-    return !r.query;
+    return t.found;
 }
 
 static SUSPENDS err_t target_rights_wait(struct analysis *a, struct query *q, oid table, oid role)
 {
     const char *letter = q->command == CMD_INSERT ? "a" : q->command == CMD_UPDATE ? "w" : "d";
-    bool reads = reads_target(a, q) || (q->on_conflict && q->on_conflict->arbiter_count);
+    bool reads = reads_target(q) || (q->on_conflict && q->on_conflict->arbiter_count);
     if (reads)
         TRY(privilege_require_wait(a->catalog, 'c', table, role, "r"));
     TRY(privilege_require_wait(a->catalog, 'c', table, role, letter));
@@ -83,7 +85,7 @@ static SUSPENDS err_t view_owner_wait(struct analysis *a, oid view, oid *owner)
 static SUSPENDS err_t query_rights_wait(struct analysis *a, struct query *q, oid role)
 {
     TRY(fiber_check_stack());
-    struct rights r = {.a = a, .query = q, .role = role};
+    struct rights r = {.a = a, .role = role};
     for (uint32_t i = 0; i < q->rte_count; i++) {
         const struct range_entry *e = q->rtes[i];
         if (e->table == OID_NONE)

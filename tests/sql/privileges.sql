@@ -58,6 +58,7 @@ SET ROLE priv_a;
 UPDATE t SET v = 'all';
 UPDATE t SET v = 'one' WHERE id = 1;
 UPDATE t SET v = v || '!';
+UPDATE t SET v = concat(id, v, id);
 DELETE FROM t WHERE id = 1;
 SELECT * FROM t FOR UPDATE;
 RESET ROLE;
