@@ -209,14 +209,16 @@ static bool pullup_allowed(struct level *l, const struct range_entry *e, bool nu
         return false;
     if (l->rtes.count + q->rte_count > RELS_MAX)
         return false;
+    /* Outputs that an outer join or a grouping set makes null have to stay columns. */
+    bool only_columns = nullable || l->q->grouping_sets != NULL;
     for (uint32_t i = 0; i < q->target_count; i++) {
         const struct expr *t = q->targets[i].expr;
         if (q->targets[i].junk || expr_is_volatile(t) ||
-            (nullable && (t->kind != EXPR_COLUMN || t->column.levels_up != 0 ||
-                          t->column.attno == COLUMN_WHOLE_ROW)))
+            (only_columns && (t->kind != EXPR_COLUMN || t->column.levels_up != 0 ||
+                              t->column.attno == COLUMN_WHOLE_ROW)))
             return false;
         /* columns of joins may be COALESCE of both sides */
-        if (nullable && q->rtes[t->column.rte]->kind == RTE_JOIN)
+        if (only_columns && q->rtes[t->column.rte]->kind == RTE_JOIN)
             return false;
     }
     return !(nullable && query_refers_outside(q));

@@ -355,6 +355,8 @@ struct path *path_materialize(struct level *l, struct path *p)
 {
     struct path *m = path_new(l, PATH_MATERIALIZE, p->rel);
     m->outer = p;
+    m->param = p->param;
+    m->applied = p->applied;
     m->order = p->order;
     m->dist = p->dist;
     m->rows = p->rows;

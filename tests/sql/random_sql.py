@@ -270,6 +270,15 @@ class Gen:
     def source(self, most):
         text, scope = self.item()
         for _ in range(self.r.randint(0, most) if most > 1 else (1 if self.chance(0.2) else 0)):
+            if self.chance(0.08):
+                alias, inner = self.name("q"), self.source(1)
+                kinds = [self.pick("int", "text", "num", "bool") for _ in range(2)]
+                outputs = ", ".join(f"{self.expr(k, inner[1] + scope, 1)} AS x{i}" for i, k in enumerate(kinds))
+                where = self.expr("bool", inner[1] + scope, 1)
+                text += f" {self.pick('CROSS', 'LEFT')} JOIN LATERAL (SELECT {outputs} FROM {inner[0]} WHERE {where}) {alias}"
+                text += " ON true" if "LEFT JOIN LATERAL (SELECT " + outputs in text else ""
+                scope = scope + [(f"{alias}.x{i}", k) for i, k in enumerate(kinds)]
+                continue
             other, more = self.item()
             kind = self.pick("JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN", "CROSS JOIN", "JOIN", "LEFT JOIN")
             if kind == "CROSS JOIN":
@@ -336,7 +345,9 @@ class Gen:
             keys = [self.pick(*scope) for _ in range(self.r.randint(0, 2))]
             outputs = [(c, t) for c, t in keys] + [self.aggregate(scope) for _ in range(self.r.randint(1, 3))]
             if keys:
-                group = " GROUP BY " + ", ".join(c for c, _ in keys)
+                group = " GROUP BY " + self.pick("", "", "", "ROLLUP", "CUBE", "DISTINCT ")
+                group += f"({', '.join(c for c, _ in keys)})" if group.endswith(("ROLLUP", "CUBE")) else ", ".join(
+                    c for c, _ in keys)
                 if self.chance(0.35):
                     having = f" HAVING {self.aggregate(scope)[0]} IS NOT NULL" if self.chance(0.5) else " HAVING count(*) > 1"
         else:
@@ -346,6 +357,13 @@ class Gen:
                 outputs.append(self.window(scope))
             elif self.chance(0.2):
                 head = "SELECT DISTINCT "
+        if not ordered and types is None and not group and head == "SELECT " and self.chance(0.08):
+            key = self.r.choice(scope)[0]
+            every = ", ".join(c for c, _ in scope)
+            order = f" ORDER BY {key}, {every}"
+            if not any(name in outputs[0][0] for name in ("count(", "sum(", "avg(", "min(", "max(", "_agg(", "bool_", "bit_or")):
+                return (f"SELECT DISTINCT ON ({key}) {', '.join(o for o, _ in outputs)} FROM {frm}{where}{order}",
+                        [t for _, t in outputs])
         text = head + ", ".join(o for o, _ in outputs) + f" FROM {frm}{where}{group}{having}"
         out = [t for _, t in outputs]
         if ordered:
@@ -360,12 +378,18 @@ class Gen:
     def query(self):
         kind = self.r.random()
         if kind < 0.12:
-            types = [self.pick("int", "text", "num", "date") for _ in range(self.r.randint(1, 3))]
+            # no numeric: which of 1.5 and 1.50 stands for both is the plan's choice
+            types = [self.pick("int", "text", "date", "ts") for _ in range(self.r.randint(1, 3))]
             parts = [self.select(1, False, types)[0] for _ in range(self.r.randint(2, 3))]
             text = f"({parts[0]})"
             for p in parts[1:]:
                 text += f" {self.pick('UNION', 'UNION ALL', 'INTERSECT', 'EXCEPT', 'EXCEPT ALL', 'INTERSECT ALL')} ({p})"
             return text + " ORDER BY " + ", ".join(str(i + 1) for i in range(len(types)))
+        if kind < 0.14:
+            w, column = self.name("w"), self.pick("t1.b", "t2.r")
+            return (f"WITH RECURSIVE {w}(n, d) AS (SELECT {self.r.randint(1, 9)}, 0 {self.pick('UNION', 'UNION ALL')} SELECT {column}, "
+                    f"d + 1 FROM {w} JOIN {column[:2]} ON {column[:2]}.a = {w}.n WHERE d < {self.r.randint(1, 6)}) "
+                    f"SELECT n, d, count(*) FROM {w} GROUP BY 1, 2")
         if kind < 0.2:
             text, types = self.select(1, False)
             names = [f"x{i}" for i in range(len(types))]
