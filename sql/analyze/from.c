@@ -164,6 +164,15 @@ static err_t from_cte(struct scope *s, const RangeVar *rv, struct scope_cte *cte
                                     "than once",
                                     cte->name));
     s->has_self_reference |= cte->in_progress;
+    struct scope *level = s;
+    for (uint32_t i = 0; i < levels_up; i++)
+        level = level->parent;
+    const struct query *modifies = level->query->ctes[cte->index].query;
+    if (modifies && modifies->command != CMD_SELECT && modifies->returning_count == 0)
+        return analyze_at(s->a, rv->location,
+                          err_raise(ERR_FEATURE_NOT_SUPPORTED,
+                                    "WITH query \"%s\" does not have a RETURNING clause",
+                                    cte->name));
     struct range_entry *r = range_entry_new(s, RTE_CTE, cte->column_count);
     for (uint32_t i = 0; i < cte->column_count; i++) {
         r->column_names[i] = cte->column_names[i];
@@ -176,9 +185,6 @@ static err_t from_cte(struct scope *s, const RangeVar *rv, struct scope_cte *cte
     r->cte_index = cte->index;
     r->cte_levels_up = levels_up;
     r->cte_self = cte->in_progress;
-    struct scope *level = s;
-    for (uint32_t i = 0; i < levels_up; i++)
-        level = level->parent;
     if (!cte->in_progress)
         level->query->ctes[cte->index].reference_count++;
     else

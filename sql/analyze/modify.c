@@ -14,13 +14,6 @@ struct assign { /* one column to be given a value */
 static SUSPENDS err_t target_relation_wait(struct scope *s, const RangeVar *rv, bool in_from,
                                            const struct table_desc **out)
 {
-    uint32_t levels_up;
-    if (!rv->schemaname && scope_find_cte(s, rv->relname, &levels_up))
-        return analyze_at(s->a, rv->location,
-                          err_raise(ERR_SYNTAX_ERROR,
-                                    "relation \"%s\" cannot be the target of a modifying "
-                                    "statement",
-                                    rv->relname));
     const struct table_desc *t;
     TRY(analysis_table_wait(s->a, rv, &t));
     *out = t;

@@ -153,6 +153,7 @@ struct query {
     bool has_windows;
     bool has_subqueries;
     bool has_set_functions; /* in targets */
+    bool has_modifying_cte;
     struct expr **group_exprs;
     uint32_t group_count;
     struct grouping *grouping_sets; /* NULL: plain GROUP BY */

@@ -249,10 +249,13 @@ void target_origin(struct scope *s, struct target *t)
             level = level->parent;
         const struct query *q = level ? level->query->ctes[r->cte_index].query : NULL;
         uint32_t k = 0;
-        for (uint32_t i = 0; q && q->command == CMD_SELECT && i < q->target_count; i++) {
-            if (!q->targets[i].junk && ++k == (uint32_t)e->column.attno) {
-                t->origin_table = q->targets[i].origin_table;
-                t->origin_column = q->targets[i].origin_column;
+        bool is_select = q && q->command == CMD_SELECT;
+        const struct target *from = !q ? NULL : is_select ? q->targets : q->returning;
+        uint32_t count = !q ? 0 : is_select ? q->target_count : q->returning_count;
+        for (uint32_t i = 0; i < count; i++) {
+            if (!from[i].junk && ++k == (uint32_t)e->column.attno) {
+                t->origin_table = from[i].origin_table;
+                t->origin_column = from[i].origin_column;
             }
         }
         return;

@@ -374,6 +374,9 @@ static SUSPENDS err_t declare_wait(struct analysis *a, const DeclareCursorStmt *
         return err_raise(ERR_INVALID_CURSOR_DEFINITION,
                          "cannot specify both INSENSITIVE and ASENSITIVE");
     TRY(analyze_inner_wait(a, n->query, &u->cursor_query));
+    if (u->cursor_query->command == CMD_SELECT && u->cursor_query->query->has_modifying_cte)
+        return err_raise(ERR_FEATURE_NOT_SUPPORTED,
+                         "DECLARE CURSOR must not contain data-modifying statements in WITH");
     if (u->cursor_query->command != CMD_SELECT)
         return err_raise(ERR_INVALID_CURSOR_DEFINITION,
                          "DECLARE CURSOR must not contain data-modifying statements");

@@ -59,12 +59,41 @@ err_t cte_set_columns(struct scope *s, struct scope_cte *cte, const struct query
     return ERR_OK;
 }
 
+/* INSERT, UPDATE or DELETE: runs whole and once, whether it is read or not. */
+static SUSPENDS err_t cte_modify_wait(struct scope *s, struct scope_cte *cte,
+                                      const CommonTableExpr *n)
+{
+    if (s->parent)
+        return analyze_at(s->a, n->location,
+                          err_raise(ERR_FEATURE_NOT_SUPPORTED,
+                                    "WITH clause containing a data-modifying statement must be at "
+                                    "the top level"));
+    struct scope *inner = scope_new(s->a, s, CMD_SELECT);
+    switch (nodeTag(n->ctequery)) {
+    case T_InsertStmt:
+        TRY(analyze_insert_wait(inner, (const InsertStmt *)(const void *)n->ctequery));
+        break;
+    case T_UpdateStmt:
+        TRY(analyze_update_wait(inner, (const UpdateStmt *)(const void *)n->ctequery));
+        break;
+    case T_DeleteStmt:
+        TRY(analyze_delete_wait(inner, (const DeleteStmt *)(const void *)n->ctequery));
+        break;
+    default:
+        return analyze_at(s->a, n->location, err_not_built("MERGE is not supported yet"));
+    }
+    s->query->ctes[cte->index].query = inner->query;
+    s->query->has_modifying_cte = true;
+    TRY(cte_set_columns(s, cte, inner->query, n));
+    cte->is_visible = true;
+    return ERR_OK;
+}
+
 static SUSPENDS err_t cte_analyze_wait(struct scope *s, struct scope_cte *cte,
                                        const CommonTableExpr *n, bool recursive)
 {
     if (!IsA(n->ctequery, SelectStmt))
-        return analyze_at(s->a, n->location,
-                          err_not_built("data-modifying statements in WITH are not supported yet"));
+        return cte_modify_wait(s, cte, n);
     if (n->search_clause || n->cycle_clause)
         return analyze_at(s->a, n->location,
                           err_not_built("SEARCH and CYCLE clauses are not supported yet"));

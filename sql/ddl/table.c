@@ -573,7 +573,8 @@ static SUSPENDS err_t as_fill_wait(struct ddl_context *x, const struct plan *p, 
                              .env = x->env,
                              .params = x->params,
                              .param_nulls = x->param_nulls,
-                             .param_count = x->param_count};
+                             .param_count = x->param_count,
+                             .foreign = x->foreign};
     struct exec *run;
     TRY(exec_start_wait(&o, &run));
     err_t e = table_writer_open_wait(t, x->catalog->txn, x->env, NULL, x->mem, &w);

@@ -21,6 +21,9 @@ static SUSPENDS err_t analyze_wait(struct ddl_context *x, const char *text, stru
         e = analyze_statement_wait(&o, &p->statements[0], x->mem, &s);
     parse_free(p);
     TRY(e);
+    if (s->query && s->query->has_modifying_cte)
+        return err_raise(ERR_FEATURE_NOT_SUPPORTED,
+                         "views must not contain data-modifying statements in WITH");
     if (!s->query || s->command != CMD_SELECT)
         return err_raise(ERR_FEATURE_NOT_SUPPORTED,
                          "views must not contain data-modifying statements");

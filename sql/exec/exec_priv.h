@@ -247,7 +247,6 @@ struct run {
 struct exec {
     struct run run;
     struct node *root;
-    bool is_started;
     bool is_done;
     uint64_t rows_returned;
     uint32_t core;

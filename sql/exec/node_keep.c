@@ -219,9 +219,12 @@ static SUSPENDS err_t cte_pull_wait(struct run *run, uint32_t index, struct strb
     if (c->is_running)
         return err_raise(ERR_INTERNAL_ERROR, "WITH query reads itself");
     const struct slot *in = NULL;
+    /* What it changes is not counted: the statement's tag is about its own rows. */
+    uint64_t modified = run->rows_modified;
     c->is_running = true;
     err_t e = node_next_wait(c->root, &in);
     c->is_running = false;
+    run->rows_modified = modified;
     TRY(e);
     if (in == NULL) {
         c->is_done = true;

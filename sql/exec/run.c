@@ -377,15 +377,12 @@ static bool has_modify(const struct plan_node *n)
     return has_modify(n->outer) || has_modify(n->inner);
 }
 
-/* WITH queries that change rows run whole, whether they are read or not; their rows are not the
- * statement's. All parts of a statement see the same snapshot, so running them first is as good. */
-static SUSPENDS err_t start_wait(struct exec *x)
+/* WITH queries that change rows run whole and once: when they are read, or at the end. */
+static SUSPENDS err_t finish_with_wait(struct exec *x)
 {
-    x->is_started = true;
-    for (uint32_t i = 0; i < x->run.plan->cte_count; i++)
+    for (uint32_t i = 0; x->run.plan->modifies_in_with && i < x->run.plan->cte_count; i++)
         if (has_modify(x->run.plan->ctes[i]))
             TRY(cte_finish_wait(&x->run, i));
-    x->run.rows_modified = 0;
     return ERR_OK;
 }
 
@@ -395,10 +392,9 @@ SUSPENDS err_t exec_next_wait(struct exec *x, const struct slot **row)
         *row = NULL;
         return ERR_OK;
     }
-    if (!x->is_started)
-        TRY(start_wait(x));
     TRY(node_next_wait(x->root, row));
     if (*row == NULL) {
+        TRY(finish_with_wait(x));
         TRY(foreign_finish_wait(x));
         x->is_done = true;
     } else {

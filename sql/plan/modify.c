@@ -413,6 +413,7 @@ static err_t change_plan(struct level *l, struct planned *out)
 /* The target of an INSERT is no relation of FROM: its descriptor is looked up by the caller. */
 err_t modify_plan(struct level *l, struct planned *out)
 {
+    plan_lock_add(l->p, l->q->target_table, LOCK_ROW_EXCLUSIVE);
     if (l->q->command != CMD_INSERT)
         return change_plan(l, out);
     ASSERT(l->target_desc && l->target);

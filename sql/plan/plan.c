@@ -69,10 +69,12 @@ SUSPENDS err_t plan_level_wait(struct planner *p, struct level *parent, const st
     l->mem = p->mem;
     l->q = arena_memdup(p->mem, q, sizeof(*q));
     *out = (struct planned){0};
-    if (parent && q->command != CMD_SELECT)
-        return err_not_built("data-modifying statements in WITH are not supported yet");
     TRY(prepare_level_wait(l));
     uint32_t first = p->pending.count;
+    /* What changes rows runs whether it is read or not. */
+    for (uint32_t i = 0; i < l->q->cte_count; i++)
+        if (l->q->ctes[i].query->command != CMD_SELECT)
+            TRY(cte_plan_wait(l, l->ctes[i]));
     if (q->set_tree) {
         TRY(setop_plan_wait(l, out));
     } else {
@@ -205,8 +207,6 @@ static SUSPENDS err_t plan_make_wait(struct planner *p, const struct query *q)
     struct query_map m = {.mem = p->mem, .fn = plan_copy_expr, .entry = plan_locks_entry, .ctx = p};
     struct query *copy;
     TRY(query_map_run(&m, q, &copy));
-    if (q->command != CMD_SELECT)
-        plan_lock_add(p, q->rtes[q->target_rte]->table, LOCK_ROW_EXCLUSIVE);
     for (uint32_t i = 0; i < q->row_mark_count; i++)
         if (q->rtes[q->row_marks[i].rte]->table)
             plan_lock_add(p, q->rtes[q->row_marks[i].rte]->table, LOCK_ROW_SHARE);
@@ -224,7 +224,8 @@ static SUSPENDS err_t plan_make_wait(struct planner *p, const struct query *q)
     plan->cte_names = p->cte_names.items;
     plan->locks = p->locks.items;
     plan->lock_count = p->locks.count;
-    plan->writes = q->command != CMD_SELECT || q->row_mark_count > 0;
+    plan->modifies_in_with = q->has_modifying_cte;
+    plan->writes = q->command != CMD_SELECT || q->row_mark_count > 0 || q->has_modifying_cte;
     plan->returns_rows = q->command == CMD_SELECT || q->returning_count > 0;
     if (q->command == CMD_SELECT)
         plan_columns(plan, q->targets, q->target_count);

@@ -393,6 +393,7 @@ struct plan {
     struct plan_lock *locks;
     uint32_t lock_count;
     bool writes;
+    bool modifies_in_with;
     bool returns_rows;
     uint64_t catalog_version;
     struct arena *mem;

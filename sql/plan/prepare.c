@@ -92,7 +92,7 @@ static err_t cte_try_inline(struct level *l, struct range_entry *e)
     struct cte_draft *d = level_cte(l, e);
     const struct cte *c = d->cte;
     if (c->query->command != CMD_SELECT)
-        return err_not_built("data-modifying statements in WITH are not supported yet");
+        return ERR_OK;
     struct cte_shift s = {.by = e->cte_levels_up, .own_params = l->p->own_params};
     struct query_map m = {.mem = l->mem, .fn = cte_param_node, .entry = cte_shift_entry, .ctx = &s};
     struct query *copy;

@@ -261,8 +261,6 @@ SUSPENDS err_t cte_plan_wait(struct level *l, struct cte_draft *d)
     struct planner *p = l->p;
     if (d->is_planned || d->in_progress)
         return ERR_OK;
-    if (d->cte->query->command != CMD_SELECT)
-        return err_not_built("data-modifying statements in WITH are not supported yet");
     struct u32_list saved = p->pending;
     p->pending = (struct u32_list){0};
     if (d->cte->recursive && d->cte->query->set_tree) {

@@ -82,7 +82,7 @@ SUSPENDS void portal_drop_since_wait(struct session *s, uint32_t mark)
 
 /* ---- SQL cursors ---- */
 
-static err_t cursor_keep(struct portal *p, const struct slot *row)
+err_t portal_keep(struct portal *p, const struct slot *row)
 {
     if (p->kept_count == p->kept_room) {
         uint64_t room = p->kept_room ? p->kept_room * 2 : 64;
@@ -117,7 +117,7 @@ static SUSPENDS err_t cursor_row_wait(struct session *s, struct portal *p, int64
             const struct slot *next;
             TRY(exec_next_wait(p->exec, &next));
             if (next)
-                TRY(cursor_keep(p, next));
+                TRY(portal_keep(p, next));
             else
                 p->is_done = true;
         }

@@ -87,7 +87,9 @@ SUSPENDS err_t run_lock_tables_wait(struct session *s, const struct plan *plan)
     if (plan->writes && s->read_only)
         return err_raise(ERR_READ_ONLY_SQL_TRANSACTION,
                          "cannot execute %s in a read-only transaction",
-                         run_command_name(plan->command));
+                         plan->modifies_in_with && plan->command == CMD_SELECT
+                             ? "SELECT"
+                             : run_command_name(plan->command));
     return ERR_OK;
 }
 
@@ -227,6 +229,41 @@ SUSPENDS err_t run_cached_wait(struct session *s, struct cached **c, const datum
     return s->sink->complete(s->sink, tag);
 }
 
+/* What changes rows does so once and whole, however few of its rows are fetched. */
+static bool run_is_whole(const struct plan *p)
+{
+    return p->returns_rows && (p->command != CMD_SELECT || p->modifies_in_with);
+}
+
+static SUSPENDS err_t run_keep_rows_wait(struct portal *p)
+{
+    for (;;) {
+        const struct slot *row;
+        TRY(exec_next_wait(p->exec, &row));
+        if (!row)
+            break;
+        TRY(portal_keep(p, row));
+        TRY(fiber_rest_wait());
+    }
+    exec_end_wait(p->exec);
+    p->exec = NULL;
+    p->is_kept = true;
+    return ERR_OK;
+}
+
+static SUSPENDS err_t run_kept_rows_wait(struct portal *p, uint64_t max_rows, struct row_sink *sink,
+                                         uint64_t *sent)
+{
+    for (; p->kept_sent < p->kept_count && (max_rows == 0 || *sent < max_rows); ++*sent) {
+        const struct slot *row = &p->kept[p->kept_sent++];
+        TRY(sink->row(sink, p->columns, p->column_count, p->formats, row->values, row->nulls));
+        TRY(fiber_rest_wait());
+    }
+    /* as with every portal, the end shows only when rows are asked for behind the last one */
+    p->is_done = max_rows == 0 || *sent < max_rows;
+    return ERR_OK;
+}
+
 static SUSPENDS err_t run_portal_rows_wait(struct portal *p, uint64_t max_rows,
                                            struct row_sink *sink, uint64_t *sent)
 {
@@ -265,12 +302,17 @@ SUSPENDS err_t run_portal_wait(struct session *s, struct portal *p, uint64_t max
     uint64_t waited = stats_trace_waited();
     if (p->exec)
         txn_cursor_enter(p->snapshot);
-    else
+    else if (!p->is_kept)
         TRY(run_portal_start_wait(s, p));
     uint64_t sent = 0;
-    err_t e = run_portal_rows_wait(p, max_rows, sink, &sent);
+    err_t e = ERR_OK;
+    if (!p->is_kept && max_rows > 0 && run_is_whole(p->plan))
+        e = run_keep_rows_wait(p);
+    if (e == ERR_OK)
+        e = p->is_kept ? run_kept_rows_wait(p, max_rows, sink, &sent)
+                       : run_portal_rows_wait(p, max_rows, sink, &sent);
     p->rows_sent = sent;
-    if (e == ERR_OK && p->is_done) {
+    if (e == ERR_OK && p->is_done && !p->is_kept) { /* kept: the tag counts this Execute's rows */
         if (p->plan->command != CMD_SELECT)
             p->rows_sent = exec_row_count(p->exec);
         exec_end_wait(p->exec);

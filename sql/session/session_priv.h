@@ -78,6 +78,8 @@ struct portal {
     struct txn_cursor *snapshot; /* what it sees, while it is open over other statements */
     bool is_done;
     bool is_failed;
+    bool is_kept; /* it changed rows: it ran whole at its first Execute, its rows are in kept */
+    uint64_t kept_sent;
     uint64_t rows_sent;
     /* SQL cursors */
     bool is_cursor;
@@ -253,6 +255,7 @@ SUSPENDS err_t copy_run_wait(struct session *s, const struct utility *u, const c
 /* portal.c */
 struct portal *portal_find(struct session *s, const char *name);
 struct portal *portal_new(struct session *s, const char *name);
+err_t portal_keep(struct portal *p, const struct slot *row);
 SUSPENDS void portal_drop_wait(struct session *s, struct portal *p);
 SUSPENDS void portal_drop_all_wait(struct session *s, bool keep_held);
 SUSPENDS void portal_drop_since_wait(struct session *s, uint32_t mark);
