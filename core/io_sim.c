@@ -408,9 +408,15 @@ static void run_world(void)
     }
 }
 
-NO_SUSPEND_ANALYSIS void io_sim_power_loss(void)
+void io_sim_power_loss(void)
 {
-    sim_world->end = SIM_POWER_LOST;
+    io_sim_end_now(false);
+}
+
+NO_SUSPEND_ANALYSIS void io_sim_end_now(bool is_kill)
+{
+    if (sim_world->end == SIM_RUNS)
+        sim_world->end = is_kill ? SIM_KILLED : SIM_POWER_LOST;
     if (runner.fiber != NULL && !runner_is_borrowing() && !runner.is_big_stack &&
         runner.nosuspend == 0)
         sim_delay_wait(1000000000); /* the world ends before */

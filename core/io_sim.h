@@ -96,6 +96,7 @@ void io_sim_end_at(uint64_t nth, bool is_kill);
 uint64_t io_sim_disk_steps(void); /* so far */
 /* Now, from any fiber: does not return before the world ends. */
 void io_sim_power_loss(void);
+void io_sim_end_now(bool is_kill);
 bool io_sim_power_was_lost(void); /* the world ended that way, or by io_sim_end_at() */
 uint64_t io_sim_write_count(void);
 /* Turns one bit of what is stored. false: no such file or offset. */

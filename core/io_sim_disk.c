@@ -307,6 +307,9 @@ void sim_disk_kill(void)
             for (const struct unsynced *b = n->first; b != u; b = b->next)
                 if (b->offset < u->offset + u->len && u->offset < b->offset + b->len)
                     u->done_serial = disk->serial;
+            /* Or it happens, and is no more durable for that. */
+            if (u->done_serial == IN_FLIGHT && sim_random() % 2 == 0)
+                u->done_serial = disk->serial;
             any |= u->done_serial == IN_FLIGHT;
         }
         if (!any)

@@ -438,7 +438,11 @@ err_t store_load_wait(struct page_store *ps, struct arena *mem, lsn_t *lsn, cons
 {
     uint8_t *buffer = io_buffer_alloc(PAGE_BYTES);
     struct superblock *s = core_zalloc(sizeof(*s));
-    err_t err = open_with_wait(ps, mem, buffer, s, state);
+    /* A process that was killed may have left a superblock that is not durable yet. Blocks and log
+     * that only the other one needs are given up from now on, so it has to be. */
+    err_t err = sync_wait(ps);
+    if (err == ERR_OK)
+        err = open_with_wait(ps, mem, buffer, s, state);
     *lsn = s->lsn;
     *state_bytes = s->state_bytes;
     core_free(s);

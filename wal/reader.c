@@ -340,6 +340,24 @@ SUSPENDS static err_t read_log_wait(struct log_reader *r, struct arena *mem, lsn
     return check_behind_end_wait(r, *end, *numbers, *count);
 }
 
+/* A process that was killed may have left records that can be read and are not durable. What is
+ * built on them from now on counts them as durable. */
+SUSPENDS static err_t sync_segments_wait(const struct log_reader *r, lsn_t from, lsn_t end)
+{
+    for (uint64_t no = segment_of(from); no <= segment_of(end); no++) {
+        struct io_file *f;
+        wal_segment_path(r->w, no, r->path);
+        err_t err = io_open_wait(r->path, IO_READ | IO_WRITE, 0600, &f);
+        if (err == ERR_UNDEFINED_FILE)
+            continue; /* the end is the border to one that was never made */
+        TRY(err);
+        err = io_sync_wait(f);
+        io_close_wait(f);
+        TRY(err);
+    }
+    return ERR_OK;
+}
+
 SUSPENDS static err_t replay_wait(struct log_reader *r, struct arena *mem, lsn_t from,
                                   wal_apply_fn apply, void *ctx)
 {
@@ -349,6 +367,7 @@ SUSPENDS static err_t replay_wait(struct log_reader *r, struct arena *mem, lsn_t
     lsn_t end;
     TRY(wal_unfinished_remove_wait(w, mem));
     TRY(read_log_wait(r, mem, from, apply, ctx, &numbers, &count, &end));
+    TRY(sync_segments_wait(r, from, end));
     uint8_t *prefix = arena_alloc(mem, IO_BLOCK_BYTES);
     TRY(wipe_wait(r, end, prefix));
     TRY(adopt_segments_wait(w, end, numbers, count, r->path));

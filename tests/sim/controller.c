@@ -72,7 +72,10 @@ NO_SUSPEND_ANALYSIS static void end_life(void)
         io_sim_post(0, stop_in_reactor, NULL);
         return; /* the server ends the world */
     }
-    io_sim_end_at(1, l->end == END_KILL);
+    /* Near some step of the disk, or without one. */
+    io_sim_end_at(1 + sim_below(20), l->end == END_KILL);
+    sleep_wait(5000);
+    io_sim_end_now(l->end == END_KILL);
 }
 
 /* ---- steps of a life ---- */
@@ -86,8 +89,7 @@ SUSPENDS static struct client *first_client_wait(void)
         if (c != NULL)
             return c;
         if (run->life.may_fail && core_now_us() > deadline) {
-            io_sim_end_at(1, true);
-            sleep_wait(UINT32_MAX);
+            io_sim_end_now(true);
         }
         SIM_CHECK(core_now_us() < deadline, "the server does not come up");
         sleep_wait(2000);
