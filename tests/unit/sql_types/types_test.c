@@ -183,7 +183,7 @@ static void bad_utf8_is_refused(void)
                            "invalid byte sequence for encoding \"UTF8\": 0xc3");
     CU_ASSERT_EQUAL(value_input(&test_env, mem, TYPE_TEXT, -1, "a\0b", 3, &d),
                     ERR_CHARACTER_NOT_IN_REPERTOIRE);
-    CU_ASSERT_EQUAL(value_input(&test_env, mem, TYPE_JSON, -1, "{}", 2, &d),
+    CU_ASSERT_EQUAL(value_input(&test_env, mem, TYPE_JSONB, -1, "{}", 2, &d),
                     ERR_FEATURE_NOT_SUPPORTED);
     arena_free(mem);
 }
