@@ -97,7 +97,8 @@ static SUSPENDS err_t running_all_wait(struct arena *mem, struct running **rows,
         *count += l.count;
         TRY(core_call_wait(core, running_release, &l));
     }
-    qsort(*rows, *count, sizeof(**rows), running_compare);
+    if (*rows)
+        qsort(*rows, *count, sizeof(**rows), running_compare);
     return ERR_OK;
 }
 
@@ -163,8 +164,9 @@ static SUSPENDS err_t lock_view_begin(const struct session_env *env, struct aren
     TRY(locks_list_wait(mem, &locks, &lock_count));
     for (size_t i = 0; i < lock_count; i++) {
         struct running key = {.pid = locks[i].session};
-        lock_view_lock(v, mem, &locks[i],
-                       bsearch(&key, sessions, session_count, sizeof(key), running_compare));
+        const struct running *r =
+            sessions ? bsearch(&key, sessions, session_count, sizeof(key), running_compare) : NULL;
+        lock_view_lock(v, mem, &locks[i], r);
     }
     for (uint64_t i = 0; i < session_count; i++) {
         if (sessions[i].serial)
