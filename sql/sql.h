@@ -68,7 +68,6 @@ void session_wake(struct session *s, struct row_sink *sink);
 void session_rest(struct session *s);
 /* Every setting that is reported (after login). */
 SUSPENDS err_t session_report_all_wait(struct session *s);
-size_t session_memory(const struct session *s);
 uint32_t session_pid(const struct session *s);        /* stable session number */
 uint32_t session_cancel_key(const struct session *s); /* random, for BackendKeyData */
 /* Cancel by key, whatever core the session is on. Nothing happens when they don't match. */

@@ -94,6 +94,10 @@ struct advisory_call {
 /* Services of later rooms for functions (nextval, pg_get_expr, regclass, to_regtype,
  * current_setting, pg_sleep, ...). Filled in by sql/session; every one may suspend and is called
  * through a wrapper. A NULL entry answers 0A000. */
+struct session_bytes {
+    uint32_t pid;
+    int64_t bytes;
+};
 struct sql_services {
     void *owner;
     err_t (*nextval)(void *owner, oid sequence, int64_t *out);
@@ -134,6 +138,9 @@ struct sql_services {
     err_t (*listening_channels)(void *owner, struct arena *mem, const char *const **names,
                                 uint32_t *count);
     err_t (*notification_usage)(void *owner, double *out);
+    /* percore_session_memory: all sessions of the server. */
+    err_t (*session_memory)(void *owner, struct arena *mem, struct session_bytes **rows,
+                            uint32_t *count);
     void (*notice)(void *owner, err_t code, const char *severity, const char *message);
     /* The same with a DETAIL; may be NULL: then notice is used. */
     void (*notice_detail)(void *owner, err_t code, const char *severity, const char *message,

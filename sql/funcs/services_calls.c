@@ -171,6 +171,46 @@ FUNCTION(fn_to_regoperator)
     return to_reg(c, regoperator_input, out);
 }
 
+/* ---- percore_session_memory ---- */
+
+struct memory_rows {
+    struct session_bytes *rows;
+    uint32_t count;
+    uint32_t next;
+};
+
+static NO_SUSPEND_ANALYSIS err_t memory_begin(struct call *c, void **state)
+{
+    SERVICE(session_memory);
+    struct memory_rows *m = ARENA_NEW(c->mem, struct memory_rows);
+    *state = m;
+    return s->session_memory(s->owner, c->mem, &m->rows, &m->count);
+}
+
+static err_t memory_next(struct call *c, void *state, datum *values, bool *nulls, bool *end)
+{
+    struct memory_rows *m = state;
+    (void)c;
+    *end = m->next == m->count;
+    if (*end)
+        return ERR_OK;
+    const struct session_bytes *row = &m->rows[m->next++];
+    nulls[0] = nulls[1] = false;
+    values[0] = datum_of_i32((int32_t)row->pid);
+    values[1] = datum_of_i64(row->bytes);
+    return ERR_OK;
+}
+
+static const char *const memory_names[] = {"pid", "bytes"};
+static const oid memory_types[] = {TYPE_INT4, TYPE_INT8};
+const struct set_function srf_percore_session_memory = {
+    .column_count = 2,
+    .column_names = memory_names,
+    .column_types = memory_types,
+    .begin = memory_begin,
+    .next = memory_next,
+};
+
 /* ---- percore_check ---- */
 
 struct check_lines {

@@ -320,6 +320,13 @@ static SUSPENDS err_t services_check_database(void *owner, bool alone, struct ar
     return ddl_check_wait(&ctx, alone, problems, count);
 }
 
+static SUSPENDS err_t services_session_memory(void *owner, struct arena *mem,
+                                              struct session_bytes **rows, uint32_t *count)
+{
+    (void)owner;
+    return session_memory_wait(mem, rows, count);
+}
+
 static err_t services_notify(void *owner, const char *channel, const char *payload)
 {
     return notify_send(owner, channel, payload);
@@ -361,6 +368,7 @@ struct sql_services *services_new(struct session *s)
     v->advisory_lock = services_advisory_lock;
     v->check_database = services_check_database;
     v->blockers = services_blockers;
+    v->session_memory = services_session_memory;
     v->notify = services_notify;
     v->listening_channels = services_listening_channels;
     v->notification_usage = services_notification_usage;

@@ -8,7 +8,6 @@
 
 #include "sql/ddl/ddl.h"
 
-#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -456,16 +455,6 @@ SUSPENDS void session_close_wait(struct session *s)
     prepared_drop_all(s);
     registry_remove(s);
     session_free(s);
-}
-
-size_t session_memory(const struct session *s)
-{
-    size_t bytes = malloc_usable_size(s->path_mem) + settings_view_bytes(s->settings) + sizeof(*s) +
-                   prepared_bytes(s);
-    bytes += s->statement ? arena_bytes(s->statement) : 0;
-    bytes += s->block_mem ? arena_bytes(s->block_mem) : 0;
-    bytes += malloc_usable_size(s->role_names);
-    return bytes + malloc_usable_size(s->services);
 }
 
 const struct session_env *session_environment(const struct session *s)

@@ -278,6 +278,9 @@ void session_views_register(void);
 /* core_views.c: pg_stat_core, pg_stat_core_link, pg_stat_core_latency */
 void core_views_register(void);
 
+/* memory.c */
+SUSPENDS err_t session_memory_wait(struct arena *mem, struct session_bytes **rows, uint32_t *count);
+
 /* registry.c */
 void registry_add(struct session *s); /* assigns the pid */
 void registry_remove(struct session *s);
