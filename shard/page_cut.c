@@ -206,38 +206,39 @@ SUSPENDS static err_t sync_wait(struct page_store *ps)
     return err_raise(err, "could not fsync file \"%s\"", ps->path);
 }
 
-static void super_fill(struct page_store *ps, uint8_t *image, lsn_t lsn, uint64_t state_root,
-                       size_t state_bytes)
-{
-    struct superblock *s = (struct superblock *)(void *)image;
-    memset(image, 0, PAGE_BYTES);
-    s->version = SUPER_VERSION;
-    s->magic = SUPER_MAGIC;
-    s->sequence = ++ps->sequence;
-    s->lsn = lsn;
-    s->store_id = ps->store_id;
-    s->dir_root = ps->directory.root;
-    s->dir_pages = ps->directory.pages;
-    s->state_root = state_root;
-    s->state_bytes = state_bytes;
-    s->page_bytes = PAGE_BYTES;
-    s->checksum = crc32c(0, image + 4, SUPER_BYTES - 4);
-    memcpy(image + SUPER_BYTES, image, SUPER_BYTES);
-}
-
-SUSPENDS static err_t super_write_wait(struct page_store *ps, lsn_t lsn, uint64_t state_root,
-                                       size_t state_bytes)
+/* Into its slot, twice, and durable. */
+SUSPENDS static err_t super_put_wait(struct page_store *ps, uint32_t slot,
+                                     const struct superblock *s)
 {
     uint8_t *image = io_buffer_alloc(PAGE_BYTES);
-    super_fill(ps, image, lsn, state_root, state_bytes);
-    uint32_t slot = 1 - ps->super_slot;
+    memset(image, 0, PAGE_BYTES);
+    memcpy(image, s, sizeof(*s));
+    memcpy(image + SUPER_BYTES, s, sizeof(*s));
     err_t err = store_fault(ps, FAULT_WRITE, slot);
     if (err == ERR_OK)
         err = io_write_wait(ps->file, image, PAGE_BYTES, (uint64_t)slot * PAGE_BYTES);
     io_buffer_free(image, PAGE_BYTES);
     if (err != ERR_OK)
         return err_raise(err, "could not write the superblock of file \"%s\"", ps->path);
-    TRY(sync_wait(ps));
+    return sync_wait(ps);
+}
+
+SUSPENDS static err_t super_write_wait(struct page_store *ps, lsn_t lsn, uint64_t state_root,
+                                       size_t state_bytes)
+{
+    struct superblock s = {.version = SUPER_VERSION,
+                           .magic = SUPER_MAGIC,
+                           .sequence = ++ps->sequence,
+                           .lsn = lsn,
+                           .store_id = ps->store_id,
+                           .dir_root = ps->directory.root,
+                           .dir_pages = ps->directory.pages,
+                           .state_root = state_root,
+                           .state_bytes = state_bytes,
+                           .page_bytes = PAGE_BYTES};
+    s.checksum = crc32c(0, (const uint8_t *)&s + 4, sizeof(s) - 4);
+    uint32_t slot = 1 - ps->super_slot;
+    TRY(super_put_wait(ps, slot, &s));
     ps->super_slot = slot;
     return ERR_OK;
 }
@@ -438,11 +439,13 @@ err_t store_load_wait(struct page_store *ps, struct arena *mem, lsn_t *lsn, cons
 {
     uint8_t *buffer = io_buffer_alloc(PAGE_BYTES);
     struct superblock *s = core_zalloc(sizeof(*s));
-    /* A process that was killed may have left a superblock that is not durable yet. Blocks and log
-     * that only the other one needs are given up from now on, so it has to be. */
-    err_t err = sync_wait(ps);
+    err_t err = open_with_wait(ps, mem, buffer, s, state);
+    /* A process that was killed may have left a superblock that is not durable, and if its sync
+     * failed, no later one makes it so. Blocks and log that only the other one needs are given up
+     * from now on, so it is written once more: with the bytes that are there, so that nothing can
+     * be torn. */
     if (err == ERR_OK)
-        err = open_with_wait(ps, mem, buffer, s, state);
+        err = super_put_wait(ps, ps->super_slot, s);
     *lsn = s->lsn;
     *state_bytes = s->state_bytes;
     core_free(s);
