@@ -265,7 +265,7 @@ struct part {
     struct part *next;
     struct part *queue_next; /* committed: purge queue */
     struct part *queue_prev;
-    bool is_serializable;    /* its changes count for the reads of others of this level */
+    bool is_serializable; /* its changes count for the reads of others of this level */
     struct part **serial_list;
     struct part *serial_prev;
     struct part *serial_next;
