@@ -625,6 +625,14 @@ SUSPENDS static void pass_time_wait(uint64_t us)
         sim_delay_wait(us);
 }
 
+/* Nobody learns that something was done when the world ended in it: what would come after it must
+ * not come before it. */
+SUSPENDS static void stop_if_over_wait(void)
+{
+    if (sim_world->end != SIM_RUNS && runner.core != NULL)
+        io_sim_end_now(false);
+}
+
 /* ---- files ---- */
 
 err_t io_open_wait(const char *path, uint32_t flags, uint32_t mode, struct io_file **out)
@@ -700,6 +708,7 @@ err_t io_write_wait(struct io_file *f, const void *buf, uint32_t len, uint64_t o
     if (res < 0)
         return fail(err_of(res), "write to file", f->path, -res);
     write_end(f, buf, len, offset);
+    stop_if_over_wait();
     return ERR_OK;
 }
 
@@ -711,6 +720,7 @@ err_t io_sync_wait(struct io_file *f)
     uint64_t began = disk->serial;
     pass_time_wait(operation_us(OP_SYNC));
     sync_end(f->inode, began, fault);
+    stop_if_over_wait();
     return fault != 0 ? fail(err_of(fault), "fsync file", f->path, -fault) : ERR_OK;
 }
 
@@ -739,6 +749,7 @@ err_t io_truncate_wait(struct io_file *f, uint64_t size)
     pass_time_wait(operation_us(OP_WRITE));
     struct inode *n = f->inode;
     step();
+    stop_if_over_wait();
     unsynced_sift(n, keep_none, make_durable, 0); /* ordered after what was written before */
     image_resize(&n->now, size);
     image_resize(&n->durable, size);
@@ -753,11 +764,12 @@ err_t io_size_wait(struct io_file *f, uint64_t *out)
 
 /* ---- directories ---- */
 
-static void names_sync(void)
+SUSPENDS static void names_sync_wait(void)
 {
     step();
     if (sim_world->end == SIM_RUNS)
         journal_make_durable(UINT64_MAX);
+    stop_if_over_wait();
 }
 
 err_t io_rename_wait(const char *from, const char *to)
@@ -776,7 +788,7 @@ err_t io_rename_wait(const char *from, const char *to)
     journal_add(JOURNAL_ADD, to, inode, false);
     journal_add(JOURNAL_REMOVE, from, NULL, true);
     pass_time_wait(operation_us(OP_SYNC));
-    names_sync();
+    names_sync_wait();
     return ERR_OK;
 }
 
@@ -799,7 +811,7 @@ err_t io_mkdir_wait(const char *path)
     if (*name_find(&disk->names, path) == NULL)
         journal_add(JOURNAL_ADD, path, inode_new(true), false);
     pass_time_wait(operation_us(OP_SYNC));
-    names_sync();
+    names_sync_wait();
     return ERR_OK;
 }
 
@@ -809,7 +821,7 @@ err_t io_sync_dir_wait(const char *path)
     if (cannot_wait())
         return err_would_suspend();
     pass_time_wait(operation_us(OP_SYNC));
-    names_sync();
+    names_sync_wait();
     return ERR_OK;
 }
 
