@@ -54,8 +54,10 @@ SUSPENDS static enum answer append_wait(struct client *c, uint32_t txn, uint32_t
     if (sim_below(3) == 0) {
         a = client_query_wait(c, "UPDATE lists SET v = v || ',%u' WHERE k = %u RETURNING v",
                               element, key);
-        if (a == DONE && client_rows(c) == 0)
-            return DONE; /* there is no such list yet */
+        if (a == DONE && client_rows(c) == 0) { /* there is no such list yet */
+            history_read(lists->history, txn, key, list, 0, sent_us);
+            return DONE;
+        }
     } else {
         a = client_query_wait(c,
                               "INSERT INTO lists VALUES (%u, '%u') ON CONFLICT (k) DO UPDATE SET v "
