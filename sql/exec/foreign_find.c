@@ -218,23 +218,22 @@ static SUSPENDS err_t stage_wait(struct foreign_queue *q, const struct foreign_k
         return ERR_OK;
     uint32_t shards = shard_count();
     uint32_t *sizes = ARENA_ARRAY(mem, uint32_t, shards);
-    uint32_t *place = ARENA_ARRAY(mem, uint32_t, shards);
+    struct find_call **of_shard = ARENA_ARRAY(mem, struct find_call *, shards);
     for (uint32_t i = 0; i < count; i++)
         sizes[finds[i]->shard_no]++;
     struct find_call *calls = ARENA_ARRAY(mem, struct find_call, shards);
     uint32_t n = 0;
-    for (uint32_t s = 0; s < shards; s++) {
-        if (sizes[s] == 0)
-            continue;
-        place[s] = n;
-        calls[n++] = (struct find_call){.k = k,
-                                        .stage = stage,
-                                        .shard_no = s,
-                                        .finds = ARENA_ARRAY(mem, struct foreign_find *, sizes[s])};
-    }
     for (uint32_t i = 0; i < count; i++) {
-        struct find_call *c = &calls[place[finds[i]->shard_no]];
-        c->finds[c->count++] = finds[i];
+        uint32_t s = finds[i]->shard_no;
+        if (of_shard[s] == NULL) {
+            of_shard[s] = &calls[n++];
+            *of_shard[s] =
+                (struct find_call){.k = k,
+                                   .stage = stage,
+                                   .shard_no = s,
+                                   .finds = ARENA_ARRAY(mem, struct foreign_find *, sizes[s])};
+        }
+        of_shard[s]->finds[of_shard[s]->count++] = finds[i];
     }
     return run_calls_wait(q->catalog->txn, calls, n);
 }

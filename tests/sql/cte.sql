@@ -25,6 +25,7 @@ WITH RECURSIVE r AS (SELECT id, ARRAY[id] AS p FROM tree WHERE parent IS NULL UN
 INSERT INTO tree WITH x AS (SELECT max(id) + 1 AS nid FROM tree) SELECT nid, 1, 'new' FROM x RETURNING *;
 WITH x AS (SELECT 7 AS k) UPDATE tree SET name = 'upd' FROM x WHERE id = k RETURNING id, name;
 WITH x AS (SELECT 7 AS k) DELETE FROM tree USING x WHERE id = k RETURNING id, name;
+-- unordered
 WITH x AS (SELECT id FROM tree WHERE parent = 2) DELETE FROM tree WHERE id IN (SELECT id FROM x) AND id <> 4 RETURNING *;
 -- errors
 WITH x AS (SELECT 1), x AS (SELECT 2) SELECT * FROM x;

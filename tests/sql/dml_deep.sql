@@ -25,6 +25,7 @@ UPDATE nn SET z = DEFAULT, y = DEFAULT, x = 7 RETURNING *;
 INSERT INTO a SELECT id + 100, v, t, NULL FROM a WHERE id <= 5;
 SELECT count(*), sum(id) FROM a;
 UPDATE a SET v = v + 1 WHERE id = 1 RETURNING *;
+-- unordered
 UPDATE a SET v = v + 1, t = t || v WHERE id BETWEEN 2 AND 4 RETURNING id, v, t;
 UPDATE a SET (v, t) = (v * 2, upper(t)) WHERE id = 5 RETURNING *;
 UPDATE a SET (v, t) = ROW (1, DEFAULT) WHERE id = 6 RETURNING *;

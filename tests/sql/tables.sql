@@ -40,6 +40,7 @@ UPDATE users SET id = 1 WHERE id = 2;
 UPDATE users SET name = NULL WHERE id = 2;
 UPDATE users SET nosuch = 1;
 SELECT id FROM users ORDER BY id;
+-- unordered
 DELETE FROM orders WHERE total < 6 RETURNING id, total;
 DELETE FROM orders USING users u WHERE u.id = orders.user_id AND u.name = 'dan';
 SELECT * FROM orders ORDER BY id;
