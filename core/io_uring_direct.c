@@ -41,7 +41,6 @@ static bool direct_init(struct backend *b)
     if (b->direct_is_tried)
         return b->direct_free != NULL;
     b->direct_is_tried = true;
-    b->direct_from_fd = open_files_for_sockets();
     uint32_t count = open_files_limit();
     int r = io_uring_register_files_sparse(&b->ring, count);
     if (r != 0) {
@@ -58,7 +57,7 @@ static bool direct_init(struct backend *b)
 
 int direct_take(struct backend *b, int os_fd)
 {
-    if (!b->direct_is_tried)
+    if (b->direct_from_fd == 0)
         b->direct_from_fd = open_files_for_sockets();
     if ((uint32_t)os_fd < b->direct_from_fd || !direct_init(b) || b->direct_free_count == 0)
         return -1;

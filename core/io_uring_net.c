@@ -339,16 +339,6 @@ err_t io_socket_adopt(int os_fd, const struct io_socket_events *events, void *ow
 {
     struct core *c = core_self();
     ASSERT(!runner_is_borrowing());
-    struct sockaddr_storage address = {0};
-    socklen_t address_bytes = sizeof(address);
-    if (getsockname(os_fd, (struct sockaddr *)&address, &address_bytes) == 0 &&
-        address.ss_family != AF_UNIX) {
-        int on = 1;
-        (void)setsockopt(os_fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-        (void)setsockopt(os_fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-        int idle = KEEPALIVE_IDLE_S;
-        (void)setsockopt(os_fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
-    }
     struct io_socket *s = core_zalloc(sizeof(*s));
     s->recv_op.complete = recv_complete;
     s->send_op.complete = send_complete;
@@ -572,6 +562,11 @@ static int tcp_listen_one(const struct addrinfo *a, uint32_t backlog)
         return -errno;
     int on = 1;
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    /* Accepted sockets have what their listener has: no system calls for each of them. */
+    int idle = KEEPALIVE_IDLE_S;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
     if (a->ai_family == AF_INET6)
         (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
     if (bind(fd, a->ai_addr, a->ai_addrlen) == 0 && listen(fd, (int)backlog) == 0)

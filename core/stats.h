@@ -37,7 +37,8 @@
     STAT(sessions, "client sessions")                                                              \
     STAT(sockets, "open sockets")                                                                  \
     STAT(memory_bytes, "bytes held by arenas and core_malloc")                                     \
-    STAT(pool_bytes, "bytes of free blocks kept for reuse")
+    STAT(pool_bytes, "bytes of free blocks kept for reuse")                                        \
+    STAT(connections_ended, "client connections that were here and ended")
 
 /* STAGE(name): stages of a statement. CLASS(name): classes of statements. */
 // clang-format off

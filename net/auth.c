@@ -109,7 +109,7 @@ SUSPENDS err_t auth_check_wait(struct conn *c, const char *user, const char *dat
     if (!found || method == AUTH_REJECT)
         return auth_no_rule(c, user, database, found);
     struct auth_role role;
-    TRY(sql_find_role_wait(user, c->scratch, &role));
+    TRY(sql_find_role_wait(user, database, c->scratch, &role));
     *is_superuser = role.found && role.superuser;
     switch (method) {
     case AUTH_PEER:

@@ -2,9 +2,9 @@
  * Listening, dealing connections out to the cores, and what all connections share: hba rules, the
  * TLS context, limits.
  *
- * The listening core accepts and hands each descriptor to the core with the fewest connections; it
- * alone keeps the counts. Shared state is replaced whole on reload: the new rules are posted to
- * each core.
+ * The listening core accepts and hands each descriptor to the core with the fewest connections: it
+ * counts what it dealt out, every core what ended. Shared state is replaced whole on reload: the
+ * new rules are posted to each core.
  */
 #include "net/conn_priv.h"
 
@@ -14,14 +14,13 @@ enum { CONNECTIONS_BEYOND_MAX = 64, LISTEN_BACKLOG = 4096, DRAIN_POLL_US = 20000
 
 /* Access: all on the listening core but where said. */
 struct server {
-    uint32_t home;            /* i: listening core */
-    uint32_t connections_max; /* i */
-    uint32_t reserved;        /* i */
-    const char *hba_file;     /* i */
-    const char *cert_file;    /* i */
-    const char *key_file;     /* i */
-    uint32_t counts[CORE_COUNT_MAX];
-    uint32_t total;
+    uint32_t home;                  /* i: listening core */
+    uint32_t connections_max;       /* i */
+    uint32_t reserved;              /* i */
+    const char *hba_file;           /* i */
+    const char *cert_file;          /* i */
+    const char *key_file;           /* i */
+    uint32_t dealt[CORE_COUNT_MAX]; /* connections given to each core so far */
     struct io_listener **listeners;
     uint32_t listener_count;
     bool stopping;
@@ -52,24 +51,24 @@ bool net_is_stopping(void)
     return nets[core_id()].stopping;
 }
 
-uint32_t net_connection_count(void)
+/* ---- counts: dealt out here, ended on their cores ---- */
+
+static uint32_t net_count_of(uint32_t core)
 {
-    return server.total;
+    return server.dealt[core] - (uint32_t)stats_read(&stats_of(core)->connections_ended);
 }
 
-/* ---- counts ---- */
-
-static void net_gone_post(void *arg)
+uint32_t net_connection_count(void)
 {
-    uint32_t core = (uint32_t)(uintptr_t)arg;
-    ASSERT(server.counts[core] > 0);
-    server.counts[core]--;
-    server.total--;
+    uint32_t total = 0;
+    for (uint32_t i = 0; i < core_count(); i++)
+        total += net_count_of(i);
+    return total;
 }
 
 void net_conn_gone(void)
 {
-    core_post(server.home, net_gone_post, (void *)(uintptr_t)core_id());
+    stats_add(&stats_self()->connections_ended, 1);
 }
 
 /* The last ones are for superusers. Told with each connection, so a burst is judged by the number
@@ -96,18 +95,28 @@ static void net_adopt_post(void *arg)
 static void net_accepted(void *owner, int os_fd)
 {
     (void)owner;
-    if (server.stopping || server.total >= server.connections_max + CONNECTIONS_BEYOND_MAX) {
+    uint32_t best = server.home; /* first among equals: no message */
+    uint32_t best_count = net_count_of(best);
+    uint32_t total = 0;
+    for (uint32_t i = 0; i < core_count(); i++) {
+        uint32_t count = net_count_of(i);
+        total += count;
+        if (count < best_count) {
+            best = i;
+            best_count = count;
+        }
+    }
+    if (server.stopping || total >= server.connections_max + CONNECTIONS_BEYOND_MAX) {
         close(os_fd); /* far beyond the limit: not even an answer */
         return;
     }
-    uint32_t best = 0;
-    for (uint32_t i = 1; i < core_count(); i++) {
-        if (server.counts[i] < server.counts[best])
-            best = i;
+    server.dealt[best]++;
+    if (best == server.home) {
+        nets[best].total = total + 1;
+        conn_adopt(os_fd);
+        return;
     }
-    server.counts[best]++;
-    server.total++;
-    uint64_t word = (uint64_t)server.total << 32 | (uint32_t)os_fd;
+    uint64_t word = (uint64_t)(total + 1) << 32 | (uint32_t)os_fd;
     core_post(best, net_adopt_post, (void *)(uintptr_t)word);
 }
 
@@ -214,6 +223,8 @@ static err_t net_listen_all(const struct net_options *o, struct arena *mem)
 SUSPENDS err_t net_start_wait(const struct net_options *o)
 {
     server.home = core_id();
+    for (uint32_t i = 0; i < core_count(); i++)
+        server.dealt[i] = (uint32_t)stats_read(&stats_of(i)->connections_ended);
     server.connections_max = o->connections_max;
     server.reserved = MIN(o->reserved_connections, o->connections_max);
     server.hba_file = o->hba_file;
@@ -261,7 +272,7 @@ SUSPENDS bool net_drain_wait(bool end_sessions)
 {
     for (uint32_t i = 0; i < core_count(); i++)
         ERR_IGNORE(core_call_wait(i, net_end_call, &end_sessions));
-    if (server.total > 0)
+    if (net_connection_count() > 0)
         ERR_IGNORE(fiber_sleep_wait(DRAIN_POLL_US));
-    return server.total == 0;
+    return net_connection_count() == 0;
 }

@@ -139,15 +139,14 @@ SUSPENDS err_t sql_start_wait(const struct sql_options *o);
 SUSPENDS err_t sql_check_wait(void (*problem)(void *owner, const char *database, const char *text),
                               void *owner);
 
-/* For authentication. */
+/* For authentication: a role as far as it concerns a login to a database. */
 struct auth_role {
     bool found;
-    bool can_login;
     bool superuser;
-    int32_t connection_limit;
     const char *verifier; /* in mem */
     int64_t valid_until_us;
 };
-SUSPENDS err_t sql_find_role_wait(const char *name, struct arena *mem, struct auth_role *out);
+SUSPENDS err_t sql_find_role_wait(const char *name, const char *database, struct arena *mem,
+                                  struct auth_role *out);
 
 #endif

@@ -3,53 +3,18 @@
  *
  * The settings session_authorization and role say who: they are transactional like any setting, and
  * identity follows them before the next statement. At login settings of ALTER DATABASE and ALTER
- * ROLE are applied.
- *
- * The more special one wins: all roles everywhere, the database, the role, the role in the
- * database; what the client asks for comes after them. A value that is not valid any more is left
- * out.
+ * ROLE are applied; what the client asks for comes after them.
  */
 #include "sql/catalog/privileges.h"
 #include "sql/catalog/store.h"
 #include "sql/session/session_priv.h"
 
-static err_t login_apply(struct session *s, struct arena *mem, const struct catalog_rows *rows,
-                         enum setting_source source)
+void login_apply_settings(struct session *s, const struct login_facts *f)
 {
-    for (uint32_t i = 0; i < rows->count; i++) {
-        uint32_t count = 0;
-        const datum *entries = NULL;
-        TRY(catalog_array_read(mem, rows->rows[i].values[COL_SETCONFIG - 1], &count, &entries));
-        for (uint32_t k = 0; k < count; k++) {
-            char *name = varlen_cstring(mem, datum_varlen(entries[k]));
-            char *equals = strchr(name, '=');
-            if (!equals)
-                continue;
-            *equals = '\0';
-            ERR_IGNORE(setting_set(s->settings, name, equals + 1, false, true, source));
-        }
+    for (uint32_t i = 0; i < f->setting_count; i++) {
+        const struct login_setting *one = &f->settings[i];
+        ERR_IGNORE(setting_set(s->settings, one->name, one->value, false, true, one->source));
     }
-    return ERR_OK;
-}
-
-SUSPENDS err_t login_settings_wait(struct session *s)
-{
-    const oid database = s->catalog.database;
-    const oid role = s->login_role;
-    const oid keys[4][2] = {{0, 0}, {database, 0}, {0, role}, {database, role}};
-    struct catalog_probe probes[4];
-    struct arena *mem = arena_new();
-    for (uint32_t i = 0; i < 4; i++)
-        probes[i] = (struct catalog_probe){.relation = REL_DB_ROLE_SETTING,
-                                           .index = INDEX_DB_ROLE_SETTING_DATABASEID_ROL,
-                                           .key_count = 2,
-                                           .key = {keys[i][0], keys[i][1]}};
-    err_t e = catalog_probe_in_wait(NULL, 0, probes, 4, mem);
-    for (uint32_t i = 0; i < 4 && e == ERR_OK; i++)
-        e = login_apply(s, mem, &probes[i].found,
-                        i < 2 ? SETTING_SOURCE_DATABASE : SETTING_SOURCE_ROLE);
-    arena_free(mem);
-    return e;
 }
 
 /* ---- SET ROLE, SET SESSION AUTHORIZATION ---- */

@@ -269,43 +269,37 @@ struct session_limits { /* CONNECTION LIMIT of the role and the database; -1 = n
     int32_t database;
 };
 
-static SUSPENDS err_t session_identify_wait(struct session *s, const struct session_options *o,
-                                            struct session_limits *limits)
+static err_t session_identify(struct session *s, const struct session_options *o,
+                              const struct login_facts *f, struct session_limits *limits)
 {
-    struct role_info role;
-    bool found;
-    TRY(role_by_name_wait(o->user, s->statement, &role, &found));
-    if (!found)
+    if (!f->has_role)
         return err_raise(ERR_INVALID_AUTHORIZATION_SPECIFICATION, "role \"%s\" does not exist",
                          o->user);
-    if (!role.can_login)
+    if (!f->role.can_login)
         return err_raise(ERR_INVALID_AUTHORIZATION_SPECIFICATION,
                          "role \"%s\" is not permitted to log in", o->user);
-    oid database = OID_NONE;
-    bool allow = false;
-    limits->role = role.connection_limit;
-    limits->database = -1;
-    TRY(database_by_name_wait(o->database, &database, &allow, &limits->database));
-    if (database == OID_NONE)
+    if (f->database == OID_NONE)
         return err_raise(ERR_INVALID_CATALOG_NAME, "database \"%s\" does not exist", o->database);
-    if (!allow)
+    if (!f->allows_connections)
         return err_raise(ERR_OBJECT_NOT_IN_PREREQUISITE_STATE,
                          "database \"%s\" is not currently accepting connections", o->database);
-    s->login_role = role.oid;
-    s->catalog.user = role.oid;
-    s->catalog.env = &s->env;
-    s->catalog.database = database;
-    s->catalog.is_superuser = role.superuser;
-    s->catalog.user_name = s->user;
-    s->env.user_oid = role.oid;
-    s->env.database_oid = database;
-    s->env.is_superuser = role.superuser;
-    if (privilege_require_wait(&s->catalog, 'd', database, role.oid, "c") != ERR_OK) {
+    if (!f->may_connect) {
         err_t e = err_raise(ERR_INSUFFICIENT_PRIVILEGE, "permission denied for database \"%s\"",
                             o->database);
         err_detail("User does not have CONNECT privilege.");
         return e;
     }
+    limits->role = f->role.connection_limit;
+    limits->database = f->database_limit;
+    s->login_role = f->role.oid;
+    s->catalog.user = f->role.oid;
+    s->catalog.env = &s->env;
+    s->catalog.database = f->database;
+    s->catalog.is_superuser = f->role.superuser;
+    s->catalog.user_name = s->user;
+    s->env.user_oid = f->role.oid;
+    s->env.database_oid = f->database;
+    s->env.is_superuser = f->role.superuser;
     return ERR_OK;
 }
 
@@ -335,10 +329,12 @@ static SUSPENDS err_t session_check_limits_wait(struct session *s,
 static SUSPENDS err_t session_setup_wait(struct session *s, const struct session_options *o,
                                          struct session_limits *limits)
 {
-    TRY(session_identify_wait(s, o, limits));
+    const struct login_facts *facts;
+    TRY(login_facts_wait(o->user, o->database, s->statement, &facts));
+    TRY(session_identify(s, o, facts, limits));
     TRY(setting_force(s->settings, SET_is_superuser, s->catalog.is_superuser ? "on" : "off"));
     TRY(setting_force(s->settings, SET_session_authorization, s->user));
-    TRY(login_settings_wait(s));
+    login_apply_settings(s, facts);
     for (const char *const *p = o->settings; p && p[0]; p += 2) {
         if (strcmp(p[0], "options") == 0)
             TRY(session_set_options(s, p[1]));
@@ -424,7 +420,7 @@ SUSPENDS err_t session_open_wait(const struct session_options *o, struct row_sin
     session_wake(s, sink);
     session_begin_message(s);
     session_set_state(s, "idle", s->message_at);
-    struct session_limits limits;
+    struct session_limits limits = {-1, -1};
     err_t e = session_setup_wait(s, o, &limits);
     if (e == ERR_OK) {
         registry_add(s);

@@ -292,9 +292,32 @@ uint32_t registry_core_of(uint32_t pid);
 struct sql_services *services_new(struct session *s); /* core_free */
 void sequence_values_free(struct session *s);
 
+/* ---- login_facts.c ---- */
+struct login_setting { /* of ALTER ROLE or ALTER DATABASE */
+    const char *name;
+    const char *value;
+    enum setting_source source;
+};
+struct login_facts {
+    const char *user_key;
+    const char *database_key;
+    bool has_role;
+    struct role_info role;
+    oid database; /* OID_NONE: there is none */
+    bool allows_connections;
+    bool may_connect; /* the role has CONNECT */
+    int32_t database_limit;
+    uint32_t setting_count;
+    const struct login_setting *settings; /* in the order of application */
+};
+/* What the catalog says about a login; read when it is not known on this core. *out is valid until
+ * the caller waits next (or in mem). Unknown names are no errors. */
+SUSPENDS err_t login_facts_wait(const char *user, const char *database, struct arena *mem,
+                                const struct login_facts **out);
+
 /* ---- login.c ---- */
-/* Settings of ALTER DATABASE and ALTER ROLE for this session's database and role. */
-SUSPENDS err_t login_settings_wait(struct session *s);
+/* Settings of ALTER DATABASE and ALTER ROLE. One that is not valid any more is left out. */
+void login_apply_settings(struct session *s, const struct login_facts *f);
 /* Makes the session who its settings session_authorization and role say. */
 SUSPENDS err_t login_identity_wait(struct session *s, bool *changed);
 /* Whether SET ROLE or SET SESSION AUTHORIZATION may name that role; name NULL: back to the first.

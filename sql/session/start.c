@@ -23,17 +23,17 @@ SUSPENDS err_t sql_check_wait(void (*problem)(void *owner, const char *database,
     return ddl_check_databases_wait(problem, owner);
 }
 
-SUSPENDS err_t sql_find_role_wait(const char *name, struct arena *mem, struct auth_role *out)
+SUSPENDS err_t sql_find_role_wait(const char *name, const char *database, struct arena *mem,
+                                  struct auth_role *out)
 {
-    struct role_info role;
+    const struct login_facts *facts;
     *out = (struct auth_role){0};
-    TRY(role_by_name_wait(name, mem, &role, &out->found));
+    TRY(login_facts_wait(name, database, mem, &facts));
+    out->found = facts->has_role;
     if (!out->found)
         return ERR_OK;
-    out->can_login = role.can_login;
-    out->superuser = role.superuser;
-    out->connection_limit = role.connection_limit;
-    out->verifier = role.password;
-    out->valid_until_us = role.valid_until;
+    out->superuser = facts->role.superuser;
+    out->verifier = facts->role.password ? arena_strdup(mem, facts->role.password) : NULL;
+    out->valid_until_us = facts->role.valid_until;
     return ERR_OK;
 }
