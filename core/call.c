@@ -31,6 +31,8 @@ struct call {
     uint32_t origin;          /* both */
     uint32_t target;          /* both */
     err_t result;             /* both */
+    uint64_t share_key;       /* both: of the caller's fiber */
+    uint32_t share;           /* both */
     uint32_t cancel_serial;   /* o: of the caller's mark that was passed on last */
     bool is_done;             /* o */
     bool is_cancel_in_flight; /* o */
@@ -71,7 +73,7 @@ static void call_run(void *arg)
 
 static void call_begin(struct call *call)
 {
-    err_t e = fiber_spawn_unlimited(call_run, call, &call->callee);
+    err_t e = fiber_spawn_unlimited(call_run, call, call->share_key, call->share, &call->callee);
     if (e == ERR_OK)
         return;
     call->result = e;
@@ -87,6 +89,9 @@ void core_call_start(struct core_call *public_call, uint32_t target, core_fn fn,
     struct call *call = (struct call *)public_call;
     ASSERT(target < process.core_count);
     *call = (struct call){.fn = fn, .arg = arg, .origin = c->id, .target = target};
+    const struct run_group *group = runner.fiber != NULL ? runner.fiber->group : NULL;
+    call->share_key = group != NULL ? group->key : 0;
+    call->share = group != NULL ? group->weight : RUN_SHARE_DEFAULT;
     stats_add(&c->stats->calls, 1);
     if (runner_is_borrowing()) {
         call->is_refused = true;

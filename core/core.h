@@ -26,6 +26,10 @@ struct fiber *fiber_self(void); /* NULL in the reactor itself */
 /* Start a fiber on this core; it runs in a later step of the reactor, with its own diagnostics.
  * ERR_INSUFFICIENT_RESOURCES when the core's fiber limit is reached. entry is SUSPENDS. */
 err_t fiber_spawn(void (*entry)(void *arg), void *arg);
+/* Whose share of the core the running fiber uses from now on, for a request that begins: key is any
+ * number but 0 (the server's own work), share its weight, above 0. Fibers of one key share what is
+ * theirs; a call to another core takes both along. */
+void fiber_share(uint64_t key, uint32_t share);
 SUSPENDS void fiber_yield_wait(void);
 /* In loops over rows: yields when the slice is used up; ERR_QUERY_CANCELED etc. when cancelled. */
 SUSPENDS err_t fiber_rest_wait(void);

@@ -76,22 +76,66 @@ struct fiber {
     uint32_t cancel_serial;
     uint32_t shield_depth;
     struct stats_trace *trace; /* of the request it serves; NULL */
+    struct run_group *group;   /* whose share of the core it uses */
+    uint64_t used_ticks;       /* of the core, for this request */
+    bool is_heavy;             /* has used many slices */
     bool is_queued;            /* in the ready queue */
     bool is_done;
     void *asan_fake_stack;
     void *tsan_fiber;
 };
 
-struct fiber_list {
+/* ---- the run queue (run_queue.c) ---- */
+
+enum { RUN_GROUP_BUCKETS = 256, RUN_SHARE_DEFAULT = 100 };
+
+/* Ready fibers of a group that are quick, or heavy: first come, first served. */
+struct run_class {
     struct fiber *first;
     struct fiber *last;
+    uint64_t virtual_time;
+    uint64_t turn;    /* when it was charged or joined last, as a count */
+    uint32_t heap_at; /* place in the heap + 1; 0: nothing is ready */
+    bool is_heavy;
 };
+
+struct run_group {
+    struct run_group *next;
+    uint64_t key; /* 0: the server's own work */
+    uint32_t weight;
+    uint32_t fiber_count; /* that belong to it, ready or not */
+    struct run_class classes[2];
+};
+
+struct run_queue {
+    struct run_class **heap; /* least virtual time first */
+    uint32_t heap_count;
+    uint32_t heap_room;
+    uint32_t ready_count;
+    uint32_t group_count;
+    uint64_t clock; /* virtual time of what was taken last */
+    uint64_t turn;
+    struct run_group *groups[RUN_GROUP_BUCKETS];
+};
+
+/* The fiber, which runs or is new, belongs to that group from now on and has used nothing yet. */
+void run_queue_join(struct run_queue *q, struct fiber *f, uint64_t key, uint32_t weight);
+void run_queue_leave(struct run_queue *q, struct fiber *f);
+void run_queue_put(struct run_queue *q, struct fiber *f);
+/* The fiber that should run now; NULL: none is ready. */
+struct fiber *run_queue_take(struct run_queue *q);
+/* It ran for so long. */
+void run_queue_charge(struct run_queue *q, struct fiber *f, uint64_t ticks);
+void run_queue_destroy(struct run_queue *q);
+
+/* ---- fibers ---- */
 
 /* The one place where a fiber gives up its core. Somebody must have arranged fiber_make_ready(). */
 SUSPENDS void fiber_suspend_wait(void);
 void fiber_make_ready(struct fiber *f);
-/* As fiber_spawn, but past the core's fiber limit (work for other cores' fibers). */
-err_t fiber_spawn_unlimited(void (*entry)(void *arg), void *arg, struct fiber **out);
+/* As fiber_spawn, but past the core's fiber limit (work for other cores' fibers), in a group. */
+err_t fiber_spawn_unlimited(void (*entry)(void *arg), void *arg, uint64_t share_key, uint32_t share,
+                            struct fiber **out);
 /* Raises the pending cancel's error and returns it; 0 when there is none or the fiber is shielded.
  */
 err_t fiber_cancel_check(struct fiber *f);
@@ -122,7 +166,7 @@ struct core {
     int numa_node;
     uint64_t now_us;
 
-    struct fiber_list ready;
+    struct run_queue ready;
     struct fiber *free_fibers;
     struct fiber *all_fibers;
     uint32_t free_fiber_count;
@@ -136,6 +180,7 @@ struct core {
     void (*big_fn)(void *arg);
     void *big_arg;
     uint64_t slice_start; /* in ticks */
+    uint64_t slice_check; /* until then nothing is looked at */
     uint64_t slice_end;
     uint32_t slice_rest_count; /* simulated: rests left in this slice */
 
@@ -174,6 +219,8 @@ struct core_process {
     void *entry_arg;
     uint64_t ticks_per_us;
     uint64_t slice_ticks;
+    uint64_t heavy_slice_ticks; /* after these a heavy fiber makes room for what has arrived */
+    uint64_t arrival_check_ticks;
     uint64_t stall_ticks;
 };
 extern struct core_process process;
@@ -236,6 +283,8 @@ void backend_doorbell(struct core *from, uint32_t target);
 /* Safe from any thread: wakes a core from outside (stop). */
 void backend_doorbell_outside(uint32_t target);
 bool backend_has_unsubmitted(const struct core *c);
+/* Completions wait for the next turn (a hint, cheap). */
+bool backend_has_arrivals(const struct core *c);
 /* Room for a borrower's operations. */
 bool backend_can_borrow(const struct core *c);
 uint64_t backend_now_ns(void);

@@ -32,6 +32,7 @@ enum {
     FREE_FIBERS_MAX = 1024,
     STACK_LEFT_MIN_BYTES = 8 * 1024,
     SIMULATED_RESTS_PER_SLICE = 64,
+    HEAVY_SLICES = 2, /* of the core for one request, and it is a heavy one */
 };
 
 __thread struct runner runner;
@@ -140,12 +141,18 @@ void fiber_make_ready(struct fiber *f)
     ASSERT(c == runner.core);
     ASSERT(!f->is_queued);
     f->is_queued = true;
-    f->next = NULL;
-    if (c->ready.last != NULL)
-        c->ready.last->next = f;
-    else
-        c->ready.first = f;
-    c->ready.last = f;
+    run_queue_put(&c->ready, f);
+}
+
+/* What a slice counts as: its ticks; under simulation its rests, so that a seed replays. */
+static uint64_t slice_used(const struct core *c, uint64_t ticks)
+{
+    if (!backend_is_simulated)
+        return ticks;
+    uint32_t left = c->slice_rest_count;
+    if (left > SIMULATED_RESTS_PER_SLICE)
+        left = 0; /* counted past its end */
+    return 1 + (SIMULATED_RESTS_PER_SLICE - left) * process.slice_ticks / SIMULATED_RESTS_PER_SLICE;
 }
 
 static void run_one(struct core *c, struct fiber *f)
@@ -154,6 +161,7 @@ static void run_one(struct core *c, struct fiber *f)
     uint64_t start = core_ticks();
     c->slice_start = start;
     c->slice_end = start + process.slice_ticks;
+    c->slice_check = f->is_heavy ? start + process.heavy_slice_ticks : c->slice_end;
     c->slice_rest_count = SIMULATED_RESTS_PER_SLICE;
     if (c->stall_word != NULL)
         atomic_store_explicit(c->stall_word, start, memory_order_relaxed);
@@ -168,12 +176,17 @@ static void run_one(struct core *c, struct fiber *f)
         runner.is_big_stack = false;
     }
     runner.fiber = NULL;
+    uint64_t ticks = core_ticks() - start;
     if (c->stall_word != NULL) {
         atomic_store_explicit(c->stall_word, 0, memory_order_relaxed);
-        uint64_t ticks = core_ticks() - start;
         if (UNLIKELY(ticks > process.stall_ticks))
             stall_report(c, ticks / process.ticks_per_us);
     }
+    ticks = slice_used(c, ticks);
+    f->used_ticks += ticks;
+    if (!f->is_queued)
+        f->is_heavy = f->used_ticks > process.slice_ticks * HEAVY_SLICES;
+    run_queue_charge(&c->ready, f, ticks);
 }
 
 void core_on_big_stack(void (*fn)(void *arg), void *arg)
@@ -270,7 +283,8 @@ static void fiber_prepare_stack(struct fiber *f)
     f->sp = top;
 }
 
-static struct fiber *fiber_new(struct core *c, void (*entry)(void *arg), void *arg)
+static struct fiber *fiber_new(struct core *c, void (*entry)(void *arg), void *arg,
+                               uint64_t share_key, uint32_t share)
 {
     struct fiber *f = c->free_fibers;
     if (f != NULL) {
@@ -289,6 +303,7 @@ static struct fiber *fiber_new(struct core *c, void (*entry)(void *arg), void *a
     f->shield_depth = 0;
     f->trace = NULL;
     f->is_done = false;
+    run_queue_join(&c->ready, f, share_key, share);
     fiber_prepare_stack(f);
     c->fiber_count++;
     stats_add(&c->stats->fibers, 1);
@@ -298,6 +313,7 @@ static struct fiber *fiber_new(struct core *c, void (*entry)(void *arg), void *a
 
 static void fiber_recycle(struct core *c, struct fiber *f)
 {
+    run_queue_leave(&c->ready, f);
     free(f->diag);
     f->diag = NULL;
     free(f->cancel_message);
@@ -314,10 +330,11 @@ static void fiber_recycle(struct core *c, struct fiber *f)
     c->free_fiber_count++;
 }
 
-err_t fiber_spawn_unlimited(void (*entry)(void *arg), void *arg, struct fiber **out)
+err_t fiber_spawn_unlimited(void (*entry)(void *arg), void *arg, uint64_t share_key, uint32_t share,
+                            struct fiber **out)
 {
     struct core *c = core_self();
-    struct fiber *f = fiber_new(c, entry, arg);
+    struct fiber *f = fiber_new(c, entry, arg, share_key, share);
     if (f == NULL) {
         *out = NULL;
         return err_raise(ERR_INSUFFICIENT_RESOURCES, "could not map a fiber stack");
@@ -333,7 +350,7 @@ err_t fiber_spawn(void (*entry)(void *arg), void *arg)
     if (c->fiber_count >= c->fiber_count_max)
         return err_raise(ERR_INSUFFICIENT_RESOURCES, "too many active requests on core %u", c->id);
     struct fiber *f;
-    return fiber_spawn_unlimited(entry, arg, &f);
+    return fiber_spawn_unlimited(entry, arg, 0, RUN_SHARE_DEFAULT, &f);
 }
 
 void fibers_init(struct core *c, uint32_t stack_bytes, uint32_t count_max)
@@ -357,30 +374,28 @@ void fibers_destroy(struct core *c)
         free(f->cancel_message);
         fiber_unmap(c, f);
     }
+    run_queue_destroy(&c->ready);
 }
 
+/* As many as are ready now; after a heavy one what has arrived comes first. */
 bool fibers_run(struct core *c)
 {
-    struct fiber *last =
-        c->ready.last; /* those that become ready meanwhile wait for the next turn */
-    if (last == NULL)
+    uint32_t left = c->ready.ready_count;
+    if (left == 0)
         return false;
-    for (;;) {
-        struct fiber *f = c->ready.first;
-        c->ready.first = f->next;
-        if (c->ready.first == NULL)
-            c->ready.last = NULL;
+    bool was_heavy = false;
+    while (left-- > 0 && !was_heavy) {
+        struct fiber *f = run_queue_take(&c->ready);
         f->is_queued = false;
-        bool is_last = f == last;
+        was_heavy = f->is_heavy;
         run_one(c, f);
         stats_add(&c->stats->switches, 1);
         if (f->is_done)
             fiber_recycle(c, f);
         if (c->links.is_bell_wanted)
             links_ring_bells(c);
-        if (is_last)
-            return true;
     }
+    return true;
 }
 
 /* ---- yielding and cancelling ---- */
@@ -393,11 +408,30 @@ void fiber_yield_wait(void)
     fiber_suspend_wait();
 }
 
+void fiber_share(uint64_t key, uint32_t share)
+{
+    struct fiber *f = runner.fiber;
+    ASSERT(f != NULL);
+    ASSERT(!runner_is_borrowing());
+    run_queue_join(&f->core->ready, f, key, share);
+}
+
 err_t fiber_cancel_check(struct fiber *f)
 {
     if (LIKELY(f->cancel_reason == ERR_OK) || f->shield_depth > 0)
         return ERR_OK;
     return err_raise(f->cancel_reason, "%s", f->cancel_message);
+}
+
+/* A quick fiber has its slice; a heavy one less when something has arrived meanwhile. */
+static bool slice_is_over(struct core *c, const struct fiber *f, uint64_t now)
+{
+    if (now >= c->slice_end)
+        return true;
+    if (f->is_heavy && (backend_has_arrivals(c) || links_have_inbound(c)))
+        return true;
+    c->slice_check = MIN(now + process.arrival_check_ticks, c->slice_end);
+    return false;
 }
 
 err_t fiber_rest_wait(void)
@@ -411,14 +445,19 @@ err_t fiber_rest_wait(void)
     struct core *c = f->core;
 #ifdef PERCORE_SLOW_CHECKS
     if (!backend_is_simulated && core_random_u64() % 4 == 0)
-        c->slice_end = 0; /* suspend where it is legal, not only where it is needed */
+        c->slice_check = c->slice_end =
+            0; /* suspend where it is legal, not only where it is needed */
 #endif
     if (backend_is_simulated) {
         if (c->slice_rest_count-- > 0 && !backend_rests_early())
             return ERR_OK;
-    } else if (LIKELY(core_ticks() < c->slice_end)) {
-        return ERR_OK;
+    } else {
+        uint64_t now = core_ticks();
+        if (LIKELY(now < c->slice_check) || !slice_is_over(c, f, now))
+            return ERR_OK;
     }
+    uint64_t used = f->used_ticks + slice_used(c, core_ticks() - c->slice_start);
+    f->is_heavy = used > process.slice_ticks * HEAVY_SLICES;
     fiber_yield_wait();
     return fiber_cancel_check(f);
 }

@@ -134,6 +134,11 @@ void backend_submit(struct core *c)
         ring_submit(c, b);
 }
 
+bool backend_has_arrivals(const struct core *c)
+{
+    return ring_wants_enter(c->backend) || io_uring_cq_ready(&c->backend->ring) > 0;
+}
+
 bool backend_has_unsubmitted(const struct core *c)
 {
     return io_uring_sq_ready(&c->backend->ring) > 0;
@@ -238,7 +243,7 @@ void backend_doorbell(struct core *from, uint32_t target)
     io_uring_prep_msg_ring(sqe, to->ring.ring_fd, 0, URING_TAG_BELL, 0);
     sqe->user_data = URING_TAG_BELL_OUT | (uint64_t)target << 8;
     sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
-    if (from->ready.first != NULL) /* other fibers first: do not let the sleeper wait for them */
+    if (from->ready.ready_count > 0) /* other fibers first: do not let the sleeper wait for them */
         ring_submit(from, from->backend);
 }
 

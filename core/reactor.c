@@ -24,6 +24,8 @@
 
 enum {
     SLICE_US = 500,
+    HEAVY_SLICE_US = 50,
+    ARRIVAL_CHECK_US = 5,
     SLEEP_US_MAX = 500000,       /* a lost doorbell costs at most this */
     OVERFLOW_SLEEP_US = 50,      /* waiting for room in a full link */
     BACKGROUND_PERIOD_US = 1000, /* under load */
@@ -180,7 +182,7 @@ static bool poll_goes_on(struct core *c, bool is_busy)
 
 bool core_has_new_work(const struct core *c)
 {
-    return c->ready.first != NULL || c->post_first != NULL || c->background_has_more ||
+    return c->ready.ready_count > 0 || c->post_first != NULL || c->background_has_more ||
            c->links.overflow_count > 0 || timers_next_us(c) < c->sleep_deadline_us ||
            backend_has_unsubmitted(c);
 }
@@ -203,10 +205,10 @@ void reactor_turn(struct core *c)
     is_busy |= posts_run(c);
     is_busy |= fibers_run(c);
     is_busy |= timers_fire(c);
-    is_busy |= background_run(c, c->ready.first != NULL);
+    is_busy |= background_run(c, c->ready.ready_count > 0);
     links_flush_overflow(c);
     links_ring_bells(c);
-    bool has_more = c->ready.first != NULL || c->post_first != NULL || c->background_has_more;
+    bool has_more = c->ready.ready_count > 0 || c->post_first != NULL || c->background_has_more;
     if (is_busy) {
         uint64_t turn_ns = backend_now_ns() - start_ns;
         stats_add(&c->stats->busy_ns, turn_ns);
@@ -356,7 +358,9 @@ err_t core_run(const struct core_options *options, void (*entry)(void *arg), voi
     atomic_store(&shared_words.transaction_counter, 0);
     if (process.ticks_per_us == 0)
         calibrate_ticks();
-    process.slice_ticks = process.ticks_per_us * SLICE_US;
+    process.slice_ticks = backend_is_simulated ? SLICE_US * 1000 : process.ticks_per_us * SLICE_US;
+    process.heavy_slice_ticks = process.ticks_per_us * HEAVY_SLICE_US;
+    process.arrival_check_ticks = process.ticks_per_us * ARRIVAL_CHECK_US;
     process.stall_ticks = process.ticks_per_us * options->stall_log_us;
     err_t e = process_init(options);
     if (e == ERR_OK) {

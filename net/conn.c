@@ -22,6 +22,8 @@
 #include "core/settings.h"
 
 enum {
+    LOGIN_SHARE_KEY = 1, /* no role and database have it */
+    LOGIN_SHARE = 100,
     FIBER_RETRY_US = 10000,
     LOGIN_BURST_US = 5000, /* of the rate, at once */
     LOGIN_RETRY_US = 500,
@@ -484,6 +486,15 @@ static SUSPENDS void conn_serve_all_wait(struct conn *c)
     }
 }
 
+static void conn_take_share(const struct conn *c)
+{
+    uint64_t key = LOGIN_SHARE_KEY;
+    uint32_t share = LOGIN_SHARE;
+    if (c->session)
+        session_share(c->session, &key, &share);
+    fiber_share(key, share);
+}
+
 static SUSPENDS void conn_run_wait(struct conn *c)
 {
     struct row_sink sink;
@@ -495,6 +506,7 @@ static SUSPENDS void conn_run_wait(struct conn *c)
     struct stats_trace trace;
     uint64_t arrived_at = c->arrived_at;
     for (;;) {
+        conn_take_share(c);
         if (c->phase == CONN_READY)
             stats_trace_begin(&trace, arrived_at);
         conn_serve_all_wait(c);

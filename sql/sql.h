@@ -85,6 +85,9 @@ void session_on_notify(struct session *s, void (*fn)(void *owner), void *owner);
 bool session_has_notifications(const struct session *s);
 /* Sends them (row_sink.notification). */
 SUSPENDS err_t session_notifications_wait(struct session *s);
+/* Whose share of the core its work uses, for fiber_share(): its role in its database, and the
+ * setting run_share. */
+void session_share(const struct session *s, uint64_t *key, uint32_t *share);
 /* Milliseconds that it may now stay idle, 0 = no limit; *code: which error ends it. */
 int64_t session_idle_limit_ms(const struct session *s, err_t *code);
 

@@ -504,6 +504,12 @@ uint32_t session_cancel_key(const struct session *s)
     return s->cancel_key;
 }
 
+void session_share(const struct session *s, uint64_t *key, uint32_t *share)
+{
+    *key = (uint64_t)s->login_role << 32 | s->catalog.database;
+    *share = (uint32_t)setting_int(s->settings, SET_run_share);
+}
+
 int64_t session_idle_limit_ms(const struct session *s, err_t *code)
 {
     if (s->block == BLOCK_OPEN || s->block == BLOCK_FAILED) {

@@ -1,0 +1,140 @@
+"""Servers as perf's load profiles want them: data, password, TLS; and PgBouncer in front of PostgreSQL."""
+import os
+import pathlib
+import platform
+import pwd
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+TOP = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(TOP / "tests"))
+from servers import Percore, Postgres, free_port  # noqa: E402
+
+PASSWORD = "secret"
+HBA = "local all all trust\nhost all worker 127.0.0.0/8 scram-sha-256\nhost all all 127.0.0.0/8 trust\n"
+
+
+def processor():
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.machine()
+
+
+def certificate(directory):
+    """A self-signed one for 127.0.0.1; the paths of certificate and key."""
+    cert, key = directory / "server.crt", directory / "server.key"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", "/CN=localhost",
+                    "-keyout", key, "-out", cert], check=True, capture_output=True)
+    key.chmod(0o600)
+    if os.getuid() == 0:
+        user = pwd.getpwnam("postgres")
+        os.chown(cert, user.pw_uid, user.pw_gid)
+        os.chown(key, user.pw_uid, user.pw_gid)
+    return cert, key
+
+
+class Pooler:
+    """PgBouncer in transaction mode; what it serves comes from a PostgreSQL that runs already."""
+
+    name = "pgbouncer"
+
+    def __init__(self, postgres, pool=20, tls=None):
+        self.postgres = postgres
+        self.root = pathlib.Path(tempfile.mkdtemp(prefix="pgbouncer-test-"))
+        self.port = free_port()
+        self.data = self.root
+        lines = ["[databases]", f"* = host={postgres.root} port={postgres.port}", "[pgbouncer]",
+                 f"listen_addr = 127.0.0.1\nlisten_port = {self.port}\nunix_socket_dir = {self.root}",
+                 "pool_mode = transaction\nmax_client_conn = 15000\nlisten_backlog = 4096",
+                 f"default_pool_size = {pool}\nauth_type = hba\nauth_hba_file = {self.root}/hba",
+                 f"auth_file = {self.root}/users\nlog_connections = 0\nlog_disconnections = 0\nlog_stats = 0",
+                 "ignore_startup_parameters = extra_float_digits"]
+        if tls:
+            lines += [f"client_tls_sslmode = allow\nclient_tls_cert_file = {tls[0]}\nclient_tls_key_file = {tls[1]}"]
+        (self.root / "ini").write_text("\n".join(lines) + "\n")
+        (self.root / "hba").write_text(HBA)
+        (self.root / "users").write_text(f'"postgres" ""\n"worker" "{PASSWORD}"\n')
+        self.process = None
+
+    @staticmethod
+    def is_installed():
+        return shutil.which("pgbouncer") is not None
+
+    def start(self):
+        who = {}
+        if os.getuid() == 0:
+            user = pwd.getpwnam("postgres")
+            for path in (self.root, *self.root.iterdir()):
+                os.chown(path, user.pw_uid, user.pw_gid)
+            who = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+        self.root.chmod(0o755)
+        with open(self.root / "log", "ab") as log:
+            self.process = subprocess.Popen(["pgbouncer", "-q", self.root / "ini"], stdout=log, stderr=log, **who)
+        env = {**self.postgres.environment(), "PGPORT": str(self.port)}
+        end = time.monotonic() + 20
+        while subprocess.run(["psql", "-X", "-c", "SELECT 1"], env=env, capture_output=True).returncode:
+            if time.monotonic() > end:
+                raise RuntimeError((self.root / "log").read_text()[-2000:])
+            time.sleep(0.1)
+
+    def pids(self):
+        return [self.process.pid] + self.postgres.pids()
+
+    def cpu_seconds(self):
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return sum(int(f) for f in fields[11:15]) / os.sysconf("SC_CLK_TCK") + self.postgres.cpu_seconds()
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(20)
+        shutil.rmtree(self.root, ignore_errors=True)
+
+
+def memory(server):
+    """Of all processes: threads, PSS and private bytes."""
+    threads = pss = private = 0
+    for pid in server.pids():
+        try:
+            threads += len(os.listdir(f"/proc/{pid}/task"))
+            rollup = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
+        except OSError:
+            continue
+        for line in rollup.splitlines():
+            if line.startswith("Pss:"):
+                pss += int(line.split()[1]) * 1024
+            elif line.startswith("Private_"):
+                private += int(line.split()[1]) * 1024
+    return threads, pss, private
+
+
+def socket_memory():
+    """Bytes that the kernel holds for TCP sockets, both ends on this machine."""
+    for line in pathlib.Path("/proc/net/sockstat").read_text().splitlines():
+        if line.startswith("TCP:"):
+            return int(line.split()[-1]) * os.sysconf("SC_PAGE_SIZE")
+    return 0
+
+
+def prepare(server, rows):
+    server.psql("CREATE TABLE pgbench_accounts (aid int PRIMARY KEY, bid int, abalance int, filler char(84))")
+    server.psql(f"INSERT INTO pgbench_accounts SELECT i, 1, 0, '' FROM generate_series(1, {rows}) i")
+    server.psql("CREATE TABLE kv (k text PRIMARY KEY, v text)")
+    server.psql("INSERT INTO kv SELECT 'key-' || i, repeat('v', 100) FROM generate_series(1, 10000) i")
+    server.psql(f"CREATE ROLE worker LOGIN PASSWORD '{PASSWORD}'")
+    server.psql("GRANT SELECT, UPDATE ON pgbench_accounts, kv TO worker")
+    server.psql("ANALYZE")
+    (server.data / "pg_hba.conf").write_text(HBA)
+    server.stop()
+    server.start()
+
+
+def percore(**settings):
+    return Percore(settings={"shared_buffers": "256MB", "max_connections": "12000", **settings})
+
+
+def postgres(**settings):
+    return Postgres(settings={"shared_buffers": "256MB", "max_connections": "1100", **settings})
