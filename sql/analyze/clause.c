@@ -422,15 +422,22 @@ static SUSPENDS err_t group_members_wait(struct scope *s, const Node *n, struct 
     return group_expr_wait(s, n, &out->members[0]);
 }
 
-static SUSPENDS err_t group_sets_wait(struct scope *s, const Node *n, struct set_list *out);
+static SUSPENDS err_t group_sets_wait(struct scope *s, const Node *n, struct set_list *out,
+                                      struct group_item *item);
 
 static SUSPENDS err_t group_rollup_wait(struct scope *s, const GroupingSet *g, bool cube,
-                                        struct set_list *out)
+                                        struct set_list *out, struct group_item *item)
 {
     uint32_t n = (uint32_t)list_length(g->content);
     struct grouping *parts = ARENA_ARRAY(s->a->mem, struct grouping, n + 1);
     for (uint32_t i = 0; i < n; i++)
         TRY(group_members_wait(s, list_nth(g->content, (int)i), &parts[i]));
+    item->kind = cube ? GROUP_CUBE : GROUP_ROLLUP;
+    item->count = n;
+    item->items = ARENA_ARRAY(s->a->mem, struct group_item, n + 1);
+    for (uint32_t i = 0; i < n; i++)
+        item->items[i] = (struct group_item){
+            .kind = GROUP_SIMPLE, .count = parts[i].count, .members = parts[i].members};
     if (cube) {
         if (n > 12)
             return analyze_at(s->a, g->location,
@@ -454,28 +461,35 @@ static SUSPENDS err_t group_rollup_wait(struct scope *s, const GroupingSet *g, b
     return set_list_check(s, out->count, g->location);
 }
 
-static SUSPENDS err_t group_sets_wait(struct scope *s, const Node *n, struct set_list *out)
+static SUSPENDS err_t group_sets_wait(struct scope *s, const Node *n, struct set_list *out,
+                                      struct group_item *item)
 {
     TRY(fiber_check_stack());
     if (!IsA(n, GroupingSet)) {
         struct grouping set;
         TRY(group_members_wait(s, n, &set));
         set_list_add(s, out, set);
+        *item =
+            (struct group_item){.kind = GROUP_SIMPLE, .count = set.count, .members = set.members};
         return ERR_OK;
     }
     const GroupingSet *g = (const GroupingSet *)n;
     struct grouping empty = {0};
+    *item = (struct group_item){.kind = GROUP_EMPTY};
     switch (g->kind) {
     case GROUPING_SET_EMPTY:
         set_list_add(s, out, empty);
         return ERR_OK;
     case GROUPING_SET_ROLLUP:
-        return group_rollup_wait(s, g, false, out);
+        return group_rollup_wait(s, g, false, out, item);
     case GROUPING_SET_CUBE:
-        return group_rollup_wait(s, g, true, out);
+        return group_rollup_wait(s, g, true, out, item);
     case GROUPING_SET_SETS:
-        for (int i = 0; i < list_length(g->content); i++)
-            TRY(group_sets_wait(s, list_nth(g->content, i), out));
+        item->kind = GROUP_SETS;
+        item->count = (uint32_t)list_length(g->content);
+        item->items = ARENA_ARRAY(s->a->mem, struct group_item, item->count + 1);
+        for (uint32_t i = 0; i < item->count; i++)
+            TRY(group_sets_wait(s, list_nth(g->content, (int)i), out, &item->items[i]));
         return set_list_check(s, out->count, g->location);
     case GROUPING_SET_SIMPLE:
         break;
@@ -538,9 +552,12 @@ SUSPENDS err_t clause_group_wait(struct scope *s, const List *group, bool distin
     struct set_list all = {0};
     struct grouping empty = {0};
     set_list_add(s, &all, empty);
-    for (int i = 0; i < list_length(group); i++) {
+    q->group_item_count = (uint32_t)list_length(group);
+    q->group_items = ARENA_ARRAY(s->a->mem, struct group_item, q->group_item_count + 1);
+    q->group_distinct = distinct;
+    for (uint32_t i = 0; i < q->group_item_count; i++) {
         struct set_list one = {0};
-        TRY(group_sets_wait(s, list_nth(group, i), &one));
+        TRY(group_sets_wait(s, list_nth(group, (int)i), &one, &q->group_items[i]));
         TRY(set_list_cross(s, &all, &one));
     }
     if (distinct)

@@ -292,6 +292,7 @@ struct ddl {
     const char *new_name;
     const char *new_schema;
     const char *text;       /* comment (NULL = remove), view's SELECT, setting's value */
+    int32_t text_place;     /* view: characters before text in the statement */
     struct ddl_role *owner; /* new owner, AUTHORIZATION; NULL */
     /* CREATE VIEW */
     uint32_t column_name_count;

@@ -1,5 +1,6 @@
 /* The remaining DDL statements, and the entry of DDL analysis. */
 #include "sql/analyze/ddl_priv.h"
+#include "sql/types/quote.h"
 
 static enum ddl_object object_of(ObjectType t)
 {
@@ -210,7 +211,7 @@ static const char *skip_quoted(const char *p, const char *end)
 }
 
 /* The text after the first AS outside parentheses: the SELECT of a CREATE VIEW. */
-static const char *select_text(const struct ddl_analysis *a)
+static const char *select_text(const struct ddl_analysis *a, int32_t *place)
 {
     const char *p = a->o->text + a->begin;
     const char *end = a->o->text + a->end;
@@ -238,10 +239,61 @@ static const char *select_text(const struct ddl_analysis *a)
                 end--;
             while (p < end && (*p == ' ' || *p == '\n' || *p == '\t' || *p == '\r'))
                 p++;
+            *place = 0;
+            for (const char *c = a->o->text; c < p; c++)
+                *place += ((uint8_t)*c & 0xC0) != 0x80;
             return arena_strndup(a->mem, p, (size_t)(end - p));
         }
     }
     return NULL;
+}
+
+static bool next_is(const char **p, const char *end, const char *word)
+{
+    size_t len = strlen(word);
+    const char *at = *p;
+    for (const char *before = NULL; at != before && at < end;) {
+        before = at;
+        if (strchr(" \t\r\n\f", *at))
+            at++;
+        else if (*at == '-' || *at == '/')
+            at = skip_quoted(at, end);
+    }
+    if (at + len > end || strncasecmp(at, word, len) != 0 || (at + len < end && is_word(at[len])))
+        return false;
+    *p = at + len;
+    return true;
+}
+
+/* The grammar has turned it into WITH RECURSIVE already; only the text can tell. */
+static bool is_recursive_view(const struct ddl_analysis *a)
+{
+    const char *p = a->o->text + a->begin;
+    const char *end = a->o->text + a->end;
+    if (!next_is(&p, end, "create"))
+        return false;
+    if (next_is(&p, end, "or") && !next_is(&p, end, "replace"))
+        return false;
+    static const char *const words[] = {"local", "global", "temp", "temporary"};
+    for (size_t i = 0; i < ARRAY_LEN(words);)
+        i = next_is(&p, end, words[i]) ? 0 : i + 1;
+    return next_is(&p, end, "recursive");
+}
+
+/* CREATE RECURSIVE VIEW v (a, b) AS q: WITH RECURSIVE v (a, b) AS (q) SELECT a, b FROM v. */
+static void recursive_view(const struct ddl_analysis *a, const ViewStmt *n, struct ddl *d)
+{
+    struct strbuf columns;
+    strbuf_init(&columns, a->mem);
+    strbuf_puts(&columns, "");
+    for (uint32_t i = 0; i < d->column_name_count; i++)
+        strbuf_printf(&columns, "%s%s", i ? ", " : "",
+                      quote_identifier(a->mem, d->column_names[i]));
+    const char *name = quote_identifier(a->mem, n->view->relname);
+    const char *begin = arena_printf(a->mem, "WITH RECURSIVE %s (%s) AS (", name, columns.data);
+    for (const char *c = begin; *c; c++)
+        d->text_place -= ((uint8_t)*c & 0xC0) != 0x80;
+    d->text = arena_printf(a->mem, "%s%s\n) SELECT %s FROM %s", begin, d->text, columns.data, name);
 }
 
 static err_t node_view(const struct ddl_analysis *a, const ViewStmt *n, struct ddl *d)
@@ -257,12 +309,11 @@ static err_t node_view(const struct ddl_analysis *a, const ViewStmt *n, struct d
     const SelectStmt *select = (const SelectStmt *)(const void *)n->query;
     if (IsA(select, SelectStmt) && select->intoClause)
         return err_raise(ERR_FEATURE_NOT_SUPPORTED, "views must not contain SELECT INTO");
-    if (IsA(select, SelectStmt) && select->withClause && select->withClause->recursive &&
-        n->aliases && a->o->text && strcasestr(a->o->text + a->begin, "recursive view"))
-        return err_not_built("CREATE RECURSIVE VIEW is not supported");
-    d->text = select_text(a);
+    d->text = select_text(a, &d->text_place);
     if (!d->text)
         return err_not_built("this form of CREATE VIEW is not supported");
+    if (IsA(select, SelectStmt) && is_recursive_view(a))
+        recursive_view(a, n, d);
     return ERR_OK;
 }
 

@@ -40,6 +40,7 @@ static err_t from_alias_columns(struct scope *s, const Alias *alias, struct rang
         return ERR_OK;
     int given = list_length(alias->colnames);
     int next = 0;
+    rte->alias_column_count = (uint32_t)given;
     for (uint32_t i = 0; i < rte->column_count && next < given; i++) {
         if (rte->column_names[i])
             rte->column_names[i] = arena_strdup(s->a->mem, list_string(alias->colnames, next++));
@@ -66,11 +67,10 @@ static const char *sequence_sql(struct arena *mem, const struct table_desc *t)
                         t->oid, t->oid);
 }
 
-static SUSPENDS err_t view_query_wait(struct scope *s, const struct table_desc *t, const char *sql,
-                                      struct query **out)
+static SUSPENDS err_t view_query_wait(struct analysis *a, const struct table_desc *t,
+                                      const char *sql, struct query **out)
 {
     enum { VIEW_DEPTH_MAX = 64 };
-    struct analysis *a = s->a;
     if (a->view_depth >= VIEW_DEPTH_MAX)
         return err_raise(ERR_INVALID_OBJECT_DEFINITION,
                          "infinite recursion detected in rules for relation \"%s\"", t->name);
@@ -79,19 +79,26 @@ static SUSPENDS err_t view_query_wait(struct scope *s, const struct table_desc *
     const char *saved = a->text;
     a->text = NULL;
     a->view_depth++;
-    /* names mean what they meant when the view was made */
-    struct catalog_session *cs = a->catalog;
-    const char *const *saved_path = cs->search_path;
+    struct catalog_session *cs = a->catalog; /* names in views are qualified */
     uint32_t saved_count = cs->search_path_count;
-    cs->search_path = catalog_view_path(a->mem, t, &cs->search_path_count);
+    cs->search_path_count = 0;
     err_t e = p->count == 1
                   ? analyze_query_wait(a, p->statements[0].node, out)
                   : err_raise(ERR_DATA_CORRUPTED, "bad definition of view \"%s\"", t->name);
-    cs->search_path = saved_path;
     cs->search_path_count = saved_count;
     a->view_depth--;
     a->text = saved;
     parse_free(p);
+    return e;
+}
+
+err_t analyze_view_wait(const struct analyze_options *o, const struct table_desc *t,
+                        struct arena *mem, struct query **out)
+{
+    struct analysis a;
+    analysis_begin(&a, o, mem);
+    err_t e = view_query_wait(&a, t, t->view_sql, out);
+    analysis_end(&a);
     return e;
 }
 
@@ -118,15 +125,25 @@ static uint32_t query_column_count(const struct query *q)
     return q->command == CMD_SELECT ? q->target_count : q->returning_count;
 }
 
+/* In stored texts every relation has an alias. */
+static bool from_alias_written(const RangeVar *rv)
+{
+    if (!rv->alias)
+        return false;
+    size_t len = strlen(rv->relname);
+    return !(rv->schemaname && strcmp(rv->schemaname, STORED_SCHEMA) == 0 && len > 0 &&
+             rv->relname[len - 1] == '*');
+}
+
 static SUSPENDS err_t from_view_wait(struct scope *s, const RangeVar *rv,
                                      const struct table_desc *t, struct from_result *out)
 {
     struct query *q;
-    TRY(view_query_wait(s, t, t->kind == 'S' ? sequence_sql(s->a->mem, t) : t->view_sql, &q));
+    TRY(view_query_wait(s->a, t, t->kind == 'S' ? sequence_sql(s->a->mem, t) : t->view_sql, &q));
     struct range_entry *r = range_entry_new(s, RTE_SUBQUERY, query_column_count(q));
     range_entry_from_query(r, q);
     r->alias = arena_strdup(s->a->mem, rv->alias ? rv->alias->aliasname : t->name);
-    r->alias_given = rv->alias != NULL;
+    r->alias_given = from_alias_written(rv);
     r->subquery = q;
     r->table = t->oid;
     r->table_kind = 'v';
@@ -209,6 +226,19 @@ static const WithClause *with_of_later_item(const struct scope *s, const char *n
     return NULL;
 }
 
+/* The relation of a stored text. */
+static SUSPENDS err_t from_stored_wait(struct scope *s, const RangeVar *rv,
+                                       const struct table_desc **out)
+{
+    char *end;
+    unsigned long number = strtoul(rv->relname, &end, 10);
+    TRY(analysis_table_by_oid_wait(s->a, (oid)number, out));
+    if (!*out)
+        return err_raise(ERR_DATA_CORRUPTED, "a view reads relation %lu, which does not exist",
+                         number);
+    return ERR_OK;
+}
+
 static SUSPENDS err_t from_range_var_wait(struct scope *s, const RangeVar *rv,
                                           struct from_result *out)
 {
@@ -224,7 +254,9 @@ static SUSPENDS err_t from_range_var_wait(struct scope *s, const RangeVar *rv,
                           err_not_built("references to later items of WITH RECURSIVE are not "
                                         "supported yet"));
     const struct table_desc *t;
-    err_t e = analysis_table_wait(s->a, rv, &t);
+    bool by_oid =
+        s->a->view_depth > 0 && rv->schemaname && strcmp(rv->schemaname, STORED_SCHEMA) == 0;
+    err_t e = by_oid ? from_stored_wait(s, rv, &t) : analysis_table_wait(s->a, rv, &t);
     if (e == ERR_UNDEFINED_TABLE && later) {
         err_detail("There is a WITH item named \"%s\", but it cannot be referenced from this "
                    "part of the query.",
@@ -241,6 +273,7 @@ static SUSPENDS err_t from_range_var_wait(struct scope *s, const RangeVar *rv,
     if ((t->kind == 'v' && t->view_sql && !t->virtual_name) || t->kind == 'S')
         return from_view_wait(s, rv, t, out);
     struct range_entry *r = range_entry_of_table(s, t, rv->alias ? rv->alias->aliasname : NULL);
+    r->alias_given = from_alias_written(rv);
     TRY(from_alias_columns(s, rv->alias, r, false));
     from_single(s, r, t, out);
     return ERR_OK;
@@ -646,6 +679,9 @@ static err_t join_using(struct scope *s, struct join_build *j)
 {
     struct arena *mem = s->a->mem;
     struct expr **quals = ARENA_ARRAY(mem, struct expr *, j->using_count + 1);
+    j->rte->using_count = j->using_count;
+    j->rte->using_left = ARENA_ARRAY(mem, struct expr *, j->using_count + 1);
+    j->rte->using_right = ARENA_ARRAY(mem, struct expr *, j->using_count + 1);
     for (uint32_t i = 0; i < j->using_count; i++) {
         uint32_t li;
         uint32_t ri;
@@ -657,12 +693,16 @@ static err_t join_using(struct scope *s, struct join_build *j)
         const struct scope_column *rc = &j->right.all->columns[ri];
         struct expr *l = scope_column_expr(s, lc, 0, -1);
         struct expr *r = scope_column_expr(s, rc, 0, -1);
-        struct expr *equal;
-        TRY(operator_make_named(s, "=", l, r, -1, &equal));
-        TRY(coerce_to_boolean(s, equal, "JOIN/USING", &quals[i]));
+        j->rte->using_left[i] = l;
+        j->rte->using_right[i] = r;
         struct expr *merged;
         TRY(merged_column(s, j->type, l, r, &merged));
         join_add_column(j, j->using_names[i], merged, merged == l ? lc : (merged == r ? rc : NULL));
+    }
+    for (uint32_t i = 0; i < j->using_count; i++) {
+        struct expr *equal;
+        TRY(operator_make_named(s, "=", j->rte->using_left[i], j->rte->using_right[i], -1, &equal));
+        TRY(coerce_to_boolean(s, equal, "JOIN/USING", &quals[i]));
     }
     if (j->using_count == 1)
         j->condition = quals[0];
@@ -722,6 +762,7 @@ static void join_result(struct scope *s, const JoinExpr *n, struct join_build *j
         if (n->join_using_alias) {
             struct scope_item *u = arena_memdup(mem, j->item, sizeof(*u));
             u->name = arena_strdup(mem, n->join_using_alias->aliasname);
+            j->rte->using_alias = u->name;
             u->column_count = j->using_count;
             u->relation_visible = true;
             u->columns_visible = false;
@@ -797,8 +838,11 @@ static SUSPENDS err_t from_join_wait(struct scope *s, const JoinExpr *n, struct 
         j->rte->alias_given = true;
         j->item->name = j->rte->alias;
         TRY(from_alias_columns(s, n->alias, j->rte, true));
-        for (uint32_t i = 0; i < j->rte->column_count; i++)
+        for (uint32_t i = 0; i < j->rte->column_count; i++) {
             j->item->columns[i].name = j->rte->column_names[i];
+            j->item->columns[i].rte = j->rte_index; /* only the join has a name now */
+            j->item->columns[i].attno = (int32_t)i + 1;
+        }
     }
     join_result(s, n, j, items, count, out);
     return ERR_OK;

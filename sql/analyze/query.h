@@ -18,6 +18,7 @@ struct range_entry {
     enum rte_kind kind;
     const char *alias; /* the name it is known by */
     bool alias_given;
+    uint32_t alias_column_count; /* names that the alias gave to the first columns */
     uint32_t column_count;
     const char **column_names;
     oid *column_types;
@@ -31,9 +32,13 @@ struct range_entry {
     /* RTE_SUBQUERY, and views */
     struct query *subquery;
     /* RTE_JOIN: column i is join_columns[i] (COLUMN or COALESCE of both for USING) over the sides'
-     * rtes */
+     * rtes; the first using_count are merged, and of these the sides' own columns are kept */
     int join_type; /* enum join_type */
     struct expr **join_columns;
+    uint32_t using_count;
+    struct expr **using_left;
+    struct expr **using_right;
+    const char *using_alias; /* JOIN ... USING (...) AS alias; NULL */
     /* RTE_FUNCTION */
     struct expr **functions; /* EXPR_CALLs; more than one = ROWS FROM */
     uint32_t function_count;
@@ -74,8 +79,18 @@ struct grouping { /* one grouping set: indexes into group_exprs */
     uint32_t *members;
 };
 
+/* GROUP BY as it was written, where it has grouping sets. */
+struct group_item {
+    enum { GROUP_EMPTY, GROUP_SIMPLE, GROUP_ROLLUP, GROUP_CUBE, GROUP_SETS } kind;
+    uint32_t count;
+    uint32_t *members;        /* simple: indexes into group_exprs */
+    struct group_item *items; /* rollup, cube, sets */
+};
+
 struct cte {
     const char *name;
+    const char **column_names; /* as written after the name */
+    uint32_t column_name_count;
     struct query *query;
     bool recursive;
     int materialized; /* 0 default, 1 always, 2 never */
@@ -130,16 +145,6 @@ enum {
     WINDOW_EXCLUDE_GROUP = 0x10000,
     WINDOW_EXCLUDE_TIES = 0x20000,
 };
-struct window_spec {
-    struct expr **partition;
-    uint32_t partition_count;
-    struct sort_item *order;
-    uint32_t order_count;
-    int frame_options; /* WINDOW_* */
-    struct expr *start_offset;
-    struct expr *end_offset;
-};
-
 struct query {
     enum command command;
     uint32_t rte_count;
@@ -158,7 +163,12 @@ struct query {
     uint32_t group_count;
     struct grouping *grouping_sets; /* NULL: plain GROUP BY */
     uint32_t grouping_set_count;
+    struct group_item *group_items; /* as written; NULL: plain GROUP BY */
+    uint32_t group_item_count;
+    bool group_distinct;
     struct expr *having;
+    struct window_spec **windows; /* of the WINDOW clause */
+    uint32_t window_count;
     bool distinct;
     struct sort_item
         *distinct_on; /* DISTINCT ON, or all targets for DISTINCT; expr = target's expr */
@@ -173,6 +183,7 @@ struct query {
         *set_tree; /* then targets are plain columns over it: EXPR_COLUMN of leaf 0's rte */
     struct cte *ctes;
     uint32_t cte_count;
+    bool with_recursive; /* WITH RECURSIVE was written */
     struct row_mark *row_marks;
     uint32_t row_mark_count;
     uint32_t exec_param_count; /* of EXPR_EXEC_PARAMs given out by analyze (top query) */
@@ -209,6 +220,7 @@ struct analyze_options {
     struct catalog_session *catalog;
     const struct session_env *env;
     const char *text;       /* for positions */
+    int32_t text_place;     /* characters before it in what the client sent */
     const oid *param_types; /* given types; 0 = to be inferred */
     uint32_t param_count;
     bool params_fixed;     /* no more than given ($n beyond is ERR_UNDEFINED_PARAMETER) */
@@ -216,6 +228,23 @@ struct analyze_options {
 };
 SUSPENDS err_t analyze_statement_wait(const struct analyze_options *o, struct raw_statement *raw,
                                       struct arena *mem, struct statement **out);
+/* The query of a view. */
+SUSPENDS err_t analyze_view_wait(const struct analyze_options *o, const struct table_desc *t,
+                                 struct arena *mem, struct query **out);
+/* A SELECT as text, as PostgreSQL prints views. */
+struct query_text_options {
+    struct catalog_session *catalog; /* whose names are looked up */
+    const struct session_env *env;   /* NULL: default formats */
+    bool pretty;
+    bool stored;              /* for pg_rewrite: relations by oid, so that renames do not matter */
+    const char *const *names; /* of the result's columns; NULL: the query's own */
+    uint32_t name_count;
+};
+SUSPENDS err_t query_text_wait(const struct query_text_options *o, struct query *q,
+                               struct arena *mem, struct strbuf *out);
+/* Relations in stored texts: STORED_SCHEMA."16390", with a star at the end when the alias after it
+ * was not written by the user. */
+#define STORED_SCHEMA "pg_oid"
 /* One expression of a table: column default, check constraint, index expression or predicate (text
  * as stored). Columns are EXPR_COLUMN rte 0. type 0 = as it comes; else coerced (assignment). */
 SUSPENDS err_t analyze_table_expr_wait(const struct analyze_options *o, const struct table_desc *t,

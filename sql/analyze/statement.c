@@ -35,10 +35,11 @@ COLD void analyze_set_position(const struct analysis *a, int32_t location)
     if (!a->text || location < a->text_skip)
         return;
     size_t bytes = (size_t)(location - a->text_skip);
-    int32_t character = 1;
+    int32_t character = 1 + a->o->text_place;
     for (size_t i = 0; i < bytes && a->text[i]; i++)
         character += ((uint8_t)a->text[i] & 0xC0) != 0x80;
-    err_position(character);
+    if (character > 0)
+        err_position(character);
 }
 
 static void analysis_hold(struct analysis *a, const struct table_desc *t)

@@ -148,6 +148,8 @@ static SUSPENDS err_t window_define_wait(struct scope *s, const WindowDef *def,
         struct window_spec *from;
         TRY(window_by_name_wait(s, def->refname, def->location, &from));
         TRY(window_inherit(s, def, from, w));
+        w->base = arena_strdup(s->a->mem, def->refname);
+        w->order_copied = !def->orderClause;
     }
     w->frame_options = def->frameOptions;
     bool range_offset = (def->frameOptions & FRAMEOPTION_RANGE) &&
@@ -163,7 +165,8 @@ static SUSPENDS err_t window_define_wait(struct scope *s, const WindowDef *def,
             err_raise(ERR_WINDOWING_ERROR, "GROUPS mode requires an ORDER BY clause"));
     TRY(window_offset_wait(s, def, def->startOffset, w, &w->start_offset));
     TRY(window_offset_wait(s, def, def->endOffset, w, &w->end_offset));
-    window_remember(s, def->name ? arena_strdup(s->a->mem, def->name) : NULL, w);
+    w->name = def->name ? arena_strdup(s->a->mem, def->name) : NULL;
+    window_remember(s, w->name, w);
     *out = w;
     return ERR_OK;
 }
@@ -178,6 +181,9 @@ SUSPENDS err_t window_find_wait(struct scope *s, const WindowDef *def, struct wi
 /* Windows that nothing uses are checked too. */
 SUSPENDS err_t clause_windows_wait(struct scope *s)
 {
+    struct query *q = s->query;
+    q->windows =
+        ARENA_ARRAY(s->a->mem, struct window_spec *, (uint32_t)list_length(s->window_defs) + 1);
     for (int i = 0; i < list_length(s->window_defs); i++) {
         const WindowDef *def = list_nth(s->window_defs, i);
         for (int k = 0; k < i; k++) {
@@ -186,8 +192,8 @@ SUSPENDS err_t clause_windows_wait(struct scope *s)
                     s->a, def->location,
                     err_raise(ERR_WINDOWING_ERROR, "window \"%s\" is already defined", def->name));
         }
-        struct window_spec *unused;
-        TRY(window_by_name_wait(s, def->name, def->location, &unused));
+        TRY(window_by_name_wait(s, def->name, def->location, &q->windows[i]));
+        q->window_count = (uint32_t)i + 1;
     }
     return ERR_OK;
 }

@@ -127,6 +127,7 @@ SUSPENDS err_t clause_with_wait(struct scope *s, const WithClause *with)
     uint32_t count = (uint32_t)list_length(with->ctes);
     s->ctes = ARENA_ARRAY(mem, struct scope_cte, count + 1);
     q->ctes = ARENA_ARRAY(mem, struct cte, count + 1);
+    q->with_recursive = with->recursive;
     s->with = with;
     for (uint32_t i = 0; i < count; i++) {
         const CommonTableExpr *n = list_nth(with->ctes, (int)i);
@@ -141,6 +142,10 @@ SUSPENDS err_t clause_with_wait(struct scope *s, const WithClause *with)
         cte->name = arena_strdup(mem, n->ctename);
         cte->index = i;
         q->ctes[i].name = cte->name;
+        q->ctes[i].column_name_count = (uint32_t)list_length(n->aliascolnames);
+        q->ctes[i].column_names = ARENA_ARRAY(mem, const char *, q->ctes[i].column_name_count + 1);
+        for (uint32_t k = 0; k < q->ctes[i].column_name_count; k++)
+            q->ctes[i].column_names[k] = arena_strdup(mem, list_string(n->aliascolnames, (int)k));
         q->ctes[i].materialized = n->ctematerialized == CTEMaterializeAlways  ? 1
                                   : n->ctematerialized == CTEMaterializeNever ? 2
                                                                               : 0;

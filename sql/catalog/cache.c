@@ -691,24 +691,3 @@ err_t type_by_name_wait(struct catalog_session *cs, const char *schema, const ch
     arena_free(mem);
     return e;
 }
-
-const char *const *catalog_view_path(struct arena *mem, const struct table_desc *t, uint32_t *count)
-{
-    const char *p = t->view_path ? t->view_path : "";
-    const char **list = ARENA_ARRAY(mem, const char *, strlen(p) / 2 + 2);
-    uint32_t n = 0;
-    while (*p) {
-        struct strbuf b;
-        strbuf_init(&b, mem);
-        strbuf_puts(&b, "");
-        bool quoted = *p == '"';
-        for (p += quoted; *p && (quoted ? *p != '"' || p[1] == '"' : *p != ','); p++) {
-            p += quoted && *p == '"';
-            strbuf_putc(&b, *p);
-        }
-        list[n++] = b.data;
-        p += strspn(p, "\", ");
-    }
-    *count = n;
-    return list;
-}

@@ -147,11 +147,9 @@ struct table_desc {
     uint16_t shard_key_count;
     int16_t shard_key[32];                /* attnos */
     struct key_column *shard_key_columns; /* for key_hash */
-    const char *view_sql;                 /* kind v: the SELECT's text */
-    const char *view_path; /* names in it are looked up by this search_path ("a, b"); NULL: only in
-                              pg_catalog */
-    const char *virtual_name; /* virtual relations: registered producer, else NULL */
-    double rows_estimate;     /* reltuples, -1 unknown */
+    const char *view_sql;                 /* kind v: the SELECT's text, all names qualified */
+    const char *virtual_name;             /* virtual relations: registered producer, else NULL */
+    double rows_estimate;                 /* reltuples, -1 unknown */
     double pages_estimate;
     struct column_stats **stats; /* column_count entries, NULL = none; whole array may be NULL */
     struct {
@@ -204,10 +202,6 @@ struct role_info {
 };
 SUSPENDS err_t role_by_name_wait(const char *name, struct arena *mem, struct role_info *out,
                                  bool *found);
-
-/* The search path under which a view's text is to be analysed (view_path as a list, in mem). */
-const char *const *catalog_view_path(struct arena *mem, const struct table_desc *t,
-                                     uint32_t *count);
 
 /* ---- where a row lives ---- */
 /* Shard of a row by its shard key values (in shard_key order). */

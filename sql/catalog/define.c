@@ -54,18 +54,18 @@ static SUSPENDS err_t names_for_oids_wait(struct catalog_session *cs, const char
                                           struct arena *mem, const char **out);
 
 /* Set at start, before sessions run. */
-static define_printer expression_printer;
+static struct define_printers printers;
 
-void define_set_printer(define_printer printer)
+void define_set_printers(const struct define_printers *p)
 {
-    expression_printer = printer;
+    printers = *p;
 }
 
 err_t define_expression_wait(struct catalog_session *cs, const struct table_desc *t,
                              const char *text, bool pretty, struct arena *mem, const char **out)
 {
-    if (t && cs->env && expression_printer)
-        TRY(expression_printer(cs, t, text, pretty, mem, &text));
+    if (t && cs->env && printers.expression)
+        TRY(printers.expression(cs, t, text, pretty, mem, &text));
     return names_for_oids_wait(cs, text, mem, out);
 }
 
@@ -365,11 +365,14 @@ err_t define_view_wait(struct catalog_session *cs, oid view, bool pretty, struct
                        const char **out)
 {
     const struct table_desc *t;
-    (void)pretty;
     *out = NULL;
     TRY(table_by_oid_wait(cs, view, &t));
-    if (t && t->kind == 'v')
-        *out = t->view_sql ? arena_printf(mem, " %s;", t->view_sql) : "";
+    err_t e = ERR_OK;
+    if (t && t->kind == 'v') {
+        *out = "";
+        if (t->view_sql && cs->env && printers.view)
+            e = printers.view(cs, t, pretty, mem, out);
+    }
     table_release(t);
-    return ERR_OK;
+    return e;
 }

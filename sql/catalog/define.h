@@ -18,9 +18,13 @@ SUSPENDS err_t define_view_wait(struct catalog_session *cs, oid view, bool prett
 SUSPENDS err_t define_expression_wait(struct catalog_session *cs, const struct table_desc *t,
                                       const char *text, bool pretty, struct arena *mem,
                                       const char **out);
-/* Analysing and printing an expression is the work of later rooms: sql/ddl gives this at start. */
-typedef err_t (*define_printer)(struct catalog_session *cs, const struct table_desc *t,
-                                const char *text, bool pretty, struct arena *mem, const char **out);
-void define_set_printer(define_printer printer);
+/* Analysing and printing is the work of later rooms: sql/ddl gives these at start. */
+struct define_printers {
+    err_t (*expression)(struct catalog_session *cs, const struct table_desc *t, const char *text,
+                        bool pretty, struct arena *mem, const char **out);
+    err_t (*view)(struct catalog_session *cs, const struct table_desc *t, bool pretty,
+                  struct arena *mem, const char **out);
+};
+void define_set_printers(const struct define_printers *p);
 
 #endif

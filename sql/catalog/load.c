@@ -547,19 +547,11 @@ static void load_sequence(struct loader *l)
     t->sequence.shard = t->oid % shard_count();
 }
 
-/* ev_action holds the search path of the view's creation, a newline, and the SELECT. */
 static void load_view(struct loader *l)
 {
     const struct catalog_rows *rows = l->found[PROBE_RULE];
-    if (rows->count == 0)
-        return;
-    const char *action = load_text(l, &rows->rows[0], COL_EV_ACTION);
-    const char *line = strchr(action, '\n');
-    if (!line)
-        return;
-    if (line > action)
-        l->t->view_path = arena_strndup(l->mem, action, (size_t)(line - action));
-    l->t->view_sql = line + 1;
+    if (rows->count)
+        l->t->view_sql = load_text(l, &rows->rows[0], COL_EV_ACTION);
 }
 
 static err_t load_class(struct loader *l)

@@ -80,6 +80,7 @@ static SUSPENDS err_t add_column_wait(struct ddl_context *x, oid table, const st
 {
     const struct ddl_column *c = a->column;
     const struct table_desc *t;
+    TRY(ddl_views_before_add_wait(x, table));
     TRY(table_by_oid_wait(x->catalog, table, &t));
     struct attribute_row row = {.relation = table,
                                 .name = c->name,

@@ -61,19 +61,6 @@ static SUSPENDS err_t renamed_texts_wait(struct ddl_context *x, const struct tab
     return ERR_OK;
 }
 
-/* A view's text would go on saying the old name. */
-static SUSPENDS err_t refuse_views_wait(struct ddl_context *x, oid table, const char *what)
-{
-    struct catalog_rows rows;
-    TRY(catalog_find_wait(x->catalog, REL_DEPEND, INDEX_DEPEND_REFERENCE, 2, REL_CLASS, table,
-                          x->mem, &rows));
-    for (uint32_t i = 0; i < rows.count; i++)
-        if (catalog_oid_value(&rows.rows[i], COL_CLASSID) == REL_REWRITE &&
-            catalog_char_value(&rows.rows[i], COL_DEPTYPE) == 'n')
-            return err_not_built("%s that a view reads is not supported", what);
-    return ERR_OK;
-}
-
 static SUSPENDS err_t free_name_wait(struct ddl_context *x, oid schema, const char *name)
 {
     bool exists;
@@ -153,16 +140,17 @@ static SUSPENDS err_t rename_relation_wait(struct ddl_context *x, const struct d
     if (d->object == OBJ_CONSTRAINT)
         return rename_constraint_wait(x, d, t);
     if (d->object == OBJ_COLUMN) {
-        TRY(refuse_views_wait(x, t->oid, "renaming a column of a table"));
+        struct ddl_view_rename *views;
+        TRY(ddl_views_before_rename_wait(x, t->oid, &views));
         if (t->kind == 'r')
             TRY(renamed_texts_wait(x, t, d->names[0].part, d->new_name));
-        return rename_column_wait(x, d, t);
+        TRY(rename_column_wait(x, d, t));
+        return ddl_views_after_rename_wait(x, views);
     }
     if (d->object == OBJ_VIEW && t->kind != 'v')
         return err_raise(ERR_WRONG_OBJECT_TYPE, "\"%s\" is not a view", t->name);
     if (d->object == OBJ_SEQUENCE && t->kind != 'S')
         return err_raise(ERR_WRONG_OBJECT_TYPE, "\"%s\" is not a sequence", t->name);
-    TRY(refuse_views_wait(x, t->oid, "renaming a relation"));
     TRY(free_name_wait(x, t->schema, d->new_name));
     TRY(rows_set_wait(x, REL_CLASS, INDEX_CLASS_OID, 1, t->oid, 0, COL_RELNAME,
                       datum_of_text(x->mem, d->new_name), false));
@@ -273,7 +261,6 @@ static SUSPENDS err_t move_relation_wait(struct ddl_context *x, oid relation, oi
 static SUSPENDS err_t set_schema_wait(struct ddl_context *x, const struct table_desc *t, oid schema)
 {
     TRY(ddl_check_owner_wait(x, t));
-    TRY(refuse_views_wait(x, t->oid, "moving a relation"));
     TRY(move_relation_wait(x, t->oid, schema, t->schema));
     for (uint32_t i = 0; i < t->index_count; i++)
         TRY(move_relation_wait(x, t->indexes[i].oid, schema, t->schema));

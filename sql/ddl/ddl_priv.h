@@ -365,4 +365,17 @@ SUSPENDS err_t ddl_temp_schema_wait(struct ddl_context *x, oid *schema, const ch
 /* truncate.c */
 SUSPENDS err_t ddl_truncate_table_wait(struct ddl_context *x, oid table, bool restart);
 
+/* ---- views (view.c) ---- */
+
+/* define_printers.view. */
+SUSPENDS err_t ddl_view_show(struct catalog_session *cs, const struct table_desc *t, bool pretty,
+                             struct arena *mem, const char **out);
+/* Around the renaming of a column: the views that read the table are written anew. */
+struct ddl_view_rename;
+SUSPENDS err_t ddl_views_before_rename_wait(struct ddl_context *x, oid table,
+                                            struct ddl_view_rename **out);
+SUSPENDS err_t ddl_views_after_rename_wait(struct ddl_context *x, struct ddl_view_rename *list);
+/* Refuses a new column of a table where views count columns through. */
+SUSPENDS err_t ddl_views_before_add_wait(struct ddl_context *x, oid table);
+
 #endif

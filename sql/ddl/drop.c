@@ -223,6 +223,34 @@ static SUSPENDS err_t check_targets_wait(struct closure *c, uint32_t targets)
     return ERR_OK;
 }
 
+/* Members after the targets, each followed by what depends on it: the order of reports. */
+static uint32_t *report_order(const struct closure *c, uint32_t targets)
+{
+    struct arena *mem = c->x->mem;
+    uint32_t *first = ARENA_ARRAY(mem, uint32_t, c->count + 1);
+    uint32_t *next = ARENA_ARRAY(mem, uint32_t, c->count + 1);
+    uint32_t *order = ARENA_ARRAY(mem, uint32_t, c->count + 1);
+    uint32_t *stack = ARENA_ARRAY(mem, uint32_t, c->count + 1);
+    for (uint32_t i = c->count; i-- > targets;) {
+        next[i] = first[c->members[i].because];
+        first[c->members[i].because] = i;
+    }
+    uint32_t count = 0;
+    for (uint32_t t = 0; t < targets; t++) {
+        uint32_t depth = 0;
+        for (uint32_t i = first[t]; i || depth;) {
+            if (i == 0) {
+                i = next[stack[--depth]];
+                continue;
+            }
+            order[count++] = i;
+            stack[depth++] = i;
+            i = first[i];
+        }
+    }
+    return order;
+}
+
 static SUSPENDS err_t check_cascade_wait(struct closure *c, uint32_t targets, bool cascade,
                                          bool quiet)
 {
@@ -232,8 +260,9 @@ static SUSPENDS err_t check_cascade_wait(struct closure *c, uint32_t targets, bo
     const char *text = "";
     strbuf_init(&detail, c->x->mem);
     strbuf_init(&list, c->x->mem);
+    const uint32_t *order = report_order(c, targets);
     for (uint32_t i = targets; i < c->count; i++) {
-        const struct member *m = &c->members[i];
+        const struct member *m = &c->members[order[i - targets]];
         if (m->goes_along)
             continue;
         const struct drop_object *on = &c->members[m->because].o;

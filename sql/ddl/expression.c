@@ -102,7 +102,8 @@ err_t ddl_expression_text_wait(struct ddl_context *x, const struct table_desc *t
     TRY(expr_walk((struct expr *)(uintptr_t)e, collect_regclass, l));
     struct strbuf b;
     strbuf_init(&b, x->mem);
-    TRY(expr_deparse(x->mem, e, false, column_name, &w, &b));
+    const struct deparse_options o = {.column_name = column_name, .ctx = &w};
+    TRY(expr_deparse(x->mem, e, &o, &b));
     *out = l->count ? names_to_oids(x->mem, b.data, l) : b.data;
     return ERR_OK;
 }
@@ -154,12 +155,14 @@ static SUSPENDS err_t show_expression(struct catalog_session *cs, const struct t
     struct strbuf b;
     TRY(analyze_table_expr_wait(&o, t, text, 0, -1, mem, &e));
     strbuf_init(&b, mem);
-    TRY(expr_deparse(mem, e, pretty, column_name, &w, &b));
+    const struct deparse_options d = {.pretty = pretty, .column_name = column_name, .ctx = &w};
+    TRY(expr_deparse(mem, e, &d, &b));
     *out = b.data;
     return ERR_OK;
 }
 
 void ddl_start(void)
 {
-    define_set_printer(show_expression);
+    const struct define_printers p = {.expression = show_expression, .view = ddl_view_show};
+    define_set_printers(&p);
 }

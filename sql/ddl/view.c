@@ -1,17 +1,21 @@
 /*
- * CREATE VIEW. The rule keeps the search path of the moment and the SELECT's text; the columns are
- * those that the SELECT has now.
+ * CREATE VIEW. The rule keeps the SELECT as the analysed query is printed, with relations by oid,
+ * so that later changes of names, search paths and columns do not matter; only where a column that
+ * it reads is renamed is the text written anew.
  */
 #include "sql/ddl/ddl_priv.h"
 
+#include "sql/catalog/define.h"
 #include "sql/parse/parse.h"
 
-static SUSPENDS err_t analyze_wait(struct ddl_context *x, const char *text, struct query **out)
+static SUSPENDS err_t analyze_wait(struct ddl_context *x, const struct ddl *d, struct query **out)
 {
+    const char *text = d->text;
     struct analyze_options o = ddl_analyze_options(x);
     struct parsed *p;
     struct statement *s = NULL;
     o.text = text;
+    o.text_place = d->text_place;
     o.params_fixed = true;
     TRY(parse_text(text, x->mem, &p));
     err_t e = ERR_OK;
@@ -50,8 +54,7 @@ static err_t view_columns(struct ddl_context *x, const struct ddl *d, const stru
         r->column_count++;
     }
     if (d->column_name_count > r->column_count)
-        return err_raise(ERR_INVALID_TABLE_DEFINITION,
-                         "CREATE VIEW specifies more column names than columns");
+        return err_raise(ERR_SYNTAX_ERROR, "CREATE VIEW specifies more column names than columns");
     for (uint32_t i = 0; i < r->column_count; i++)
         for (uint32_t k = 0; k < i; k++)
             if (strcmp(r->columns[i].name, r->columns[k].name) == 0)
@@ -70,6 +73,7 @@ struct reads {
     struct drop_object *seen;
     uint32_t count;
     uint32_t room;
+    bool join_alias; /* a join with an alias is there: its columns are counted through */
 };
 
 static err_t reads_query(struct reads *r, const struct query *q);
@@ -117,6 +121,13 @@ static err_t reads_expr(struct expr *e, void *ctx, bool *descend)
     if (e->column.rte >= q->rte_count)
         return ERR_OK;
     const struct range_entry *entry = q->rtes[e->column.rte];
+    if (entry->kind == RTE_JOIN && e->column.attno > 0) { /* what the join's column is made of */
+        uint32_t depth = r->depth;
+        r->depth -= e->column.levels_up;
+        err_t error = expr_walk(entry->join_columns[e->column.attno - 1], reads_expr, r);
+        r->depth = depth;
+        return error;
+    }
     return entry->table ? reads_object(r, entry->table, MAX(e->column.attno, 0)) : ERR_OK;
 }
 
@@ -140,6 +151,7 @@ static err_t reads_from(struct reads *r, const struct from_item *f)
 
 static err_t reads_entry(struct reads *r, const struct range_entry *e)
 {
+    r->join_alias = r->join_alias || (e->kind == RTE_JOIN && e->alias_given);
     if (e->table) {
         TRY(reads_object(r, e->table, 0));
         return ERR_OK; /* a view's own query is that view's business */
@@ -147,7 +159,6 @@ static err_t reads_entry(struct reads *r, const struct range_entry *e)
     if (e->subquery)
         TRY(reads_query(r, e->subquery));
     TRY(reads_exprs(r, e->functions, e->function_count));
-    TRY(reads_exprs(r, e->join_columns, e->join_columns ? e->column_count : 0));
     for (uint32_t i = 0; i < e->value_row_count; i++)
         TRY(reads_exprs(r, e->values[i], e->column_count));
     return ERR_OK;
@@ -181,62 +192,133 @@ static err_t reads_query(struct reads *r, const struct query *q)
     return e;
 }
 
-/* A SELECT with a star would change with its tables: its columns of today are named around it. */
-static err_t fixed_columns(struct ddl_context *x, const struct query *q, const char *select,
-                           const char **out)
+static SUSPENDS err_t stored_text_wait(struct ddl_context *x, struct query *q,
+                                       const char *const *names, uint32_t count, const char **out)
 {
-    *out = select;
-    if (!strchr(select, '*'))
-        return ERR_OK;
+    const struct query_text_options o = {
+        .catalog = x->catalog, .stored = true, .names = names, .name_count = count};
     struct strbuf b;
     strbuf_init(&b, x->mem);
-    strbuf_puts(&b, "SELECT ");
-    bool first = true;
-    for (uint32_t i = 0; i < q->target_count; i++) {
-        if (q->targets[i].junk)
-            continue;
-        for (uint32_t k = 0; k < i; k++)
-            if (!q->targets[k].junk && strcmp(q->targets[k].name, q->targets[i].name) == 0)
-                return err_not_built("views with a star and columns of equal names are not "
-                                     "supported");
-        strbuf_printf(&b, "%s%s", first ? "" : ", ", quote_identifier(x->mem, q->targets[i].name));
-        first = false;
-    }
-    strbuf_printf(&b, " FROM (%s\n) AS _select", select);
+    TRY(query_text_wait(&o, q, x->mem, &b));
     *out = b.data;
     return ERR_OK;
 }
 
-static SUSPENDS err_t path_text_wait(struct ddl_context *x, const char **out)
+static const char **column_names(struct arena *mem, const struct table_desc *t)
 {
+    const char **names = ARENA_ARRAY(mem, const char *, t->column_count + 1);
+    for (uint32_t i = 0; i < t->column_count; i++)
+        names[i] = t->columns[i].name;
+    return names;
+}
+
+err_t ddl_view_show(struct catalog_session *cs, const struct table_desc *t, bool pretty,
+                    struct arena *mem, const char **out)
+{
+    const struct analyze_options a = {.catalog = cs, .env = cs->env};
+    const struct query_text_options o = {.catalog = cs,
+                                         .env = cs->env,
+                                         .pretty = pretty,
+                                         .names = column_names(mem, t),
+                                         .name_count = t->column_count};
+    struct query *q;
     struct strbuf b;
-    strbuf_init(&b, x->mem);
-    strbuf_puts(&b, "");
-    const struct catalog_session *cs = x->catalog;
-    bool first = true;
-    for (uint32_t i = 0; i < cs->search_path_count; i++) {
-        const char *name = cs->search_path[i];
-        if (strcmp(name, "$user") == 0)
-            name = cs->user_name ? cs->user_name : "";
-        oid schema;
-        TRY(schema_oid_wait(x->catalog, name, &schema));
-        if (schema == 0 || strchr(name, '\n'))
-            continue;
-        strbuf_printf(&b, "%s%s", first ? "" : ", ", quote_identifier(x->mem, name));
-        first = false;
-    }
+    strbuf_init(&b, mem);
+    TRY(analyze_view_wait(&a, t, mem, &q));
+    TRY(query_text_wait(&o, q, mem, &b));
+    strbuf_putc(&b, ';');
     *out = b.data;
     return ERR_OK;
 }
 
-static SUSPENDS err_t write_rule_wait(struct ddl_context *x, oid view, const char *select,
-                                      const struct query *q)
+/* ---- columns that views read get new names ---- */
+
+struct ddl_view_rename {
+    struct query *query;
+    const char **names;
+    uint32_t name_count;
+    oid view;
+    struct ddl_view_rename *next;
+};
+
+static SUSPENDS err_t rename_note_wait(struct ddl_context *x, oid rule,
+                                       struct ddl_view_rename **list)
 {
-    oid rule;
-    const char *path;
-    TRY(fixed_columns(x, q, select, &select));
-    TRY(path_text_wait(x, &path));
-    TRY(catalog_new_oid_wait(x->catalog, &rule));
+    struct catalog_row row;
+    const struct table_desc *t;
+    const struct analyze_options a = ddl_analyze_options(x);
+    TRY(rows_get_wait(x, REL_REWRITE, INDEX_REWRITE_OID, 1, rule, 0, &row));
+    oid view = catalog_oid_value(&row, COL_EV_CLASS);
+    for (const struct ddl_view_rename *r = *list; r; r = r->next)
+        if (r->view == view)
+            return ERR_OK;
+    TRY(table_by_oid_wait(x->catalog, view, &t));
+    struct ddl_view_rename *r = ARENA_NEW(x->mem, struct ddl_view_rename);
+    r->view = view;
+    r->name_count = t ? t->column_count : 0;
+    r->names = ARENA_ARRAY(x->mem, const char *, r->name_count + 1);
+    for (uint32_t i = 0; i < r->name_count; i++)
+        r->names[i] = arena_strdup(x->mem, t->columns[i].name);
+    r->next = *list;
+    *list = r;
+    err_t e = t ? analyze_view_wait(&a, t, x->mem, &r->query)
+                : err_raise(ERR_DATA_CORRUPTED, "view %u does not exist", view);
+    table_release(t);
+    return e;
+}
+
+err_t ddl_views_before_rename_wait(struct ddl_context *x, oid table, struct ddl_view_rename **out)
+{
+    struct catalog_rows rows;
+    *out = NULL;
+    TRY(catalog_find_wait(x->catalog, REL_DEPEND, INDEX_DEPEND_REFERENCE, 2, REL_CLASS, table,
+                          x->mem, &rows));
+    for (uint32_t i = 0; i < rows.count; i++)
+        if (catalog_oid_value(&rows.rows[i], COL_CLASSID) == REL_REWRITE &&
+            catalog_char_value(&rows.rows[i], COL_DEPTYPE) == 'n')
+            TRY(rename_note_wait(x, catalog_oid_value(&rows.rows[i], COL_OBJID), out));
+    return ERR_OK;
+}
+
+err_t ddl_views_after_rename_wait(struct ddl_context *x, struct ddl_view_rename *list)
+{
+    for (struct ddl_view_rename *r = list; r; r = r->next) {
+        const char *text;
+        TRY(stored_text_wait(x, r->query, r->names, r->name_count, &text));
+        TRY(rows_set_wait(x, REL_REWRITE, INDEX_REWRITE_REL_RULENAME, 1, r->view, 0, COL_EV_ACTION,
+                          datum_of_text(x->mem, text), false));
+    }
+    return ERR_OK;
+}
+
+err_t ddl_views_before_add_wait(struct ddl_context *x, oid table)
+{
+    struct ddl_view_rename *list;
+    TRY(ddl_views_before_rename_wait(x, table, &list));
+    for (; list; list = list->next) {
+        struct reads *r = ARENA_NEW(x->mem, struct reads);
+        r->mem = x->mem;
+        TRY(reads_query(r, list->query));
+        if (r->join_alias)
+            return err_not_built("adding a column to a table that a view reads in a join with an "
+                                 "alias is not supported");
+    }
+    return ERR_OK;
+}
+
+/* ---- the rule ---- */
+
+/* rule 0: a new one. */
+static SUSPENDS err_t write_rule_wait(struct ddl_context *x, oid view, oid rule,
+                                      const struct table_request *request, struct query *q)
+{
+    const char *text;
+    const char **names = ARENA_ARRAY(x->mem, const char *, request->column_count + 1);
+    for (uint32_t i = 0; i < request->column_count; i++)
+        names[i] = request->columns[i].name;
+    TRY(stored_text_wait(x, q, names, request->column_count, &text));
+    if (!rule)
+        TRY(catalog_new_oid_wait(x->catalog, &rule));
     datum *v = ARENA_ARRAY(x->mem, datum, COLS_REWRITE);
     bool *n = ARENA_ARRAY(x->mem, bool, COLS_REWRITE);
     v[COL_OID - 1] = rule;
@@ -246,7 +328,7 @@ static SUSPENDS err_t write_rule_wait(struct ddl_context *x, oid view, const cha
     v[COL_EV_ENABLED - 1] = (datum)'O';
     v[COL_IS_INSTEAD - 1] = datum_of_bool(true);
     v[COL_EV_QUAL - 1] = datum_of_text(x->mem, "<>");
-    v[COL_EV_ACTION - 1] = datum_of_text(x->mem, arena_printf(x->mem, "%s\n%s", path, select));
+    v[COL_EV_ACTION - 1] = datum_of_text(x->mem, text);
     struct catalog_writer *w = catalog_writer_new(x->catalog, x->mem);
     struct reads *r = ARENA_NEW(x->mem, struct reads);
     r->w = w;
@@ -282,9 +364,8 @@ static err_t replace_check(const struct table_desc *t, const struct table_reques
     return ERR_OK;
 }
 
-static SUSPENDS err_t replace_wait(struct ddl_context *x, const struct ddl *d,
-                                   const struct table_desc *t, const struct table_request *r,
-                                   const struct query *q)
+static SUSPENDS err_t replace_wait(struct ddl_context *x, const struct table_desc *t,
+                                   const struct table_request *r, struct query *q)
 {
     struct catalog_rows rules;
     struct catalog_rows deps;
@@ -293,7 +374,9 @@ static SUSPENDS err_t replace_wait(struct ddl_context *x, const struct ddl *d,
     TRY(replace_check(t, r, x->mem));
     TRY(catalog_find_wait(x->catalog, REL_REWRITE, INDEX_REWRITE_REL_RULENAME, 1, t->oid, 0, x->mem,
                           &rules));
+    oid rule = 0;
     for (uint32_t i = 0; i < rules.count; i++) {
+        rule = catalog_oid_value(&rules.rows[i], COL_OID);
         TRY(catalog_remove(w, REL_REWRITE, &rules.rows[i]));
         TRY(catalog_find_wait(x->catalog, REL_DEPEND, INDEX_DEPEND_DEPENDER, 2, REL_REWRITE,
                               catalog_oid_value(&rules.rows[i], COL_OID), x->mem, &deps));
@@ -312,7 +395,7 @@ static SUSPENDS err_t replace_wait(struct ddl_context *x, const struct ddl *d,
     TRY(catalog_apply_wait(w));
     TRY(rows_set_wait(x, REL_CLASS, INDEX_CLASS_OID, 1, t->oid, 0, COL_RELNATTS,
                       datum_of_i16((int16_t)r->column_count), false));
-    return write_rule_wait(x, t->oid, d->text, q);
+    return write_rule_wait(x, t->oid, rule, r, q);
 }
 
 err_t ddl_create_view_run_wait(struct ddl_context *x, const struct ddl *d)
@@ -320,7 +403,7 @@ err_t ddl_create_view_run_wait(struct ddl_context *x, const struct ddl *d)
     struct query *q = NULL;
     struct table_request *r = ARENA_NEW(x->mem, struct table_request);
     *r = (struct table_request){.name = d->names[0].name, .kind = 'v', .owner = x->catalog->user};
-    TRY(analyze_wait(x, d->text, &q));
+    TRY(analyze_wait(x, d, &q));
     TRY(ddl_creation_schema_wait(x, &d->names[0], &r->schema, &r->schema_name, &r->persistence));
     TRY(view_columns(x, d, q, r));
     const char **options = ARENA_ARRAY(x->mem, const char *, d->option_count + 1);
@@ -345,12 +428,12 @@ err_t ddl_create_view_run_wait(struct ddl_context *x, const struct ddl *d)
         if (!t)
             return ddl_missing(x, &n, "relation");
         err_t e = t->kind == 'v'
-                      ? replace_wait(x, d, t, r, q)
+                      ? replace_wait(x, t, r, q)
                       : err_raise(ERR_WRONG_OBJECT_TYPE, "\"%s\" is not a view", t->name);
         table_release(t);
         return e;
     }
     oid view;
     TRY(ddl_make_table_wait(x, r, &view));
-    return write_rule_wait(x, view, d->text, q);
+    return write_rule_wait(x, view, 0, r, q);
 }

@@ -139,6 +139,7 @@ COLD err_t table_raise_unique(const struct plan_table *t, const struct plan_inde
     strbuf_init(&names, mem);
     strbuf_init(&text, mem);
     err_t e = ERR_OK;
+    const struct deparse_options o = {.column_name = key_column_name, .ctx = (void *)(uintptr_t)t};
     for (uint32_t i = 0; i < index->key_count && e == ERR_OK; i++) {
         if (i > 0) {
             strbuf_puts(&names, ", ");
@@ -147,8 +148,7 @@ COLD err_t table_raise_unique(const struct plan_table *t, const struct plan_inde
         if (index->attnos[i] > 0)
             strbuf_puts(&names, t->column_names[index->attnos[i] - 1]);
         else
-            e = expr_deparse(mem, index->expressions[i], false, key_column_name,
-                             (void *)(uintptr_t)t, &names);
+            e = expr_deparse(mem, index->expressions[i], &o, &names);
         if (e == ERR_OK)
             e = put_value(env, mem, index->key_columns[i].type->oid, values[i], nulls[i], false,
                           &text);

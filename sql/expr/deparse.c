@@ -11,12 +11,9 @@
 
 struct deparse {
     struct arena *mem;
-    const struct session_env *env;
+    const struct deparse_options *o;
     struct strbuf *out;
-    bool pretty;
     uint32_t indent;
-    const char *(*column_name)(void *ctx, const struct expr *column);
-    void *ctx;
 };
 
 static err_t put(struct deparse *d, const struct expr *e, bool implicit);
@@ -160,7 +157,7 @@ static bool is_simple(const struct expr *e, const struct expr *parent)
 static err_t put_paren(struct deparse *d, const struct expr *e, bool implicit,
                        const struct expr *parent)
 {
-    bool paren = d->pretty && !is_simple(e, parent);
+    bool paren = d->o->pretty && !is_simple(e, parent);
     if (paren)
         text(d, "(");
     TRY(put(d, e, implicit));
@@ -171,13 +168,13 @@ static err_t put_paren(struct deparse *d, const struct expr *e, bool implicit,
 
 static void open_paren(struct deparse *d)
 {
-    if (!d->pretty)
+    if (!d->o->pretty)
         text(d, "(");
 }
 
 static void close_paren(struct deparse *d)
 {
-    if (!d->pretty)
+    if (!d->o->pretty)
         text(d, ")");
 }
 
@@ -191,14 +188,22 @@ static err_t put_list(struct deparse *d, struct expr *const *args, uint32_t coun
     return ERR_OK;
 }
 
+void deparse_new_line(struct strbuf *out, uint32_t indent, uint32_t more, const char *keyword)
+{
+    enum { INDENT_MAX = 40 };
+    if (indent >= INDENT_MAX)
+        indent = (INDENT_MAX + (indent - INDENT_MAX) / 4) % INDENT_MAX;
+    while (out->len > 0 && out->data[out->len - 1] == ' ')
+        out->data[--out->len] = '\0';
+    strbuf_puts(out, "\n");
+    for (uint32_t i = 0; i < indent + more; i++)
+        strbuf_putc(out, ' ');
+    strbuf_puts(out, keyword);
+}
+
 static void new_line(struct deparse *d, const char *keyword)
 {
-    while (d->out->len > 0 && d->out->data[d->out->len - 1] == ' ')
-        d->out->data[--d->out->len] = '\0';
-    text(d, "\n");
-    for (uint32_t i = 0; i < d->indent; i++)
-        text(d, " ");
-    text(d, keyword);
+    deparse_new_line(d->out, d->indent, 0, keyword);
 }
 
 /* ---- constants ---- */
@@ -240,7 +245,7 @@ static err_t put_const(struct deparse *d, const struct expr *e, int label)
     struct strbuf value;
     strbuf_init(&value, d->mem);
     strbuf_puts(&value, "");
-    TRY(value_output(d->env, d->mem, e->type, e->constant.value, &value));
+    TRY(value_output(d->o->env, d->mem, e->type, e->constant.value, &value));
     bool needs_label = false;
     switch (e->type) {
     case TYPE_BOOL:
@@ -309,7 +314,7 @@ static err_t put_cast(struct deparse *d, const struct expr *e, bool implicit)
     }
     if (!is_explicit(e) && !implicit)
         return put_paren(d, arg, false, e);
-    if (arg->kind == EXPR_CONST && arg->type == e->type && e->typmod < 0) {
+    if (arg->kind == EXPR_CONST && arg->type == e->type && arg->typmod < 0) {
         TRY(put_const(d, arg, -1));
     } else {
         open_paren(d);
@@ -496,8 +501,12 @@ static err_t put_aggregate(struct deparse *d, const struct expr *e)
         TRY(put(d, e->aggregate.filter, false));
         text(d, ")");
     }
-    if (e->kind == EXPR_WINDOW)
-        text(d, " OVER (?)");
+    if (e->kind != EXPR_WINDOW)
+        return ERR_OK;
+    text(d, " OVER ");
+    if (d->o->window)
+        return d->o->window(d->o->ctx, e->aggregate.window, d->indent, d->out);
+    text(d, "(?)");
     return ERR_OK;
 }
 
@@ -534,7 +543,7 @@ static err_t put_distinct(struct deparse *d, const struct expr *e)
 {
     open_paren(d);
     if (e->negated) /* there is no node for it in PostgreSQL: NOT over IS DISTINCT FROM */
-        text(d, d->pretty ? "NOT " : "NOT (");
+        text(d, d->o->pretty ? "NOT " : "NOT (");
     TRY(put_paren(d, e->args[0], true, e));
     text(d, " IS DISTINCT FROM ");
     TRY(put_paren(d, e->args[1], true, e));
@@ -641,7 +650,7 @@ static err_t put_subscript(struct deparse *d, const struct expr *e)
 
 static void put_column(struct deparse *d, const struct expr *e)
 {
-    const char *name = d->column_name ? d->column_name(d->ctx, e) : NULL;
+    const char *name = d->o->column_name ? d->o->column_name(d->o->ctx, e) : NULL;
     if (!name && e->kind == EXPR_COLUMN && e->column.name)
         name = quote_identifier(d->mem, e->column.name);
     text(d, name ? name : "?column?");
@@ -726,6 +735,10 @@ static err_t put(struct deparse *d, const struct expr *e, bool implicit)
     case EXPR_GROUPING:
         return put_bracketed(d, "GROUPING(", e, ")");
     case EXPR_SUBQUERY:
+        if (d->o->subquery)
+            return d->o->subquery(d->o->ctx, e, d->indent, d->out);
+        text(d, "(SubPlan)");
+        return ERR_OK;
     case EXPR_SUBPLAN:
         text(d, "(SubPlan)");
         return ERR_OK;
@@ -742,27 +755,11 @@ static err_t put(struct deparse *d, const struct expr *e, bool implicit)
     return err_raise(ERR_INTERNAL_ERROR, "cannot print expression of kind %d", (int)e->kind);
 }
 
-err_t expr_deparse_env(struct arena *mem, const struct session_env *env, const struct expr *e,
-                       bool pretty,
-                       const char *(*column_name)(void *ctx, const struct expr *column), void *ctx,
-                       struct strbuf *out)
-{
-    struct deparse d = {
-        .mem = mem,
-        .env = env,
-        .out = out,
-        .pretty = pretty,
-        .column_name = column_name,
-        .ctx = ctx,
-    };
-    if (!out->data)
-        strbuf_puts(out, "");
-    return put(&d, e, false);
-}
-
-err_t expr_deparse(struct arena *mem, const struct expr *e, bool pretty,
-                   const char *(*column_name)(void *ctx, const struct expr *column), void *ctx,
+err_t expr_deparse(struct arena *mem, const struct expr *e, const struct deparse_options *o,
                    struct strbuf *out)
 {
-    return expr_deparse_env(mem, NULL, e, pretty, column_name, ctx, out);
+    struct deparse d = {.mem = mem, .o = o, .out = out, .indent = o->indent};
+    if (!out->data)
+        strbuf_puts(out, "");
+    return put(&d, e, o->implicit);
 }

@@ -74,6 +74,7 @@ enum subquery_kind {
 };
 
 struct query; /* sql/analyze/query.h */
+struct window_spec;
 
 /* System columns: attno < 0. */
 enum {
@@ -170,6 +171,20 @@ struct sort_item {
     bool nulls_first;
 };
 
+/* What OVER names; frame_options: WINDOW_* (sql/analyze/query.h). */
+struct window_spec {
+    const char *name;  /* of the WINDOW clause; NULL */
+    const char *base;  /* the named window that it copies; NULL */
+    bool order_copied; /* ORDER BY is the base's */
+    struct expr **partition;
+    uint32_t partition_count;
+    struct sort_item *order;
+    uint32_t order_count;
+    int frame_options; /* WINDOW_* */
+    struct expr *start_offset;
+    struct expr *end_offset;
+};
+
 /* ---- helpers over trees (expr/tree.c) ---- */
 struct expr *expr_new(struct arena *mem, enum expr_kind kind, oid type, int32_t typmod);
 struct expr *expr_const(struct arena *mem, oid type, int32_t typmod, datum value, bool is_null);
@@ -234,14 +249,23 @@ uint32_t program_input_count(const struct program *p, uint32_t slot);
 /* Constant folding with a given environment (plan time): immutable parts only. */
 SUSPENDS err_t expr_fold_wait(struct arena *mem, const struct session_env *env,
                               const struct expr *e, struct expr **out);
-/* SQL text as PostgreSQL's ruleutils prints it (pg_get_expr, EXPLAIN). column names by callback. */
-err_t expr_deparse(struct arena *mem, const struct expr *e, bool pretty,
-                   const char *(*column_name)(void *ctx, const struct expr *column), void *ctx,
+/* How expr_deparse() writes. */
+struct deparse_options {
+    const struct session_env *env; /* NULL: default formats, numbers in regclass constants */
+    bool pretty;                   /* only the parentheses that are needed */
+    bool implicit;                 /* an implicit cast at the top is shown too */
+    uint32_t indent;               /* of lines inside of the expression */
+    /* Names of columns and inputs; NULL, or a NULL answer: the name that the node keeps. */
+    const char *(*column_name)(void *ctx, const struct expr *column);
+    /* EXPR_SUBQUERY, and what stands after OVER; NULL: "(SubPlan)" and "(?)". */
+    err_t (*subquery)(void *ctx, const struct expr *e, uint32_t indent, struct strbuf *out);
+    err_t (*window)(void *ctx, const struct window_spec *w, uint32_t indent, struct strbuf *out);
+    void *ctx;
+};
+/* Appends SQL text as PostgreSQL prints it (pg_get_expr, EXPLAIN, pg_get_viewdef). */
+err_t expr_deparse(struct arena *mem, const struct expr *e, const struct deparse_options *o,
                    struct strbuf *out);
-/* The same with a session's formats, and names instead of numbers in regclass constants. */
-err_t expr_deparse_env(struct arena *mem, const struct session_env *env, const struct expr *e,
-                       bool pretty,
-                       const char *(*column_name)(void *ctx, const struct expr *column), void *ctx,
-                       struct strbuf *out);
+/* A line break in such a text: spaces at the end of the line go; indent beyond 40 wraps around. */
+void deparse_new_line(struct strbuf *out, uint32_t indent, uint32_t more, const char *keyword);
 
 #endif

@@ -5,16 +5,6 @@
 #include "core/core.h"
 #include "sql/expr/expr.h"
 
-struct window_parts { /* leading fields of struct window_spec (sql/analyze/query.h) */
-    struct expr **partition;
-    uint32_t partition_count;
-    struct sort_item *order;
-    uint32_t order_count;
-    int frame_options;
-    struct expr *start_offset;
-    struct expr *end_offset;
-};
-
 struct expr *expr_new(struct arena *mem, enum expr_kind kind, oid type, int32_t typmod)
 {
     struct expr *e = ARENA_NEW(mem, struct expr);
@@ -64,7 +54,7 @@ static err_t children_of_aggregate(struct expr *e, child_fn fn, void *ctx)
     if (e->aggregate.filter)
         TRY(fn(&e->aggregate.filter, ctx));
     TRY(children_of_sort(e->aggregate.order, e->aggregate.order_count, fn, ctx));
-    struct window_parts *w = (struct window_parts *)(void *)e->aggregate.window;
+    struct window_spec *w = e->aggregate.window;
     if (e->kind != EXPR_WINDOW || !w)
         return ERR_OK;
     for (uint32_t i = 0; i < w->partition_count; i++)
@@ -141,12 +131,12 @@ static struct expr *copy_node(struct arena *mem, const struct expr *e)
     } else if (e->kind == EXPR_AGGREGATE || e->kind == EXPR_WINDOW) {
         c->aggregate.order = copy_sort(mem, e->aggregate.order, e->aggregate.order_count);
         if (e->kind == EXPR_WINDOW && e->aggregate.window) {
-            struct window_parts *w = arena_memdup(mem, e->aggregate.window, sizeof(*w));
+            struct window_spec *w = arena_memdup(mem, e->aggregate.window, sizeof(*w));
             if (w->partition_count)
                 w->partition =
                     arena_memdup(mem, w->partition, sizeof(struct expr *) * w->partition_count);
             w->order = copy_sort(mem, w->order, w->order_count);
-            c->aggregate.window = (struct window_spec *)(void *)w;
+            c->aggregate.window = w;
         }
     }
     return c;
@@ -256,7 +246,7 @@ static bool equal_case(const struct expr *a, const struct expr *b)
     return true;
 }
 
-static bool equal_window(const struct window_parts *a, const struct window_parts *b)
+static bool equal_window(const struct window_spec *a, const struct window_spec *b)
 {
     if (a == b)
         return true;
@@ -278,8 +268,8 @@ static bool equal_aggregate(const struct expr *a, const struct expr *b)
            expr_equal(a->aggregate.filter, b->aggregate.filter) &&
            equal_sort(a->aggregate.order, b->aggregate.order, a->aggregate.order_count) &&
            (a->kind != EXPR_WINDOW ||
-            equal_window((const struct window_parts *)(const void *)a->aggregate.window,
-                         (const struct window_parts *)(const void *)b->aggregate.window));
+            equal_window((const struct window_spec *)(const void *)a->aggregate.window,
+                         (const struct window_spec *)(const void *)b->aggregate.window));
 }
 
 static bool equal_own(const struct expr *a, const struct expr *b)

@@ -210,8 +210,9 @@ static const char *expr_text(struct explain *x, const struct plan_node *node, co
     strbuf_init(&b, x->mem);
     x->node = node;
     err_t err = expr_rewrite(x->mem, e, explain_replace, x, &shown);
+    const struct deparse_options o = {.column_name = ready_name, .ctx = x};
     if (err == ERR_OK)
-        err = expr_deparse(x->mem, shown, false, ready_name, x, &b);
+        err = expr_deparse(x->mem, shown, &o, &b);
     x->node = saved;
     if (err != ERR_OK && x->error == ERR_OK)
         x->error = err;

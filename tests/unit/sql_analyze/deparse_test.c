@@ -113,7 +113,8 @@ static void check_text(struct arena *mem, struct expr *e, bool pretty, const cha
 {
     struct strbuf b;
     strbuf_init(&b, mem);
-    CHECK_OK(expr_deparse(mem, e, pretty, NULL, NULL, &b));
+    const struct deparse_options o = {.pretty = pretty};
+    CHECK_OK(expr_deparse(mem, e, &o, &b));
     bool same = b.data && strcmp(b.data, expected) == 0;
     CHECK(same);
     if (!same)

@@ -26,14 +26,13 @@
 #include "tests/unit/core/unit.h"
 
 /* Plain prefix notation but for operators. */
-err_t test_deparse(struct arena *mem, const struct expr *e, bool pretty,
-                   const char *(*name_of)(void *ctx, const struct expr *column), void *ctx,
+err_t test_deparse(struct arena *mem, const struct expr *e, const struct deparse_options *o,
                    struct strbuf *out)
 {
     static const struct session_env plain;
     bool binary = e->kind == EXPR_CALL && e->from_operator && e->arg_count == 2;
     if (e->kind == EXPR_COLUMN) {
-        strbuf_puts(out, name_of(ctx, e));
+        strbuf_puts(out, o->column_name(o->ctx, e));
     } else if (e->kind == EXPR_PARAM) {
         strbuf_printf(out, "$%u", e->param);
     } else if (e->kind == EXPR_CONST) {
@@ -42,7 +41,7 @@ err_t test_deparse(struct arena *mem, const struct expr *e, bool pretty,
         else
             TRY(value_output(&plain, mem, e->type, e->constant.value, out));
     } else if (e->kind == EXPR_RELABEL) {
-        TRY(test_deparse(mem, e->args[0], pretty, name_of, ctx, out));
+        TRY(test_deparse(mem, e->args[0], o, out));
     } else {
         strbuf_puts(out, binary                    ? ""
                          : e->func                 ? e->func->name
@@ -56,7 +55,7 @@ err_t test_deparse(struct arena *mem, const struct expr *e, bool pretty,
             if (i)
                 strbuf_printf(out, binary ? " %s " : ", %s",
                               binary ? operator_find(e->oper_oid)->name : "");
-            TRY(test_deparse(mem, e->args[i], pretty, name_of, ctx, out));
+            TRY(test_deparse(mem, e->args[i], o, out));
         }
         strbuf_putc(out, ')');
     }
