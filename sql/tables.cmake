@@ -7,11 +7,13 @@ target_compile_options(tablegen PRIVATE -O1)
 
 set(TABLES_OUT ${CMAKE_BINARY_DIR}/generated/sql)
 file(MAKE_DIRECTORY ${TABLES_OUT})
-file(GLOB TABLES_IN CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/sql/catalog/*.tab)
+file(GLOB TABLES_IN CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/sql/catalog/*.tab
+     ${CMAKE_SOURCE_DIR}/sql/catalog/information.sql)
 set(TABLES_HEADERS ${TABLES_OUT}/type_oids.h ${TABLES_OUT}/type_functions.h
     ${TABLES_OUT}/builtin_functions.h ${TABLES_OUT}/builtin_rows.h ${TABLES_OUT}/catalog_rows.h)
 set(TABLES_SOURCES ${TABLES_OUT}/type_rows.c ${TABLES_OUT}/func_rows.c
-    ${TABLES_OUT}/operator_rows.c ${TABLES_OUT}/cast_rows.c ${TABLES_OUT}/catalog_rows.c)
+    ${TABLES_OUT}/operator_rows.c ${TABLES_OUT}/cast_rows.c ${TABLES_OUT}/catalog_rows.c
+    ${TABLES_OUT}/information_rows.c)
 add_custom_command(
   OUTPUT ${TABLES_HEADERS} ${TABLES_SOURCES}
   # A build tool that frees nothing; the sanitizer's leak check is for the server.

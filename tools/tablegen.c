@@ -12,6 +12,8 @@
  * _typmod_out, _apply_typmod; apply = _apply_typmod proc.tab symbol      sql_function, or struct
  * aggregate (prokind a), or struct set_function suspends    t: the function may suspend
  *
+ * information.sql has the views of information_schema; its head says how.
+ *
  * The build fails on a duplicate key, an unsorted row, a reference to a row that is not there, and
  * a commutator or negator that does not point back. A missing symbol fails at link time.
  */
@@ -1110,6 +1112,135 @@ static void write_catalog_rows(void)
     close_out(f);
 }
 
+/* ---- views of information_schema ---- */
+
+static char *read_text(const char *dir, const char *name)
+{
+    char path[4096];
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
+    FILE *f = fopen(path, "rb");
+    if (f == NULL)
+        fail("cannot open %s: %s", path, strerror(errno));
+    size_t len = 0;
+    size_t capacity = 1U << 16;
+    char *text = alloc(capacity);
+    for (size_t n; (n = fread(text + len, 1, capacity - len - 1, f)) > 0;) {
+        len += n;
+        if (len + 1 == capacity) {
+            char *grown = alloc(capacity * 2);
+            memcpy(grown, text, len);
+            free(text);
+            text = grown;
+            capacity *= 2;
+        }
+    }
+    if (ferror(f) || fclose(f) != 0)
+        fail("cannot read %s", path);
+    text[len] = 0;
+    return text;
+}
+
+/* Text with {catalog} replaced, as a C string. */
+static void put_view_text(FILE *f, const char *text)
+{
+    static const char name[] = "{catalog}";
+    char *copy = alloc(strlen(text) * 4 + 1);
+    char *to = copy;
+    while (*text) {
+        if (strncmp(text, name, sizeof(name) - 1) == 0) {
+            to += sprintf(to, "current_database()");
+            text += sizeof(name) - 1;
+        } else {
+            *to++ = *text++;
+        }
+    }
+    *to = 0;
+    put_string(f, copy);
+    free(copy);
+}
+
+struct view_column {
+    char *name;
+    char *type;
+    char *expression; /* NULL: null */
+};
+
+/* "  name type = expression", with further lines of the expression indented by more. */
+static bool take_column(char **at, struct view_column *out)
+{
+    char *p = *at;
+    if (strncmp(p, "  ", 2) != 0)
+        return false;
+    char *end = strchr(p, '\n');
+    while (end && strncmp(end + 1, "      ", 6) == 0) {
+        *end = ' ';
+        end = strchr(end + 1, '\n');
+    }
+    if (end == NULL)
+        fail("information.sql: a view without end");
+    *end = 0;
+    *at = end + 1;
+    out->name = strtok(p, " ");
+    out->type = strtok(NULL, " ");
+    char *sign = strtok(NULL, " ");
+    out->expression = sign ? sign + 2 : NULL;
+    if (out->type == NULL || (sign && strcmp(sign, "=") != 0))
+        fail("information.sql: bad column %s", out->name);
+    return true;
+}
+
+static char *write_information_view(FILE *f, char *p)
+{
+    enum { COLUMNS_MAX = 128 };
+    static struct view_column columns[COLUMNS_MAX];
+    size_t count = 0;
+    unsigned long oid = strtoul(p + 5, &p, 10);
+    char *name = p + 1;
+    char *end = strchr(name, '\n');
+    if (oid == 0 || end == NULL)
+        fail("information.sql: bad line after view");
+    *end = 0;
+    p = end + 1;
+    while (count < COLUMNS_MAX && take_column(&p, &columns[count]))
+        count++;
+    char *stop = strstr(p, ";\n");
+    if (stop == NULL || count == 0)
+        fail("information.sql: view %s has no end or no columns", name);
+    *stop = 0;
+    fprintf(f, "{%lu, \"%s\",\n", oid, name);
+    for (size_t i = 0; i < count; i++)
+        fprintf(f, "\"%s%s:%s\"\n", i ? " " : "", columns[i].name, columns[i].type);
+    fprintf(f, ",\n\"SELECT \"\n");
+    for (size_t i = 0; i < count; i++) {
+        fprintf(f, "\"%s(\" ", i ? ", " : "");
+        put_view_text(f, columns[i].expression ? columns[i].expression : "NULL");
+        fprintf(f, " \")::%s AS %s\"\n", columns[i].type, columns[i].name);
+    }
+    fprintf(f, "\" \" ");
+    put_view_text(f, p);
+    fprintf(f, "},\n");
+    return stop + 2;
+}
+
+static void write_information(const char *dir)
+{
+    char *text = read_text(dir, "information.sql");
+    FILE *f = open_out("information_rows.c");
+    fprintf(f, "#include \"sql/catalog/views.h\"\n\n#include <stddef.h>\n\n"
+               "const struct information_view information_views[] = {\n");
+    for (char *p = text; p && *p;) {
+        if (strncmp(p, "view ", 5) == 0) {
+            p = write_information_view(f, p);
+            continue;
+        }
+        p = strchr(p, '\n');
+        p = p ? p + 1 : NULL;
+    }
+    fprintf(f, "{0, NULL, NULL, NULL},\n};\n");
+    close_out(f);
+    free(text);
+}
+
 static void write_rows_header(void)
 {
     FILE *f = open_out("builtin_rows.h");
@@ -1167,5 +1298,6 @@ int main(int argc, char **argv)
     write_operators();
     write_casts_and_aggregates();
     write_catalog_rows();
+    write_information(argv[1]);
     return 0;
 }

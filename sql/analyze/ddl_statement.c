@@ -252,6 +252,8 @@ static bool next_is(const char **p, const char *end, const char *word)
 {
     size_t len = strlen(word);
     const char *at = *p;
+    if (!at)
+        return false;
     for (const char *before = NULL; at != before && at < end;) {
         before = at;
         if (strchr(" \t\r\n\f", *at))

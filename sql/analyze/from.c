@@ -81,11 +81,14 @@ static SUSPENDS err_t view_query_wait(struct analysis *a, const struct table_des
     a->view_depth++;
     struct catalog_session *cs = a->catalog; /* names in views are qualified */
     uint32_t saved_count = cs->search_path_count;
+    oid saved_temp = cs->temp_schema;
     cs->search_path_count = 0;
+    cs->temp_schema = 0;
     err_t e = p->count == 1
                   ? analyze_query_wait(a, p->statements[0].node, out)
                   : err_raise(ERR_DATA_CORRUPTED, "bad definition of view \"%s\"", t->name);
     cs->search_path_count = saved_count;
+    cs->temp_schema = saved_temp;
     a->view_depth--;
     a->text = saved;
     parse_free(p);

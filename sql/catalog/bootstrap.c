@@ -114,6 +114,27 @@ static void seed_special(struct seeder *s, oid relation, datum *values, bool *nu
         values[COL_ROLPASSWORD - 1] = datum_of_text(s->mem, s->verifier);
 }
 
+/* Rights that objects are born with: pg_dump shows only what differs from them. */
+static err_t seed_init_privileges(struct seeder *s, struct catalog_writer *w, oid relation,
+                                  const datum *values, const bool *nulls)
+{
+    int column = relation == REL_CLASS       ? COL_RELACL
+                 : relation == REL_NAMESPACE ? COL_NSPACL
+                 : relation == REL_ATTRIBUTE ? COL_ATTACL
+                                             : 0;
+    if (!column || nulls[column - 1])
+        return ERR_OK;
+    bool is_column = relation == REL_ATTRIBUTE;
+    datum *v = ARENA_ARRAY(s->mem, datum, COLS_INIT_PRIVS);
+    bool *n = ARENA_ARRAY(s->mem, bool, COLS_INIT_PRIVS);
+    v[COL_INIT_OBJOID - 1] = is_column ? values[COL_ATTRELID - 1] : values[COL_OID - 1];
+    v[COL_INIT_CLASSOID - 1] = is_column ? REL_CLASS : relation;
+    v[COL_INIT_OBJSUBID - 1] = datum_of_i32(is_column ? datum_i16(values[COL_ATTNUM - 1]) : 0);
+    v[COL_PRIVTYPE - 1] = (datum)'i';
+    v[COL_INITPRIVS - 1] = values[column - 1];
+    return catalog_put(w, REL_INIT_PRIVS, v, n);
+}
+
 static SUSPENDS err_t seed_static_wait(struct seeder *s, const struct catalog_relation *r)
 {
     const struct catalog_static *rows = r->rows;
@@ -129,6 +150,7 @@ static SUSPENDS err_t seed_static_wait(struct seeder *s, const struct catalog_re
                            &nulls[c]));
         seed_special(s, r->fact->oid, values, nulls);
         TRY(catalog_put(w, r->fact->oid, values, nulls));
+        TRY(seed_init_privileges(s, w, r->fact->oid, values, nulls));
         if (i % 256 == 255)
             TRY(catalog_apply_wait(w));
         TRY(fiber_rest_wait());
@@ -138,9 +160,15 @@ static SUSPENDS err_t seed_static_wait(struct seeder *s, const struct catalog_re
 
 static SUSPENDS err_t seed_namespace_wait(struct seeder *s, oid schema, const char *name)
 {
+    const char *acl = seed_acl(s, "{postgres=UC/postgres,=U/postgres}");
     datum values[COLS_NAMESPACE] = {schema, datum_of_text(s->mem, name), ROLE_BOOTSTRAP, 0};
-    bool nulls[COLS_NAMESPACE] = {[COL_NSPACL - 1] = true};
-    return catalog_put_wait(&s->cs, REL_NAMESPACE, values, nulls, s->mem);
+    bool nulls[COLS_NAMESPACE] = {0};
+    struct catalog_writer *w = catalog_writer_new(&s->cs, s->mem);
+    TRY(value_input(&s->env, s->mem, TYPE_ACLITEM_ARRAY, -1, acl, strlen(acl),
+                    &values[COL_NSPACL - 1]));
+    TRY(catalog_put(w, REL_NAMESPACE, values, nulls));
+    TRY(seed_init_privileges(s, w, REL_NAMESPACE, values, nulls));
+    return catalog_apply_wait(w);
 }
 
 /* pg_class, pg_attribute and pg_index rows of a catalog that is ours. Columns not named here are
@@ -221,6 +249,7 @@ static SUSPENDS err_t seed_information_wait(struct seeder *s)
         c[COL_RELTYPE - 1] = 0;
         c[COL_RELNATTS - 1] = datum_of_i16((int16_t)f->column_count);
         TRY(catalog_put(w, REL_CLASS, c, cls.rows[0].nulls));
+        TRY(seed_init_privileges(s, w, REL_CLASS, c, cls.rows[0].nulls));
         for (uint32_t k = 0; k < f->column_count; k++) {
             const struct type_info *type = type_find(f->columns[k].type);
             datum *v = arena_memdup(s->mem, att.rows[0].values, sizeof(datum) * COLS_ATTRIBUTE);

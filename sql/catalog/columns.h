@@ -18,6 +18,7 @@ enum catalog_oid {
     REL_REWRITE = 2618,
     REL_STATISTIC = 2619,
     REL_DESCRIPTION = 2609,
+    REL_INIT_PRIVS = 3394,
     REL_SHDESCRIPTION = 2396,
     REL_AUTHID = 1260,
     REL_AUTH_MEMBERS = 1261,
@@ -378,6 +379,15 @@ enum pg_description_column {
     COL_DESCRIPTION = 4, /* objsubid = COL_OBJSUBID */
 };
 enum { COLS_DESCRIPTION = 4 };
+
+enum { /* pg_init_privs */
+       COL_INIT_OBJOID = 1,
+       COL_INIT_CLASSOID,
+       COL_INIT_OBJSUBID,
+       COL_PRIVTYPE,
+       COL_INITPRIVS
+};
+enum { COLS_INIT_PRIVS = 5 };
 
 enum pg_shdescription_column {
     COL_SHOBJOID = 1,
