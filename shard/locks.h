@@ -60,8 +60,12 @@ struct lock_row {
     uint64_t blocker;    /* waits for a row: the transaction that has it */
     int64_t waits_since; /* core_wall_us; 0 = granted */
 };
-/* Table and advisory locks held, and all waits, of all cores. */
-SUSPENDS err_t locks_list_wait(struct arena *mem, struct lock_row **rows, size_t *count);
+enum lock_list { LOCKS_ALL, LOCKS_WAITED_FOR };
+/* Waits of all cores; LOCKS_ALL: table and advisory locks held too. Rows are in `mem`. */
+SUSPENDS err_t locks_list_wait(struct arena *mem, enum lock_list which, struct lock_row **rows,
+                               size_t *count);
+/* What is waited for, as pg_locks (locktype) and pg_stat_activity (wait_event) name it. */
+const char *lock_kind_name(enum lock_kind kind);
 /* The mode as pg_locks and messages name it. */
 const char *lock_mode_name(enum lock_kind kind, uint32_t mode);
 /* Sessions that block this one now, those ahead in a queue too, each once; 0 stands for prepared

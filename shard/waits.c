@@ -235,6 +235,12 @@ err_t session_blockers_wait(uint32_t session, struct arena *mem, uint32_t **sess
 
 /* ---- all locks ---- */
 
+const char *lock_kind_name(enum lock_kind kind)
+{
+    static const char *const names[] = {"transactionid", "relation", "advisory"};
+    return names[kind];
+}
+
 const char *lock_mode_name(enum lock_kind kind, uint32_t mode)
 {
     static const char *const tables[LOCK_MODES_MAX] = {
@@ -264,11 +270,19 @@ struct lock_row *lock_rows_add(struct lock_rows *l)
     return &l->rows[l->count++];
 }
 
+struct locks_call {
+    enum lock_list which;
+    struct lock_rows out;
+};
+
 static err_t locks_collect(void *arg)
 {
-    struct lock_rows *out = arg;
-    table_locks_list(out);
-    advisory_locks_list(out);
+    struct locks_call *call = arg;
+    struct lock_rows *out = &call->out;
+    if (call->which == LOCKS_ALL) {
+        table_locks_list(out);
+        advisory_locks_list(out);
+    }
     const struct core_waits *c = &waits_of_core[core_id()];
     for (uint32_t i = 0; c->buckets != NULL && i <= c->mask; i++) {
         for (const struct txn_wait *w = c->buckets[i]; w != NULL; w = w->hash_next) {
@@ -290,31 +304,33 @@ static err_t locks_collect(void *arg)
 
 static err_t locks_free(void *arg)
 {
-    struct lock_rows *l = arg;
-    core_free(l->rows);
+    struct locks_call *call = arg;
+    core_free(call->out.rows);
     return ERR_OK;
 }
 
-err_t locks_list_wait(struct arena *mem, struct lock_row **rows, size_t *count)
+err_t locks_list_wait(struct arena *mem, enum lock_list which, struct lock_row **rows,
+                      size_t *count)
 {
     *rows = NULL;
     *count = 0;
     for (uint32_t core = 0; core < core_count(); core++) {
-        struct lock_rows here = {0};
-        TRY(core_call_wait(core, locks_collect, &here));
+        struct locks_call call = {.which = which};
+        TRY(core_call_wait(core, locks_collect, &call));
+        const struct lock_rows *here = &call.out;
         err_t e = ERR_OK;
-        if (here.count != 0) {
+        if (here->count != 0) {
             void *all = NULL;
-            e = arena_alloc_try(mem, (*count + here.count) * sizeof(struct lock_row), &all);
+            e = arena_alloc_try(mem, (*count + here->count) * sizeof(struct lock_row), &all);
             if (e == ERR_OK) {
                 if (*count != 0)
                     memcpy(all, *rows, *count * sizeof(struct lock_row));
                 *rows = all;
-                memcpy(*rows + *count, here.rows, here.count * sizeof(struct lock_row));
-                *count += here.count;
+                memcpy(*rows + *count, here->rows, here->count * sizeof(struct lock_row));
+                *count += here->count;
             }
         }
-        TRY(core_call_wait(core, locks_free, &here));
+        TRY(core_call_wait(core, locks_free, &call));
         TRY(e);
     }
     return ERR_OK;

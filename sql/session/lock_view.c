@@ -132,9 +132,8 @@ static void lock_view_running(struct view_rows *v, struct arena *mem, const stru
 static void lock_view_lock(struct view_rows *v, struct arena *mem, const struct lock_row *l,
                            const struct running *r)
 {
-    static const char *const types[] = {"transactionid", "relation", "advisory"};
     bool *nulls;
-    datum *row = lock_view_row(v, mem, types[l->kind], r, l->session,
+    datum *row = lock_view_row(v, mem, lock_kind_name(l->kind), r, l->session,
                                lock_mode_name(l->kind, l->mode), l->is_granted, &nulls);
     view_time(row, nulls, COL_WAITSTART, l->waits_since);
     if (l->kind == LOCKS_OF_ROWS) {
@@ -161,7 +160,7 @@ static SUSPENDS err_t lock_view_begin(const struct session_env *env, struct aren
     TRY(running_all_wait(mem, &sessions, &session_count));
     struct lock_row *locks;
     size_t lock_count;
-    TRY(locks_list_wait(mem, &locks, &lock_count));
+    TRY(locks_list_wait(mem, LOCKS_ALL, &locks, &lock_count));
     for (size_t i = 0; i < lock_count; i++) {
         struct running key = {.pid = locks[i].session};
         const struct running *r =

@@ -7,6 +7,8 @@
 #include "sql/session/session_priv.h"
 #include "sql/session/view_rows.h"
 
+#include <stdlib.h>
+
 /* ---- pg_settings ---- */
 
 static const char *settings_number(struct arena *mem, const struct setting_info *i, double v)
@@ -151,7 +153,14 @@ static err_t activity_release(void *arg)
     return ERR_OK;
 }
 
-static void activity_row(struct view_rows *v, const struct activity *a)
+static int waits_compare(const void *a, const void *b)
+{
+    uint32_t x = ((const struct lock_row *)a)->session;
+    uint32_t y = ((const struct lock_row *)b)->session;
+    return (x > y) - (x < y);
+}
+
+static void activity_row(struct view_rows *v, const struct activity *a, const struct lock_row *wait)
 {
     bool *nulls;
     datum *row = view_add(v, &nulls);
@@ -169,6 +178,9 @@ static void activity_row(struct view_rows *v, const struct activity *a)
     if (strcmp(a->state, "active") != 0) {
         view_text(v, row, nulls, 14, "Client");
         view_text(v, row, nulls, 15, "ClientRead");
+    } else if (wait) {
+        view_text(v, row, nulls, 14, "Lock");
+        view_text(v, row, nulls, 15, lock_kind_name(wait->kind));
     }
     view_text(v, row, nulls, 16, a->state);
     if (a->txn)
@@ -181,11 +193,21 @@ static SUSPENDS err_t activity_begin(const struct session_env *env, struct arena
 {
     (void)env;
     struct view_rows *v = view_new(mem, 22);
+    struct lock_row *waits;
+    size_t wait_count;
+    TRY(locks_list_wait(mem, LOCKS_WAITED_FOR, &waits, &wait_count));
+    if (wait_count != 0)
+        qsort(waits, wait_count, sizeof(*waits), waits_compare);
     for (uint32_t core = 0; core < core_count(); core++) {
         struct activity_call c = {0};
         TRY(core_call_wait(core, activity_collect, &c));
-        for (uint64_t i = 0; i < c.count; i++)
-            activity_row(v, &c.rows[i]);
+        for (uint64_t i = 0; i < c.count; i++) {
+            struct lock_row key = {.session = c.rows[i].pid};
+            activity_row(v, &c.rows[i],
+                         wait_count == 0
+                             ? NULL
+                             : bsearch(&key, waits, wait_count, sizeof(key), waits_compare));
+        }
         TRY(core_call_wait(core, activity_release, &c));
     }
     *state = v;
