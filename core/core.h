@@ -26,6 +26,9 @@ struct fiber *fiber_self(void); /* NULL in the reactor itself */
 /* Start a fiber on this core; it runs in a later step of the reactor, with its own diagnostics.
  * ERR_INSUFFICIENT_RESOURCES when the core's fiber limit is reached. entry is SUSPENDS. */
 err_t fiber_spawn(void (*entry)(void *arg), void *arg);
+/* As fiber_spawn, but past the core's limit, up to that of the process: for work that others wait
+ * for. */
+err_t fiber_spawn_past_limit(void (*entry)(void *arg), void *arg);
 /* Whose share of the core the running fiber uses from now on, for a request that begins: key is any
  * number but 0 (the server's own work), share its weight, above 0. Fibers of one key share what is
  * theirs; a call to another core takes both along. */

@@ -172,6 +172,8 @@ struct core {
     uint32_t free_fiber_count;
     uint32_t fiber_count;
     uint32_t fiber_count_max;
+    uint32_t stack_count_max; /* of all cores */
+    bool has_light_guards;
     uint32_t stack_bytes;
     void *reactor_sp;
     void *reactor_tsan_fiber;

@@ -28,7 +28,12 @@ void *__tsan_get_current_fiber(void);
 enum {
     STACK_BYTES_DEFAULT = 64 * 1024,
     STACK_BYTES_SANITIZED = 1024 * 1024,
-    FIBERS_MAPPED_MAX = 30000, /* two mappings each; the kernel's default limit is 65530 */
+    /* Of all cores. A guard in the page table leaves neighbouring stacks one mapping; a protected
+     * page makes it two per stack, and the kernel's default limit is 65530. A core begins nothing
+     * new above half of them, or when three quarters are mapped: what is under way needs calls to
+     * other cores. */
+    STACKS_MAX = 524288,
+    STACKS_MAX_PROTECTED = 31000,
     FREE_FIBERS_MAX = 1024,
     STACK_LEFT_MIN_BYTES = 8 * 1024,
     SIMULATED_RESTS_PER_SLICE = 64,
@@ -36,6 +41,8 @@ enum {
 };
 
 __thread struct runner runner;
+
+static _Atomic uint32_t stacks_mapped; /* of all cores */
 
 struct core *core_self(void)
 {
@@ -224,19 +231,51 @@ static void fiber_unmap(struct core *c, struct fiber *f)
     ASAN_UNPOISON_MEMORY_REGION(map, bytes);
 #endif
     munmap(map, bytes);
+    atomic_fetch_sub_explicit(&stacks_mapped, 1, memory_order_relaxed);
     stats_sub(&c->stats->fiber_stacks, 1);
 }
 
+/* A page that faults, in the page table alone (Linux 6.13). */
+static bool guard_install(char *page_start, size_t page)
+{
+#ifndef MADV_GUARD_INSTALL
+    enum { MADV_GUARD_INSTALL = 102 };
+#endif
+    return madvise(page_start, page, MADV_GUARD_INSTALL) == 0;
+}
+
+static char *stack_map(size_t bytes)
+{
+    char *map = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+    return map == MAP_FAILED ? NULL : map;
+}
+
+static bool guards_are_light(size_t page)
+{
+    char *map = stack_map(page);
+    bool is_light = map != NULL && guard_install(map, page);
+    if (map != NULL)
+        munmap(map, page);
+    return is_light;
+}
+
+/* NULL at the limit of stacks: beyond it malloc would fail too, and that is the end of the process.
+ */
 static struct fiber *fiber_map(struct core *c)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     size_t bytes = page + c->stack_bytes;
-    char *map = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
-    if (map == MAP_FAILED)
+    if (atomic_fetch_add_explicit(&stacks_mapped, 1, memory_order_relaxed) >= c->stack_count_max) {
+        atomic_fetch_sub_explicit(&stacks_mapped, 1, memory_order_relaxed);
         return NULL;
-    if (mprotect(map, page, PROT_NONE) != 0) {
-        munmap(map, bytes);
+    }
+    char *map = stack_map(bytes);
+    if (map == NULL ||
+        !(c->has_light_guards ? guard_install(map, page) : mprotect(map, page, PROT_NONE) == 0)) {
+        if (map != NULL)
+            munmap(map, bytes);
+        atomic_fetch_sub_explicit(&stacks_mapped, 1, memory_order_relaxed);
         return NULL;
     }
     size_t fiber_bytes = (sizeof(struct fiber) + 63) & ~(size_t)63;
@@ -337,20 +376,27 @@ err_t fiber_spawn_unlimited(void (*entry)(void *arg), void *arg, uint64_t share_
     struct fiber *f = fiber_new(c, entry, arg, share_key, share);
     if (f == NULL) {
         *out = NULL;
-        return err_raise(ERR_INSUFFICIENT_RESOURCES, "could not map a fiber stack");
+        return err_raise(ERR_INSUFFICIENT_RESOURCES, "too many active requests");
     }
     *out = f;
     fiber_make_ready(f);
     return ERR_OK;
 }
 
+err_t fiber_spawn_past_limit(void (*entry)(void *arg), void *arg)
+{
+    struct fiber *f;
+    return fiber_spawn_unlimited(entry, arg, 0, RUN_SHARE_DEFAULT, &f);
+}
+
 err_t fiber_spawn(void (*entry)(void *arg), void *arg)
 {
     struct core *c = core_self();
-    if (c->fiber_count >= c->fiber_count_max)
+    uint32_t mapped = atomic_load_explicit(&stacks_mapped, memory_order_relaxed);
+    if (c->fiber_count >= c->fiber_count_max ||
+        (c->free_fibers == NULL && mapped >= c->stack_count_max / 4 * 3))
         return err_raise(ERR_INSUFFICIENT_RESOURCES, "too many active requests on core %u", c->id);
-    struct fiber *f;
-    return fiber_spawn_unlimited(entry, arg, 0, RUN_SHARE_DEFAULT, &f);
+    return fiber_spawn_past_limit(entry, arg);
 }
 
 void fibers_init(struct core *c, uint32_t stack_bytes, uint32_t count_max)
@@ -359,8 +405,9 @@ void fibers_init(struct core *c, uint32_t stack_bytes, uint32_t count_max)
         stack_bytes = CORE_ASAN || CORE_TSAN ? STACK_BYTES_SANITIZED : STACK_BYTES_DEFAULT;
     uint32_t page = (uint32_t)sysconf(_SC_PAGESIZE);
     c->stack_bytes = (stack_bytes + page - 1) / page * page;
-    c->fiber_count_max =
-        count_max != 0 ? count_max : MIN(16384, FIBERS_MAPPED_MAX / process.core_count);
+    c->has_light_guards = guards_are_light(page);
+    c->stack_count_max = c->has_light_guards ? STACKS_MAX : STACKS_MAX_PROTECTED;
+    c->fiber_count_max = count_max != 0 ? count_max : c->stack_count_max / 2;
 }
 
 /* At the end of the process, or of a simulated one: fibers that still wait are dropped as they are.

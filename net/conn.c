@@ -145,9 +145,13 @@ static void conn_retry_fibers(void *arg)
 }
 
 /* A core that has no fiber left serves it with the next one that a connection gives back, or one
- * that is free a little later. */
+ * that is free a little later. Who is in a transaction block does not queue: those that have all
+ * the fibers may wait for its locks. */
 static void conn_spawn(struct conn_list *l, struct conn *c)
 {
+    if (c->session && session_status(c->session) != 'I' &&
+        fiber_spawn_past_limit(conn_run, c) == ERR_OK)
+        return;
     if (!l->fibers.first && fiber_spawn(conn_run, c) == ERR_OK)
         return;
     if (!l->fibers.first)
