@@ -29,6 +29,10 @@ struct lock {
     struct lock_hold *holds;
     struct lock_waiter *first;
     struct lock_waiter *last;
+    struct {
+        uint32_t held;
+        uint32_t waiting;
+    } counts[]; /* by mode: no decision walks over all holders or all waiters */
 };
 
 struct lock_hold {
@@ -97,6 +101,9 @@ void lock_table_init(struct lock_table *t, enum lock_kind kind)
                                           : kind == LOCKS_OF_TABLES ? table_conflicts
                                                                     : advisory_conflicts,
                              .kind = kind,
+                             .mode_count = kind == LOCKS_OF_ROWS     ? LOCK_UPDATE + 1
+                                           : kind == LOCKS_OF_TABLES ? LOCK_MODES_MAX
+                                                                     : ADVISORY_EXCLUSIVE_TXN + 1,
                              .mask = 255};
     t->buckets = core_zalloc((t->mask + 1u) * sizeof(*t->buckets));
 }
@@ -160,9 +167,10 @@ static struct lock *lock_make(struct lock_table *t, uint64_t a, uint64_t b)
     if (l != NULL)
         t->free_locks = l->hash_next;
     else
-        l = core_malloc(sizeof(*l));
+        l = core_malloc(sizeof(*l) + t->mode_count * sizeof(l->counts[0]));
     struct lock **at = &t->buckets[name_hash(a, b) & t->mask];
     *l = (struct lock){.a = a, .b = b, .hash_next = *at};
+    memset(l->counts, 0, t->mode_count * sizeof(l->counts[0]));
     *at = l;
     t->count++;
     return l;
@@ -181,22 +189,50 @@ static void lock_drop_if_idle(struct lock_table *t, struct lock *l)
     t->free_locks = l;
 }
 
+/* In the shorter of two lists, the lock's holders and the owner's locks. */
 static struct lock_hold *hold_of(const struct lock *l, const struct lock_owner *o)
 {
-    struct lock_hold *h = l->holds;
-    while (h != NULL && h->owner != o)
-        h = h->next;
-    return h;
+    struct lock_hold *of_lock = l->holds;
+    struct lock_hold *of_owner = o->holds;
+    while (of_lock != NULL && of_owner != NULL) {
+        if (of_lock->owner == o)
+            return of_lock;
+        if (of_owner->lock == l)
+            return of_owner;
+        of_lock = of_lock->next;
+        of_owner = of_owner->owner_next;
+    }
+    return NULL;
 }
 
+/* own: the owner's hold of the lock, or NULL. */
 static bool held_conflict(const struct lock_table *t, const struct lock *l,
-                          const struct lock_owner *o, uint32_t mode)
+                          const struct lock_hold *own, uint32_t mode)
 {
-    for (const struct lock_hold *h = l->holds; h != NULL; h = h->next) {
-        if (h->owner != o && (h->modes & t->conflicts[mode]) != 0)
+    for (uint32_t m = 0; m < t->mode_count; m++) {
+        uint32_t by_owner = own != NULL && (own->modes & BIT(m)) != 0;
+        if ((t->conflicts[mode] & BIT(m)) != 0 && l->counts[m].held > by_owner)
             return true;
     }
     return false;
+}
+
+/* Modes that somebody waits for. */
+static uint16_t waiting_modes(const struct lock_table *t, const struct lock *l)
+{
+    uint16_t modes = 0;
+    for (uint32_t m = 0; m < t->mode_count; m++)
+        modes |= l->counts[m].waiting != 0 ? BIT(m) : 0;
+    return modes;
+}
+
+static void hold_set_modes(const struct lock_table *t, struct lock_hold *h, uint16_t modes)
+{
+    for (uint32_t m = 0; m < t->mode_count; m++) {
+        h->lock->counts[m].held += (modes >> m) & 1;
+        h->lock->counts[m].held -= (h->modes >> m) & 1;
+    }
+    h->modes = modes;
 }
 
 static void grant(struct lock_table *t, struct lock *l, struct lock_owner *o, uint32_t mode,
@@ -217,13 +253,14 @@ static void grant(struct lock_table *t, struct lock *l, struct lock_owner *o, ui
             o->holds->owner_prev = h;
         o->holds = h;
     }
-    h->modes |= BIT(mode);
+    hold_set_modes(t, h, h->modes | BIT(mode));
     h->seq[mode] = is_counted(t, mode) ? 1 : seq;
 }
 
 static void waiter_remove(struct lock_waiter *w)
 {
     struct lock *l = w->lock;
+    l->counts[w->mode].waiting--;
     if (w->prev != NULL)
         w->prev->next = w->next;
     else
@@ -234,19 +271,23 @@ static void waiter_remove(struct lock_waiter *w)
         l->last = w->prev;
 }
 
-/* Grant to waiters, in order, as far as they are compatible with holders and with those ahead. */
+/* Grant to waiters, in order, as far as they are compatible with holders and with those ahead. Ends
+ * where those ahead are in the way of every mode that is waited for. */
 static void grant_waiters(struct lock_table *t, struct lock *l)
 {
     uint16_t ahead = 0;
+    uint16_t open = waiting_modes(t, l);
     struct lock_waiter *w = l->first;
-    while (w != NULL) {
+    while (w != NULL && open != 0) {
         struct lock_waiter *next = w->next;
-        if ((t->conflicts[w->mode] & ahead) == 0 && !held_conflict(t, l, w->owner, w->mode)) {
+        if ((t->conflicts[w->mode] & ahead) == 0 &&
+            !held_conflict(t, l, hold_of(l, w->owner), w->mode)) {
             waiter_remove(w);
             grant(t, l, w->owner, w->mode, w->seq);
             txn_wait_wake(&w->wait);
-        } else {
+        } else if ((ahead & BIT(w->mode)) == 0) {
             ahead |= BIT(w->mode);
+            open &= (uint16_t)~t->conflicts[w->mode];
         }
         w = next;
     }
@@ -255,6 +296,7 @@ static void grant_waiters(struct lock_table *t, struct lock *l)
 static void hold_free(struct lock_table *t, struct lock_hold *h)
 {
     struct lock *l = h->lock;
+    hold_set_modes(t, h, 0);
     if (h->prev != NULL)
         h->prev->next = h->next;
     else
@@ -285,7 +327,7 @@ static void hold_reduce(struct lock_table *t, struct lock_hold *h, uint16_t keep
     if (keep == 0) {
         hold_free(t, h);
     } else if (keep != h->modes) {
-        h->modes = keep;
+        hold_set_modes(t, h, keep);
         if (h->lock->first != NULL)
             grant_waiters(t, h->lock);
     }
@@ -325,7 +367,7 @@ void lock_release_mode(struct lock_table *t, struct lock_owner *o, uint64_t a, u
     ASSERT(h != NULL);
     if (is_counted(t, mode) && --h->seq[mode] > 0)
         return;
-    h->modes &= (uint16_t)~BIT(mode);
+    hold_set_modes(t, h, h->modes & (uint16_t)~BIT(mode));
     if (h->modes == 0)
         hold_free(t, h);
     else if (l->first != NULL)
@@ -491,13 +533,9 @@ err_t lock_acquire_wait(struct lock_table *t, struct lock_owner *o, uint64_t a, 
                 return ERR_OK;
         }
     }
-    bool must_wait = held_conflict(t, l, o, mode) && !DEFECT_SOMETIMES(LOCK_IGNORED, 8);
-    if (!must_wait && own == NULL) {
-        for (const struct lock_waiter *w = l->first; w != NULL; w = w->next) {
-            if ((t->conflicts[mode] & BIT(w->mode)) != 0)
-                must_wait = true;
-        }
-    }
+    bool must_wait = held_conflict(t, l, own, mode) && !DEFECT_SOMETIMES(LOCK_IGNORED, 8);
+    if (own == NULL)
+        must_wait |= (t->conflicts[mode] & waiting_modes(t, l)) != 0;
     if (!must_wait) {
         grant(t, l, o, mode, seq);
         *fresh = true;
@@ -520,6 +558,7 @@ err_t lock_acquire_wait(struct lock_table *t, struct lock_owner *o, uint64_t a, 
     ASSERT(o->id != 0 || o->session != 0); /* the deadlock detector knows it by one of these */
     w.wait.owner = &w;
     t->waits++;
+    l->counts[mode].waiting++;
     if (own != NULL) {
         w.next = l->first;
         if (l->first != NULL)

@@ -34,6 +34,7 @@ enum { LOCK_MODES_MAX = 9 };
 struct lock_table {
     const uint16_t *conflicts;
     enum lock_kind kind;
+    uint32_t mode_count;
     struct lock **buckets;
     uint32_t mask;
     uint32_t count;
