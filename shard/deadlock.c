@@ -7,8 +7,8 @@
  * only if a second collection has the same waits in it. Its victims are taken out before the next
  * asker's turn, so one cycle has one victim.
  *
- * Between two looks there is a pause in proportion to the last one's duration, so that a crowd of
- * waiters cannot keep core 0 busy.
+ * Between two looks there is a pause in proportion to the last one's work (not to how long busy
+ * cores let it wait), so that a crowd of waiters cannot keep core 0 busy.
  */
 #include "shard/shard_priv.h"
 
@@ -288,14 +288,17 @@ SUSPENDS static bool is_confirmed_wait(const struct ask *a, const uint64_t *wait
     return length != 0;
 }
 
-SUSPENDS static void look_wait(struct ask *asks)
+/* Returns the microseconds of core 0 that it took. */
+SUSPENDS static uint64_t look_wait(struct ask *asks)
 {
     struct arena *mem = arena_new();
     struct wait_graph edges;
     collect_wait(&edges, mem);
+    uint64_t start_ns = core_now_precise_ns();
     struct graph g = {0};
     graph_build(&g, &edges, mem);
     graph_strip(&g);
+    uint64_t work_us = (core_now_precise_ns() - start_ns) / 1000;
     for (struct ask *a = asks; a != NULL; a = a->next) {
         uint32_t node;
         if (!graph_find(&g, a->node, &node) || g.is_out[node])
@@ -311,6 +314,7 @@ SUSPENDS static void look_wait(struct ask *asks)
         g.is_out[node] |= a->is_victim;
     }
     arena_free(mem);
+    return work_us;
 }
 
 SUSPENDS static err_t detector_ask(void *arg)
@@ -333,10 +337,8 @@ SUSPENDS static err_t detector_ask(void *arg)
         struct ask *asks = detector.first;
         detector.first = NULL;
         detector.last = &detector.first;
-        uint64_t start_ns = core_now_precise_ns();
-        look_wait(asks);
-        uint64_t took_us = (core_now_precise_ns() - start_ns) / 1000;
-        detector.rest_until_us = core_now_us() + took_us * PAUSE_FACTOR;
+        uint64_t work_us = look_wait(asks);
+        detector.rest_until_us = core_now_us() + work_us * PAUSE_FACTOR;
         for (struct ask *next; asks != NULL; asks = next) {
             next = asks->next;
             asks->is_done = true;
