@@ -6,48 +6,17 @@
  * State blob: u32 magic, u64 highest txn id, u64 highest ts, then
  *   u32 parts, each: u64 id, u8 state, u64 ts, u64 floor, u64 commit lsn, u32 participants, u32
  * each, u32 versions (oldest first), each: u8 kind, u8 existed, u32 seq, u64 heap, u64 row, u64
- * index, u64 writer, u16 cell flags, u16 first slot, u16 last slot, u32 len, bytes u32 finished,
- * each: u64 id, u64 ts, u64 lsn. Committed parts come first, in the order of the purge queue, with
+ * index, u64 writer, u16 cell flags, u16 first slot, u16 last slot, u32 len, bytes
+ *   u32 finished, each: u64 id, u64 ts, u64 lsn
+ *   u32 prepared by users, each: u64 id, u8 is_held, u32 len, info, u32 locks, each: u64 heap,
+ * u64 row, u16 modes
+ * Committed parts come first, in the order of the purge queue, with
  * those versions only that purge needs: after a crash there is no snapshot that could look at the
  * others.
  */
 #include "shard/shard_priv.h"
 
 enum { STATE_MAGIC = 0x31504350 };
-
-struct byte_writer {
-    uint8_t *bytes;
-    size_t len;
-    size_t capacity;
-};
-
-static uint8_t *writer_room(struct byte_writer *w, size_t n)
-{
-    if (w->len + n > w->capacity) {
-        w->capacity = MAX(w->capacity * 2, w->len + n + 4096);
-        w->bytes = core_realloc(w->bytes, w->capacity);
-    }
-    uint8_t *at = w->bytes + w->len;
-    w->len += n;
-    return at;
-}
-
-static void put_u8(struct byte_writer *w, uint8_t v)
-{
-    *writer_room(w, 1) = v;
-}
-static void put_u16(struct byte_writer *w, uint16_t v)
-{
-    store_u16(writer_room(w, 2), v);
-}
-static void put_u32(struct byte_writer *w, uint32_t v)
-{
-    store_u32(writer_room(w, 4), v);
-}
-static void put_u64(struct byte_writer *w, uint64_t v)
-{
-    store_u64(writer_room(w, 8), v);
-}
 
 static bool is_kept(const struct part *p, const struct version *v)
 {
@@ -57,33 +26,32 @@ static bool is_kept(const struct part *p, const struct version *v)
 
 static void put_version(struct byte_writer *w, const struct version *v)
 {
-    put_u8(w, v->kind);
-    put_u8(w, v->existed ? 1 : 0);
-    put_u32(w, v->seq);
-    put_u64(w, v->heap);
-    put_u64(w, v->row);
-    put_u64(w, v->index);
-    put_u64(w, v->writer);
-    put_u16(w, v->cell_flags);
-    put_u16(w, v->first_slot);
-    put_u16(w, v->last_slot);
-    put_u32(w, v->len);
-    if (v->len != 0)
-        memcpy(writer_room(w, v->len), v->bytes, v->len);
+    write_u8(w, v->kind);
+    write_u8(w, v->existed ? 1 : 0);
+    write_u32(w, v->seq);
+    write_u64(w, v->heap);
+    write_u64(w, v->row);
+    write_u64(w, v->index);
+    write_u64(w, v->writer);
+    write_u16(w, v->cell_flags);
+    write_u16(w, v->first_slot);
+    write_u16(w, v->last_slot);
+    write_u32(w, v->len);
+    write_bytes(w, v->bytes, v->len);
 }
 
 static void put_part(struct byte_writer *w, const struct part *p)
 {
-    put_u64(w, p->id);
-    put_u8(w, (uint8_t)p->state);
-    put_u64(w, p->ts);
-    put_u64(w, p->floor);
-    put_u64(w, p->commit_lsn);
-    put_u32(w, p->participant_count);
+    write_u64(w, p->id);
+    write_u8(w, (uint8_t)p->state);
+    write_u64(w, p->ts);
+    write_u64(w, p->floor);
+    write_u64(w, p->commit_lsn);
+    write_u32(w, p->participant_count);
     for (uint32_t i = 0; i < p->participant_count; i++)
-        put_u32(w, p->participants[i]);
+        write_u32(w, p->participants[i]);
     size_t count_at = w->len;
-    put_u32(w, 0);
+    write_u32(w, 0);
     uint32_t count = 0;
     for (const struct version *v = p->oldest; v != NULL; v = v->newer) {
         if (is_kept(p, v)) {
@@ -94,14 +62,46 @@ static void put_part(struct byte_writer *w, const struct part *p)
     store_u32(w->bytes + count_at, count);
 }
 
+static void put_held(struct byte_writer *w, const struct part *p)
+{
+    write_u64(w, p->id);
+    write_u8(w, p->is_held ? 1 : 0);
+    write_u32(w, p->held_info_bytes);
+    write_bytes(w, p->held_info, p->held_info_bytes);
+    size_t count_at = w->len;
+    write_u32(w, 0);
+    uint32_t count = 0;
+    const struct lock_hold *at = NULL;
+    struct lock_name name;
+    while (lock_hold_next(&p->owner, &at, &name)) {
+        write_lock(w, &name);
+        count++;
+    }
+    store_u32(w->bytes + count_at, count);
+}
+
+static void put_held_parts(struct shard *s, struct byte_writer *w)
+{
+    size_t count_at = w->len;
+    write_u32(w, 0);
+    uint32_t count = 0;
+    for (const struct part *p = s->parts_first; p != NULL; p = p->next) {
+        if (p->state != PART_COMMITTED && (p->is_held || p->is_holding)) {
+            put_held(w, p);
+            count++;
+        }
+    }
+    store_u32(w->bytes + count_at, count);
+}
+
 void checkpoint_state_write(struct shard *s, uint8_t **out, size_t *bytes)
 {
     struct byte_writer w = {0};
-    put_u32(&w, STATE_MAGIC);
-    put_u64(&w, MAX(s->txn_id_max, shared_transaction_read()));
-    put_u64(&w, MAX(s->ts_max, shared_commit_read()));
+    write_u32(&w, STATE_MAGIC);
+    write_u64(&w, MAX(s->txn_id_max, shared_transaction_read()));
+    write_u64(&w, MAX(s->ts_max, shared_commit_read()));
     size_t count_at = w.len;
-    put_u32(&w, 0);
+    write_u32(&w, 0);
     uint32_t count = 0;
     for (const struct part *p = s->purge_first; p != NULL; p = p->queue_next) {
         put_part(&w, p);
@@ -114,14 +114,15 @@ void checkpoint_state_write(struct shard *s, uint8_t **out, size_t *bytes)
         }
     }
     store_u32(w.bytes + count_at, count);
-    put_u32(&w, u32_from(s->finished_count));
+    write_u32(&w, u32_from(s->finished_count));
     for (uint32_t b = 0; b < FINISHED_BUCKETS; b++) {
         for (const struct finished_txn *f = s->finished[b]; f != NULL; f = f->next) {
-            put_u64(&w, f->id);
-            put_u64(&w, f->ts);
-            put_u64(&w, f->lsn);
+            write_u64(&w, f->id);
+            write_u64(&w, f->ts);
+            write_u64(&w, f->lsn);
         }
     }
+    put_held_parts(s, &w);
     *out = w.bytes;
     *bytes = w.len;
 }
@@ -175,11 +176,8 @@ static bool read_part(struct shard *s, struct byte_reader *r)
     struct part *p = part_make(s, id, 0);
     p->is_logged = true;
     p->floor = floor;
-    if (participants != 0) {
-        p->participants = core_malloc(participants * 4u);
-        memcpy(p->participants, list, participants * 4u);
-        p->participant_count = participants;
-    }
+    if (participants != 0)
+        part_set_participants(p, list, participants);
     for (uint32_t i = 0; i < versions; i++) {
         if (!read_version(s, p, r))
             return false;
@@ -188,6 +186,26 @@ static bool read_part(struct shard *s, struct byte_reader *r)
     if (state == PART_COMMITTED)
         part_restore_committed(s, p, ts, commit_lsn);
     return true;
+}
+
+static bool read_held(struct shard *s, struct byte_reader *r)
+{
+    struct part *p = part_find(s, read_u64(r));
+    bool is_held = read_u8(r) != 0;
+    uint32_t info_bytes = read_u32(r);
+    const uint8_t *info = read_bytes(r, info_bytes);
+    if (r->is_bad || p == NULL)
+        return false;
+    (void)part_held_info(p, info, 0, info_bytes, info_bytes);
+    p->is_held = is_held;
+    p->is_holding = !is_held;
+    uint32_t locks = read_u32(r);
+    for (uint32_t i = 0; i < locks && !r->is_bad; i++) {
+        struct lock_name name = read_lock(r);
+        if (!r->is_bad)
+            lock_restore(&s->row_locks, &p->owner, &name);
+    }
+    return !r->is_bad;
 }
 
 err_t checkpoint_state_read(struct shard *s, const uint8_t *state, size_t bytes)
@@ -211,6 +229,9 @@ err_t checkpoint_state_read(struct shard *s, const uint8_t *state, size_t bytes)
         if (!r.is_bad)
             finished_add(s, id, ts, lsn);
     }
+    uint32_t held = ok && !r.is_bad && r.at != r.end ? read_u32(&r) : 0; /* once there was none */
+    for (uint32_t i = 0; i < held && ok && !r.is_bad; i++)
+        ok = read_held(s, &r);
     if (!ok || r.is_bad || r.at != r.end)
         return err_raise(ERR_DATA_CORRUPTED, "bad checkpoint state in shard %u", s->number);
     return ERR_OK;

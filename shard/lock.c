@@ -374,6 +374,55 @@ void lock_release_mode(struct lock_table *t, struct lock_owner *o, uint64_t a, u
         grant_waiters(t, l);
 }
 
+bool lock_hold_next(const struct lock_owner *o, const struct lock_hold **at, struct lock_name *out)
+{
+    const struct lock_hold *h = *at == NULL ? o->holds : (*at)->owner_next;
+    *at = h;
+    if (h == NULL)
+        return false;
+    *out = (struct lock_name){.a = h->lock->a, .b = h->lock->b, .modes = h->modes};
+    return true;
+}
+
+void lock_restore(struct lock_table *t, struct lock_owner *o, const struct lock_name *name)
+{
+    struct lock *l = lock_find(t, name->a, name->b);
+    if (l == NULL)
+        l = lock_make(t, name->a, name->b);
+    for (uint32_t m = 0; m < LOCK_MODES_MAX; m++) {
+        if ((name->modes & BIT(m)) != 0)
+            grant(t, l, o, m, 0);
+    }
+}
+
+bool lock_is_counted(uint16_t modes)
+{
+    return (modes & (BIT(ADVISORY_SHARED_SESSION) | BIT(ADVISORY_EXCLUSIVE_SESSION))) != 0;
+}
+
+void lock_holds_move(struct lock_owner *from, struct lock_owner *to)
+{
+    struct lock_hold *h = from->holds;
+    while (h != NULL) {
+        struct lock_hold *next = h->owner_next;
+        if (!lock_is_counted(h->modes)) {
+            if (h->owner_prev != NULL)
+                h->owner_prev->owner_next = next;
+            else
+                from->holds = next;
+            if (next != NULL)
+                next->owner_prev = h->owner_prev;
+            h->owner = to;
+            h->owner_prev = NULL;
+            h->owner_next = to->holds;
+            if (to->holds != NULL)
+                to->holds->owner_prev = h;
+            to->holds = h;
+        }
+        h = next;
+    }
+}
+
 bool lock_is_held(const struct lock_table *t, uint64_t a, uint64_t b)
 {
     return lock_find(t, a, b) != NULL;

@@ -1,4 +1,4 @@
-/* Reserving and appending, which do nothing in replay; and bounded reading of log bytes. */
+/* Reserving and appending, which do nothing in replay; reading and writing of bytes. */
 #include "shard/shard_priv.h"
 
 err_t shard_reserve_wait(struct shard *s, uint32_t records, uint32_t bytes)
@@ -61,4 +61,58 @@ uint64_t read_u64(struct byte_reader *r)
 const uint8_t *read_bytes(struct byte_reader *r, uint32_t len)
 {
     return take(r, len);
+}
+
+struct lock_name read_lock(struct byte_reader *r)
+{
+    struct lock_name n;
+    n.a = read_u64(r);
+    n.b = read_u64(r);
+    n.modes = read_u16(r);
+    return n;
+}
+
+static uint8_t *room(struct byte_writer *w, size_t n)
+{
+    enum { ROOM_MORE = 4096 };
+    if (w->len + n > w->capacity) {
+        w->capacity = MAX(w->capacity * 2, w->len + n + ROOM_MORE);
+        w->bytes = core_realloc(w->bytes, w->capacity);
+    }
+    uint8_t *at = w->bytes + w->len;
+    w->len += n;
+    return at;
+}
+
+void write_u8(struct byte_writer *w, uint8_t v)
+{
+    *room(w, 1) = v;
+}
+
+void write_u16(struct byte_writer *w, uint16_t v)
+{
+    store_u16(room(w, 2), v);
+}
+
+void write_u32(struct byte_writer *w, uint32_t v)
+{
+    store_u32(room(w, 4), v);
+}
+
+void write_u64(struct byte_writer *w, uint64_t v)
+{
+    store_u64(room(w, 8), v);
+}
+
+void write_bytes(struct byte_writer *w, const void *bytes, size_t len)
+{
+    if (len != 0)
+        memcpy(room(w, len), bytes, len);
+}
+
+void write_lock(struct byte_writer *w, const struct lock_name *name)
+{
+    write_u64(w, name->a);
+    write_u64(w, name->b);
+    write_u16(w, name->modes);
 }

@@ -8,6 +8,8 @@
  *   PREPARED ──────────────┘
  *   ACTIVE/PREPARED ──rollback: undo all──► freed
  *
+ * A transaction that its user has prepared is held in between: ACTIVE, without a session (hold.c).
+ *
  * Versions point to their part, so committing stamps one word. Parts with a number below
  * parts_id_min do not exist; a cell last written by such a transaction needs no look at the version
  * store.
@@ -117,6 +119,7 @@ void part_free(struct shard *s, struct part *p)
     s->parts_count--;
     s->parts_freed++;
     core_free(p->participants);
+    core_free(p->held_info);
     core_free(p->sweeps);
     core_free(p);
     if (s->parts_first == NULL) {
@@ -131,7 +134,7 @@ void part_free(struct shard *s, struct part *p)
     }
 }
 
-static void part_wake_waiters(struct part *p)
+void part_wake_waiters(struct part *p)
 {
     while (p->waiters != NULL) {
         struct part_waiter *w = p->waiters;
@@ -290,6 +293,14 @@ void finished_remove(struct shard *s, txn_id_t id)
 
 /* ---- the participant ---- */
 
+void part_set_participants(struct part *p, const void *numbers, uint32_t count)
+{
+    core_free(p->participants);
+    p->participants = core_malloc(count * sizeof(uint32_t));
+    memcpy(p->participants, numbers, count * sizeof(uint32_t));
+    p->participant_count = count;
+}
+
 err_t part_commit_wait(struct shard *s, txn_id_t id, bool wait_flush, ts_t *ts)
 {
     *ts = 0;
@@ -336,9 +347,7 @@ err_t part_prepare_wait(struct shard *s, txn_id_t id, const uint32_t *participan
     }
     serial_note_prepared(s, p);
     p->floor = shared_commit_read();
-    p->participants = core_malloc(bytes);
-    memcpy(p->participants, participants, bytes);
-    p->participant_count = count;
+    part_set_participants(p, participants, count);
     p->state = PART_PREPARED;
     p->owner.is_ending = true;
     p->is_logged = true;
@@ -377,6 +386,8 @@ err_t part_rollback_wait(struct shard *s, txn_id_t id)
     struct part *p = part_find(s, id);
     if (p == NULL)
         return ERR_OK;
+    if (p->is_held)
+        TRY(part_unhold_wait(s, p));
     TRY(undo_to_wait(s, p, 0));
     if (p->is_logged)
         TRY(shard_reserve_wait(s, RESERVE_CRITICAL | 1, LOG_FIXED_BYTES_MAX));

@@ -1,10 +1,16 @@
 /*
- * Settling prepared transactions after replay. Every shard gives its list of prepared transactions;
+ * Settling prepared transactions after replay. Two kinds are met: those in the middle of a
+ * many-shard commit, PREPARED, and those that their users have prepared, held (hold.c).
+ * Every shard gives its list of prepared transactions;
  * for each, every participant is asked what it knows. All have prepared or committed it: it is
  * committed, since its coordinator may have said so to the client. Otherwise one never prepared, so
  * nobody was told anything: it is rolled back. A committed one is forgotten by a participant only
  * when all have their COMMIT durable, so "unknown" never means "committed and forgotten" while
  * another is still prepared.
+ *
+ * A held one that every participant knows, but that not all have prepared, stays held: its COMMIT
+ * PREPARED, if there was one, had not come to its end. One participant knows nothing: either not
+ * all came to hold it, or its rollback had begun; it is rolled back.
  */
 #include "core/defects.h"
 #include "shard/shard_priv.h"
@@ -19,9 +25,9 @@ struct doubt {
 struct ask {
     uint32_t shard_no;
     txn_id_t id;
-    bool commit;
+    enum { OUTCOME_COMMIT, OUTCOME_ROLLBACK, OUTCOME_HELD } outcome;
     ts_t ts; /* in: of the commit; out: of a commit already done */
-    enum { KNOWS_NOTHING, KNOWS_PREPARED, KNOWS_COMMITTED } knows;
+    enum { KNOWS_NOTHING, KNOWS_HELD, KNOWS_PREPARED, KNOWS_COMMITTED } knows;
     struct doubt *doubts; /* out */
 };
 
@@ -31,7 +37,7 @@ static err_t list_doubts(void *arg)
     struct ask *a = arg;
     struct shard *s = shard_local(a->shard_no);
     for (const struct part *p = s->parts_first; p != NULL; p = p->next) {
-        if (p->state != PART_PREPARED)
+        if (p->state == PART_COMMITTED || (p->state == PART_ACTIVE && !p->is_held))
             continue;
         struct doubt *d = core_zalloc(sizeof(*d));
         d->id = p->id;
@@ -66,6 +72,8 @@ static err_t ask_status(void *arg)
         a->ts = f->ts;
     } else if (p != NULL && p->state == PART_PREPARED) {
         a->knows = KNOWS_PREPARED;
+    } else if (p != NULL && p->is_held) {
+        a->knows = KNOWS_HELD;
     }
     return ERR_OK;
 }
@@ -74,31 +82,33 @@ SUSPENDS static err_t tell_outcome(void *arg)
 {
     struct ask *a = arg;
     struct shard *s = shard_local(a->shard_no);
-    if (a->commit)
+    if (a->outcome == OUTCOME_COMMIT)
         return part_decide_wait(s, a->id, a->ts);
+    if (a->outcome == OUTCOME_HELD)
+        return part_hold_again_wait(s, a->id);
     return part_rollback_wait(s, a->id);
 }
 
 SUSPENDS static err_t settle_wait(const struct doubt *d, uint32_t own_shard)
 {
     ts_t ts = 0;
-    bool commit = true;
+    struct ask a = {.shard_no = own_shard, .id = d->id, .outcome = OUTCOME_COMMIT};
     for (uint32_t i = 0; i < d->count; i++) {
         if (d->participants[i] >= shard_count())
             return err_raise(ERR_DATA_CORRUPTED, "prepared transaction names shard %u",
                              d->participants[i]);
-        struct ask a = {.shard_no = d->participants[i], .id = d->id};
-        TRY(core_call_wait(shard_core(a.shard_no), ask_status, &a));
-        if (a.knows == KNOWS_NOTHING && !DEFECT(SETTLED_BY_GUESS))
-            commit = false;
-        if (a.knows == KNOWS_COMMITTED)
-            ts = a.ts;
+        struct ask one = {.shard_no = d->participants[i], .id = d->id};
+        TRY(core_call_wait(shard_core(one.shard_no), ask_status, &one));
+        if (one.knows == KNOWS_NOTHING && !DEFECT(SETTLED_BY_GUESS))
+            a.outcome = OUTCOME_ROLLBACK;
+        if (one.knows == KNOWS_HELD && a.outcome == OUTCOME_COMMIT)
+            a.outcome = OUTCOME_HELD;
+        if (one.knows == KNOWS_COMMITTED)
+            ts = one.ts;
     }
-    if (commit && ts == 0)
-        ts = shared_commit_advance();
+    a.ts = a.outcome == OUTCOME_COMMIT && ts == 0 ? shared_commit_advance() : ts;
     /* Only here: the other participants find it in their own lists. All come to the same answer, so
      * committing needs one timestamp, which the first one logged hands on through `finished`. */
-    struct ask a = {.shard_no = own_shard, .id = d->id, .commit = commit, .ts = ts};
     return core_call_wait(shard_core(own_shard), tell_outcome, &a);
 }
 

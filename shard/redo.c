@@ -86,9 +86,29 @@ static err_t redo_prepare(struct shard *s, struct byte_reader *r, uint8_t kind, 
     p->is_logged = true;
     p->floor = floor;
     s->ts_max = MAX(s->ts_max, floor);
-    p->participants = core_malloc(count * 4u);
-    memcpy(p->participants, list, count * 4u);
-    p->participant_count = count;
+    part_set_participants(p, list, count);
+    return ERR_OK;
+}
+
+static err_t redo_held(struct shard *s, struct byte_reader *r, uint8_t kind, lsn_t lsn)
+{
+    txn_id_t id = read_u64(r);
+    if (r->is_bad || id == 0)
+        return record_bad(kind, lsn);
+    struct part *p = part_get(s, id);
+    bool ok = kind == LOG_HELD_INFO    ? redo_held_info(p, r)
+              : kind == LOG_HELD_LOCKS ? redo_held_locks(s, p, r)
+                                       : redo_hold(p, r);
+    return ok ? ERR_OK : record_bad(kind, lsn);
+}
+
+static err_t redo_unhold(struct shard *s, txn_id_t id, uint8_t kind, lsn_t lsn)
+{
+    struct part *p = part_find(s, id);
+    if (p == NULL || !p->is_held)
+        return record_bad(kind, lsn);
+    p->is_held = false;
+    p->state = PART_ACTIVE;
     return ERR_OK;
 }
 
@@ -216,6 +236,12 @@ err_t redo_record_wait(void *shard, uint8_t kind, const uint8_t *payload, uint32
         return redo_commit(s, &r, kind, lsn);
     case LOG_PREPARE:
         return redo_prepare(s, &r, kind, lsn);
+    case LOG_HELD_INFO:
+    case LOG_HELD_LOCKS:
+    case LOG_HOLD:
+        return redo_held(s, &r, kind, lsn);
+    case LOG_UNHOLD:
+        return redo_unhold(s, read_u64(&r), kind, lsn);
     case LOG_ABORT:
         return redo_abort(s, read_u64(&r), kind, lsn);
     case LOG_UNDO:

@@ -297,7 +297,7 @@ SUSPENDS static err_t finish_on_core(void *arg)
         while (p != NULL) {
             struct part *next = p->next;
             ASSERT(p->state != PART_PREPARED);
-            if (p->state == PART_ACTIVE)
+            if (p->state == PART_ACTIVE && !p->is_held)
                 TRY(part_rollback_wait(s, p->id));
             p = next;
         }
@@ -338,6 +338,7 @@ err_t shards_open_wait(const struct shard_options *o)
     TRY(on_all_cores_wait(raise_counters_on_core, o));
     TRY(recovery_settle_wait());
     TRY(on_all_cores_wait(finish_on_core, o));
+    TRY(on_all_cores_wait(held_restore_on_core, NULL));
     return on_all_cores_wait(start_on_core, o);
 }
 
@@ -387,6 +388,7 @@ SUSPENDS static err_t free_on_core(void *arg)
         outcomes_drop(s);
         shard_free_wait(s);
     }
+    held_drop_on_core();
     return ERR_OK;
 }
 

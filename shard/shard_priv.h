@@ -63,6 +63,18 @@ void lock_release_counted(struct lock_table *t, struct lock_owner *o); /* sessio
 uint32_t lock_hold_count(const struct lock_table *t, const struct lock_owner *o, uint64_t a,
                          uint64_t b, uint32_t mode);
 bool lock_is_held(const struct lock_table *t, uint64_t a, uint64_t b);
+/* The holds of an owner, to be written down: *at = NULL is before the first; false: no more. */
+struct lock_name {
+    uint64_t a;
+    uint64_t b;
+    uint16_t modes; /* bit set */
+};
+bool lock_hold_next(const struct lock_owner *o, const struct lock_hold **at, struct lock_name *out);
+/* What was written down is held again. At start: nobody holds or wants anything that conflicts. */
+void lock_restore(struct lock_table *t, struct lock_owner *o, const struct lock_name *name);
+/* Advisory locks: everything but what is counted, the session's own. */
+void lock_holds_move(struct lock_owner *from, struct lock_owner *to);
+bool lock_is_counted(uint16_t modes); /* of an advisory lock: some are the session's own */
 /* Every hold, for pg_locks (waits: waits_list). */
 void lock_table_list(const struct lock_table *t, struct lock_rows *out);
 
@@ -73,6 +85,34 @@ enum advisory_mode {
     ADVISORY_EXCLUSIVE_SESSION,
     ADVISORY_EXCLUSIVE_TXN,
 };
+
+/* ---- bytes (log.c) ---- */
+
+struct byte_writer { /* zeroed = empty; bytes: core_malloc'ed */
+    uint8_t *bytes;
+    size_t len;
+    size_t capacity;
+};
+void write_u8(struct byte_writer *w, uint8_t v);
+void write_u16(struct byte_writer *w, uint16_t v);
+void write_u32(struct byte_writer *w, uint32_t v);
+void write_u64(struct byte_writer *w, uint64_t v);
+void write_bytes(struct byte_writer *w, const void *bytes, size_t len);
+void write_lock(struct byte_writer *w, const struct lock_name *name);
+
+/* Bounded reader of untrusted bytes. */
+struct byte_reader {
+    const uint8_t *at;
+    const uint8_t *end;
+    bool is_bad;
+};
+uint8_t read_u8(struct byte_reader *r);
+uint16_t read_u16(struct byte_reader *r);
+uint32_t read_u32(struct byte_reader *r);
+uint64_t read_u64(struct byte_reader *r);
+const uint8_t *read_bytes(struct byte_reader *r, uint32_t len);
+struct lock_name read_lock(struct byte_reader *r);
+enum { LOCK_NAME_BYTES = 18 };
 
 /* ---- waiting for other transactions (waits.c, deadlock.c) ---- */
 
@@ -149,8 +189,19 @@ void advisory_locks_list(struct lock_rows *out);
 /* Advisory locks of a transaction (txn.c). */
 SUSPENDS err_t advisory_txn_lock_wait(struct advisory_locks *held, const struct advisory_request *r,
                                       uint32_t seq, bool *granted);
-SUSPENDS void advisory_txn_release_wait(const struct advisory_locks *held, uint32_t session,
-                                        uint32_t since);
+SUSPENDS void advisory_txn_release_wait(const struct advisory_locks *held, txn_id_t id,
+                                        uint32_t session, uint32_t since);
+/* The transaction's locks, for a prepared transaction to be written down; false: one of them is
+ * the session's own too. Appends to out. */
+SUSPENDS bool advisory_txn_list_wait(const struct advisory_locks *held, uint32_t session,
+                                     struct byte_writer *out, uint32_t *count);
+/* They are the prepared transaction's now, which has no session. */
+SUSPENDS void advisory_txn_detach_wait(const struct advisory_locks *held, uint32_t session,
+                                       txn_id_t id);
+SUSPENDS void advisory_txn_restore_wait(struct advisory_locks *held, txn_id_t id,
+                                        const struct lock_name *name);
+/* This core's locks of prepared transactions go: its shards are closed. */
+void advisory_held_drop(void);
 
 /* ---- versions (version.c) ---- */
 
@@ -272,7 +323,12 @@ struct part {
     struct part *serial_next;
     ts_t serial_at; /* commit counter when it came into the list */
     uint32_t participant_count;
-    uint32_t *participants; /* shard numbers, from PREPARE */
+    uint32_t *participants; /* shard numbers, from PREPARE or HOLD */
+    /* Prepared by its user (hold.c). */
+    bool is_held;
+    bool is_holding;    /* its locks are on their way into the log */
+    uint8_t *held_info; /* of the first participant: what the coordinator wants to have back */
+    uint32_t held_info_bytes;
 };
 
 /* A many-shard commit whose COMMIT is here but perhaps not yet durable everywhere. */
@@ -296,6 +352,23 @@ void part_end(struct shard *s, struct part *p);
 void part_free(struct shard *s, struct part *p);
 /* Wait until the part has ended or committed. May already be gone on return. */
 SUSPENDS err_t part_wait(struct shard *s, struct part *p, struct txn_view *v);
+void part_wake_waiters(struct part *p);
+void part_set_participants(struct part *p, const void *numbers, uint32_t count); /* u32 each */
+
+/* hold.c: prepared by the user. info: kept with the part, given back at start; may be none.
+ * Durable on return. On error the part may be held or not: it is to be rolled back. */
+SUSPENDS err_t part_hold_wait(struct shard *s, txn_id_t id, const uint32_t *participants,
+                              uint32_t count, const uint8_t *info, uint32_t info_bytes);
+/* Its commit got as far as PREPARE here and not on all: held as before. */
+SUSPENDS err_t part_hold_again_wait(struct shard *s, txn_id_t id);
+SUSPENDS err_t part_unhold_wait(struct shard *s, struct part *p);
+/* A piece of the info; false: it does not fit the others. */
+bool part_held_info(struct part *p, const uint8_t *bytes, uint32_t at, uint32_t len,
+                    uint32_t total);
+bool redo_held_info(struct part *p, struct byte_reader *r); /* false: a bad record */
+bool redo_held_locks(struct shard *s, struct part *p, struct byte_reader *r);
+bool redo_hold(struct part *p, struct byte_reader *r);
+
 void finished_add(struct shard *s, txn_id_t id, ts_t ts, lsn_t lsn);
 struct finished_txn *finished_find(struct shard *s, txn_id_t id);
 void finished_remove(struct shard *s, txn_id_t id);
@@ -633,18 +706,6 @@ enum { LOG_FIXED_BYTES_MAX = 128 };
 lsn_t shard_log(struct shard *s, enum record_kind kind, const struct log_writer *w,
                 const void *bytes, uint32_t len);
 
-/* Bounded reader of untrusted bytes. */
-struct byte_reader {
-    const uint8_t *at;
-    const uint8_t *end;
-    bool is_bad;
-};
-uint8_t read_u8(struct byte_reader *r);
-uint16_t read_u16(struct byte_reader *r);
-uint32_t read_u32(struct byte_reader *r);
-uint64_t read_u64(struct byte_reader *r);
-const uint8_t *read_bytes(struct byte_reader *r, uint32_t len);
-
 SUSPENDS err_t redo_record_wait(void *shard, uint8_t kind, const uint8_t *payload, uint32_t len,
                                 lsn_t lsn);
 
@@ -759,6 +820,11 @@ void part_release(struct shard *s, txn_id_t id); /* held locks only */
 
 /* txn.c: frees a transaction whose shards were abandoned under it (tests of crashes) */
 void txn_discard(struct txn *t);
+
+/* held.c: a core_fn for every core when prepared transactions are settled, makes those of users
+ * again; and when the shards are closed */
+SUSPENDS err_t held_restore_on_core(void *arg);
+void held_drop_on_core(void);
 
 /* snapshot.c */
 struct snapshot {

@@ -114,3 +114,30 @@ err_t table_unlock_remote(void *arg)
     owner_drop_if_idle(owner_place(l, c->id));
     return ERR_OK;
 }
+
+err_t table_lock_detach_remote(void *arg)
+{
+    const struct table_lock_call *c = arg;
+    struct remote_owner *o = *owner_place(core_locks(), c->id);
+    if (o != NULL)
+        o->owner.session = 0;
+    return ERR_OK;
+}
+
+void table_locks_held_drop(void)
+{
+    struct core_locks *l = locks_of_core[core_id()];
+    for (uint32_t b = 0; l != NULL && b < OWNER_BUCKETS; b++) {
+        struct remote_owner **at = &l->owners[b];
+        while (*at != NULL) {
+            struct remote_owner *o = *at;
+            if (o->owner.session != 0) {
+                at = &o->next;
+                continue;
+            }
+            lock_release_all(&l->table, &o->owner);
+            *at = o->next;
+            core_free(o);
+        }
+    }
+}

@@ -25,5 +25,9 @@ void table_lock_release_local(struct lock_owner *o, uint32_t since_seq);
 /* core_fn, on another core; arg = struct table_lock_call. */
 SUSPENDS err_t table_lock_remote(void *arg);
 err_t table_unlock_remote(void *arg);
+/* core_fn, on another core: the transaction is a prepared one now, without a session. */
+err_t table_lock_detach_remote(void *arg);
+/* This core's locks of prepared transactions of other cores go: its shards are closed. */
+void table_locks_held_drop(void);
 
 #endif

@@ -8,46 +8,10 @@
  * from here it is committed; the outcome travels on its own (settle.c)
  *   3. locks on shards that were not written go; hooks run; table locks go
  */
-#include "shard/txn.h"
+#include "shard/txn_priv.h"
+
 #include "core/defects.h"
-
 #include "shard/table_lock.h"
-
-enum { SHARDS_INLINE = 4 };
-
-struct txn_shard {
-    uint32_t number;
-    bool wrote;
-    bool logged;
-    bool is_out; /* enlisted, and the view has not come back: it may have logged */
-    lsn_t observed;
-};
-
-struct txn_hook {
-    void (*fn)(void *arg);
-    void *arg;
-    struct txn_hook *next;
-};
-
-struct txn {
-    struct txn_options options;
-    txn_id_t id;
-    uint32_t seq;
-    uint32_t core;
-    struct snapshot snapshot;
-    struct wait_limits limits;
-    uint32_t shard_count;
-    uint32_t shard_capacity;
-    struct txn_shard *shards;
-    struct txn_shard shards_inline[SHARDS_INLINE];
-    struct lock_owner table_locks;
-    bool notes_reads; /* serializable: the shards have noted what it read */
-    bool has_strong_locks;
-    bool has_advisory_locks;
-    struct advisory_locks advisory_locks;
-    struct txn_hook *commit_hooks;
-    struct txn_hook *abort_hooks;
-};
 
 struct txn *txn_begin(const struct txn_options *o)
 {
@@ -70,7 +34,7 @@ static void hooks_free(struct txn_hook *h)
     }
 }
 
-static void txn_free(struct txn *t)
+void txn_free(struct txn *t)
 {
     snapshot_drop(&t->snapshot);
     hooks_free(t->commit_hooks);
@@ -223,6 +187,11 @@ bool txn_is_read_only(const struct txn *t)
     return t->options.read_only;
 }
 
+bool txn_notes_reads(const struct txn *t)
+{
+    return t->notes_reads;
+}
+
 void txn_set_options(struct txn *t, const struct txn_options *o)
 {
     t->options = *o;
@@ -249,7 +218,7 @@ struct txn_view txn_view_make(struct txn *t, bool may_write)
     };
 }
 
-static struct txn_shard *txn_shard(struct txn *t, uint32_t number)
+struct txn_shard *txn_shard(struct txn *t, uint32_t number)
 {
     for (uint32_t i = 0; i < t->shard_count; i++) {
         if (t->shards[i].number == number)
@@ -288,19 +257,6 @@ void txn_merge(struct txn *t, uint32_t shard_no, const struct txn_view *v)
 }
 
 /* ---- work on several shards at once ---- */
-
-struct shard_call {
-    struct core_call call;
-    uint32_t shard_no;
-    txn_id_t id;
-    uint32_t seq;
-    lsn_t lsn;
-    bool wait_flush;
-    bool is_started;
-    ts_t ts;
-    const uint32_t *participants;
-    uint32_t participant_count;
-};
 
 SUSPENDS static err_t call_commit(void *arg)
 {
@@ -463,6 +419,11 @@ SUSPENDS static err_t on_shards_wait(struct txn *t, shard_filter filter, core_fn
     return e;
 }
 
+err_t txn_on_shards_wait(struct txn *t, core_fn fn, const struct shard_call *like)
+{
+    return on_shards_wait(t, is_any, fn, like);
+}
+
 /* ---- savepoints, statement failure ---- */
 
 uint32_t txn_mark(struct txn *t)
@@ -492,7 +453,7 @@ err_t txn_undo_to_wait(struct txn *t, uint32_t mark)
     strong_locks_release_wait(t, mark);
     table_lock_release_local(&t->table_locks, mark);
     if (t->has_advisory_locks)
-        advisory_txn_release_wait(&t->advisory_locks, t->options.session, mark);
+        advisory_txn_release_wait(&t->advisory_locks, t->id, t->options.session, mark);
     fiber_shield_end();
     t->seq++;
     return e;
@@ -533,12 +494,20 @@ SUSPENDS static void hooks_run_wait(struct txn_hook *h)
         h->fn(h->arg);
 }
 
+void txn_hooks_end_wait(struct txn *t)
+{
+    hooks_run_wait(t->abort_hooks);
+    hooks_free(t->commit_hooks);
+    hooks_free(t->abort_hooks);
+    t->commit_hooks = t->abort_hooks = NULL;
+}
+
 SUSPENDS static void locks_release_wait(struct txn *t)
 {
     strong_locks_release_wait(t, 0);
     table_lock_release_local(&t->table_locks, 0);
     if (t->has_advisory_locks)
-        advisory_txn_release_wait(&t->advisory_locks, t->options.session, 0);
+        advisory_txn_release_wait(&t->advisory_locks, t->id, t->options.session, 0);
 }
 
 err_t txn_observe_wait(struct txn *t)
@@ -566,7 +535,7 @@ SUSPENDS static void reads_drop_wait(struct txn *t)
     ERR_IGNORE(on_shards_wait(t, is_every, call_drop_reads, &like));
 }
 
-SUSPENDS static void rollback_wait(struct txn *t)
+void txn_rollback_work_wait(struct txn *t)
 {
     struct shard_call like = {.id = t->id};
     ERR_IGNORE(on_shards_wait(t, is_any, call_rollback, &like));
@@ -579,7 +548,7 @@ void txn_rollback_wait(struct txn *t)
 {
     fiber_shield_begin();
     snapshot_drop(&t->snapshot);
-    rollback_wait(t);
+    txn_rollback_work_wait(t);
     ERR_IGNORE(txn_observe_wait(t)); /* what it saw, rows or a conflict, may be told next */
     fiber_shield_end();
     txn_free(t);
@@ -603,14 +572,20 @@ SUSPENDS static err_t commit_many_wait(struct txn *t, uint32_t writers)
     return e;
 }
 
-SUSPENDS static err_t commit_wait(struct txn *t)
+void txn_settle_views(struct txn *t)
+{
+    for (uint32_t i = 0; i < t->shard_count; i++)
+        t->shards[i].logged |= t->shards[i].is_out; /* a failed fragment's view: assume the most */
+}
+
+err_t txn_commit_work_wait(struct txn *t)
 {
     uint32_t writers = 0;
     struct txn_shard *writer = NULL;
     if (t->notes_reads)
         reads_on_all_shards(t);
+    txn_settle_views(t);
     for (uint32_t i = 0; i < t->shard_count; i++) {
-        t->shards[i].logged |= t->shards[i].is_out; /* a failed fragment's view: assume the most */
         if (t->shards[i].logged) {
             writers++;
             writer = &t->shards[i];
@@ -635,20 +610,25 @@ SUSPENDS static err_t commit_wait(struct txn *t)
     return on_shards_wait(t, is_locks_only, call_release, &like);
 }
 
+void txn_finish_work_wait(struct txn *t)
+{
+    reads_drop_wait(t);
+    hooks_run_wait(t->commit_hooks);
+    locks_release_wait(t);
+}
+
 err_t txn_commit_wait(struct txn *t)
 {
     fiber_shield_begin();
     if (!t->notes_reads) /* validation needs what was committed since, which purge keeps for it */
         snapshot_drop(&t->snapshot);
-    err_t e = commit_wait(t);
+    err_t e = txn_commit_work_wait(t);
     if (e == ERR_OK) {
-        reads_drop_wait(t);
-        hooks_run_wait(t->commit_hooks);
-        locks_release_wait(t);
+        txn_finish_work_wait(t);
     } else {
         struct diag *kept = core_malloc(sizeof(*kept));
         diag_copy(kept, err_diag());
-        rollback_wait(t);
+        txn_rollback_work_wait(t);
         e = err_adopt(kept);
         core_free(kept);
     }

@@ -25,6 +25,7 @@
 #include "core/core.h"
 #include "core/settings.h"
 #include "shard/check.h"
+#include "shard/held.h"
 #include "sql/sql.h"
 
 enum { PATH_BYTES_MAX = 4096, EXIT_CLEAN = 0, EXIT_PROBLEMS = 1, EXIT_NOT_RUN = 2 };
@@ -182,6 +183,9 @@ static SUSPENDS err_t recovered_wait(void)
     TRY(shards_open_wait(&o));
     struct sql_options sql = {.superuser = "postgres"};
     TRY(sql_start_wait(&sql));
+    /* Prepared transactions keep writers' locks and leave tables half changed: their undo is
+     * checked with the rest. */
+    TRY(held_rollback_all_wait());
     TRY(sql_check_wait(database_problem, NULL));
     struct arena *mem = arena_new();
     err_t e = ERR_OK;

@@ -247,6 +247,12 @@ static SUSPENDS void invalidate_everywhere_wait(const struct invalidation *v)
     core_free(calls);
 }
 
+void catalog_changed_wait(void *database)
+{
+    struct invalidation v = {.database = *(const oid *)database, .all = true};
+    invalidate_everywhere_wait(&v);
+}
+
 /* ---- a changing transaction's own state ---- */
 
 static void local_drop_tables(struct catalog_local *l)
@@ -403,7 +409,8 @@ static SUSPENDS err_t local_table_wait(struct catalog_session *cs, oid table,
     return ERR_OK;
 }
 
-err_t table_by_oid_wait(struct catalog_session *cs, oid table, const struct table_desc **out)
+static SUSPENDS err_t table_open_wait(struct catalog_session *cs, oid table,
+                                      const struct table_desc **out)
 {
     *out = NULL;
     if (table == 0)
@@ -432,6 +439,14 @@ err_t table_by_oid_wait(struct catalog_session *cs, oid table, const struct tabl
         cached_drop(c);
     }
     *out = &c->desc;
+    return ERR_OK;
+}
+
+err_t table_by_oid_wait(struct catalog_session *cs, oid table, const struct table_desc **out)
+{
+    TRY(table_open_wait(cs, table, out));
+    if (*out && (*out)->persistence == 't')
+        cs->txn_met_temporary = true;
     return ERR_OK;
 }
 

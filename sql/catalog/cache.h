@@ -14,6 +14,9 @@ void catalog_begin_change(struct catalog_session *cs);
 void catalog_touch(struct catalog_session *cs, oid table);
 /* So is everything of the database (schemas, roles). */
 void catalog_touch_all(struct catalog_session *cs);
+/* A hook of txn_on_commit for a prepared transaction that has changed the catalog of *(oid *)arg.
+ */
+SUSPENDS void catalog_changed_wait(void *database);
 /* A change of a catalog row: touches what it is about. */
 void catalog_note_row(struct catalog_session *cs, oid relation, const datum *values,
                       const bool *nulls);

@@ -26,6 +26,7 @@ struct catalog_session {
     struct txn *txn;               /* running transaction; never NULL during a statement */
     bool txn_changed_catalog;      /* set by catalog_* changes; cleared at the transaction's end */
     void *local_cache;             /* of such a transaction */
+    bool txn_met_temporary;        /* it has opened or made a temporary relation */
     const struct session_env *env; /* the session's; NULL: definitions are shown as stored */
 };
 

@@ -2,6 +2,7 @@
  * CREATE, ALTER and DROP DATABASE. A new database is a copy of its template: the catalogs on shard
  * 0 row by row, and the files of the template's own tables and sequences on every shard.
  */
+#include "shard/held.h"
 #include "sql/ddl/ddl_priv.h"
 
 #include <stdlib.h>
@@ -238,6 +239,25 @@ static SUSPENDS err_t sequence_files_on_shard(struct shard_work *w)
     return ERR_OK;
 }
 
+static SUSPENDS err_t no_prepared_wait(struct ddl_context *x, oid database, const char *name)
+{
+    struct held_transaction *rows;
+    uint32_t count;
+    uint32_t here = 0;
+    TRY(held_list_wait(x->mem, &rows, &count));
+    for (uint32_t i = 0; i < count; i++)
+        here += rows[i].database == database;
+    if (here == 0)
+        return ERR_OK;
+    err_t e =
+        err_raise(ERR_OBJECT_IN_USE, "database \"%s\" is being accessed by other users", name);
+    if (here == 1)
+        err_detail("There is 1 prepared transaction using the database.");
+    else
+        err_detail("There are %u prepared transactions using the database.", here);
+    return e;
+}
+
 static SUSPENDS err_t drop_wait(struct ddl_context *x, const struct ddl *d)
 {
     struct catalog_row row;
@@ -256,6 +276,7 @@ static SUSPENDS err_t drop_wait(struct ddl_context *x, const struct ddl *d)
         return err_raise(ERR_WRONG_OBJECT_TYPE, "cannot drop a template database");
     if (database == x->catalog->database)
         return err_raise(ERR_OBJECT_IN_USE, "cannot drop the currently open database");
+    TRY(no_prepared_wait(x, database, d->new_name));
     struct drop_list files = {0};
     struct catalog_rows classes;
     TRY(user_files_wait(x, database, &files, &classes));

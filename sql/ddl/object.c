@@ -123,6 +123,7 @@ err_t ddl_creation_schema_wait(struct ddl_context *x, const struct ddl_name *n, 
             return err_raise(ERR_INVALID_TABLE_DEFINITION,
                              "cannot create temporary relation in non-temporary schema");
         *persistence = 't';
+        x->catalog->txn_met_temporary = true;
         return ddl_temp_schema_wait(x, schema, schema_name);
     }
     if (!n->schema) {

@@ -8,6 +8,7 @@
  */
 #include "core/core.h"
 #include "core/stats.h"
+#include "shard/held.h"
 #include "sql/funcs/funcs_priv.h"
 #include "sql/type_functions.h"
 #include "sql/types/datetime.h"
@@ -239,4 +240,41 @@ const struct set_function srf_percore_check = {
     .column_count = 1,
     .begin = check_begin,
     .next = check_next,
+};
+
+/* ---- pg_prepared_xact ---- */
+
+struct prepared_rows {
+    struct held_transaction *rows;
+    uint32_t count;
+    uint32_t next;
+};
+
+static NO_SUSPEND_ANALYSIS err_t prepared_xact_begin(struct call *c, void **state)
+{
+    struct prepared_rows *p = ARENA_NEW(c->mem, struct prepared_rows);
+    *state = p;
+    return held_list_wait(c->mem, &p->rows, &p->count);
+}
+
+static err_t prepared_xact_next(struct call *c, void *state, datum *values, bool *nulls, bool *end)
+{
+    struct prepared_rows *p = state;
+    *end = p->next == p->count;
+    if (*end)
+        return ERR_OK;
+    const struct held_transaction *h = &p->rows[p->next++];
+    memset(nulls, 0, 5 * sizeof(*nulls));
+    values[0] = datum_of_oid((oid)h->id);
+    values[1] = datum_of_text(c->mem, h->name);
+    values[2] = datum_of_i64(h->prepared_at - INT64_C(946684800000000));
+    values[3] = datum_of_oid(h->owner);
+    values[4] = datum_of_oid(h->database);
+    return ERR_OK;
+}
+
+const struct set_function srf_pg_prepared_xact = {
+    .column_count = 5,
+    .begin = prepared_xact_begin,
+    .next = prepared_xact_next,
 };

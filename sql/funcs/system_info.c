@@ -152,7 +152,6 @@ static err_t empty_next(struct call *c, void *state, datum *values, bool *nulls,
         .begin = empty_begin,                                                                      \
         .next = empty_next,                                                                        \
     }
-EMPTY_SET(srf_pg_prepared_xact, 5);
 EMPTY_SET(srf_pg_available_extensions, 3);
 EMPTY_SET(srf_pg_available_extension_versions, 8);
 EMPTY_SET(srf_pg_stat_get_wal_senders, 12);

@@ -246,7 +246,11 @@ SUSPENDS err_t plan_query_wait(const struct plan_options *o, const struct query 
     p.plan->exec_param_count = q->exec_param_count;
     p.own_params = q->exec_param_count;
     planner_costs(&p);
+    bool met_before = o->catalog->txn_met_temporary;
+    o->catalog->txn_met_temporary = false;
     err_t e = plan_make_wait(&p, q);
+    p.plan->meets_temporary = o->catalog->txn_met_temporary;
+    o->catalog->txn_met_temporary |= met_before;
     for (uint32_t i = 0; i < p.held.count; i++)
         table_release(p.held.items[i]);
     *out = e == ERR_OK ? p.plan : NULL;

@@ -392,6 +392,7 @@ struct plan {
     int16_t *column_numbers;
     struct plan_lock *locks;
     uint32_t lock_count;
+    bool meets_temporary; /* reads or writes temporary tables */
     bool writes;
     bool modifies_in_with;
     bool returns_rows;

@@ -40,6 +40,7 @@ static void block_start_txn(struct session *s)
     s->txn = txn_begin(&o);
     s->txn_serial = s->txn_serial + 1 != 0 ? s->txn_serial + 1 : 1;
     s->catalog.txn = s->txn;
+    s->catalog.txn_met_temporary = false;
     s->statement_ran = false;
     s->txn_started_at = s->message_at;
     s->env.now_us = s->txn_started_at - INT64_C(946684800000000);
@@ -84,8 +85,7 @@ static void block_forget(struct session *s)
     arena_reset(s->block_mem);
 }
 
-/* Deferred constraints, before a commit. A violation rolls the transaction back. */
-static SUSPENDS err_t block_check_deferred_wait(struct session *s)
+SUSPENDS err_t block_check_deferred_wait(struct session *s)
 {
     if (foreign_is_empty(s->foreign))
         return ERR_OK;
@@ -99,6 +99,18 @@ static SUSPENDS err_t block_check_deferred_wait(struct session *s)
     diag_copy(saved, err_diag());
     block_abort_wait(s);
     return err_adopt(saved);
+}
+
+SUSPENDS void block_transaction_over_wait(struct session *s, bool is_kept)
+{
+    block_forget(s);
+    if (is_kept)
+        settings_commit(s->settings);
+    else
+        settings_rollback_to(s->settings, 0);
+    if (s->settings_touched)
+        session_refresh_env(s);
+    s->settings_touched = false;
 }
 
 SUSPENDS err_t block_commit_wait(struct session *s)
@@ -119,15 +131,8 @@ SUSPENDS err_t block_commit_wait(struct session *s)
         txn_rollback_wait(s->txn);
     stats_trace_add_work(STATS_STAGE_flush, began_at, waited);
     notify_after_commit_wait(s, e == ERR_OK);
-    block_forget(s);
-    if (e == ERR_OK)
-        settings_commit(s->settings);
-    else
-        settings_rollback_to(s->settings, 0);
+    block_transaction_over_wait(s, e == ERR_OK);
     fiber_shield_end();
-    if (s->settings_touched)
-        session_refresh_env(s);
-    s->settings_touched = false;
     return e;
 }
 
@@ -138,12 +143,8 @@ SUSPENDS void block_abort_wait(struct session *s)
     if (s->txn)
         txn_rollback_wait(s->txn);
     notify_abort(s);
-    block_forget(s);
-    settings_rollback_to(s->settings, 0);
+    block_transaction_over_wait(s, false);
     fiber_shield_end();
-    if (s->settings_touched)
-        session_refresh_env(s);
-    s->settings_touched = false;
 }
 
 SUSPENDS void block_error_wait(struct session *s)
@@ -346,7 +347,13 @@ SUSPENDS err_t block_utility_wait(struct session *s, const struct utility *u, co
             return session_notice(s, "WARNING", ERR_NO_ACTIVE_SQL_TRANSACTION,
                                   "SET TRANSACTION can only be used in transaction blocks");
         return block_apply_modes(s, u);
+    case UTIL_PREPARE_TRANSACTION:
+        return two_phase_prepare_wait(s, u->name, tag);
+    case UTIL_COMMIT_PREPARED:
+        return two_phase_finish_wait(s, u->name, true);
+    case UTIL_ROLLBACK_PREPARED:
+        return two_phase_finish_wait(s, u->name, false);
     default:
-        return err_not_built("two-phase transaction commands are not supported yet");
+        return err_raise(ERR_INTERNAL_ERROR, "unexpected transaction statement");
     }
 }

@@ -2,6 +2,7 @@
  * pg_locks: table and advisory locks, waits, and what every transaction holds of itself (its
  * virtual and its real id). A wait for a row shows as a wait for the transaction that has the row.
  */
+#include "shard/held.h"
 #include "sql/session/registry.h"
 #include "sql/session/session_priv.h"
 #include "sql/session/view_rows.h"
@@ -103,13 +104,14 @@ static SUSPENDS err_t running_all_wait(struct arena *mem, struct running **rows,
 }
 
 static datum *lock_view_row(struct view_rows *v, struct arena *mem, const char *type,
-                            const struct running *r, uint32_t pid, const char *mode, bool granted,
-                            bool **nulls)
+                            const struct running *r, uint32_t pid, uint64_t txn, const char *mode,
+                            bool granted, bool **nulls)
 {
     datum *row = view_add(v, nulls);
     view_text(v, row, *nulls, COL_LOCKTYPE, type);
     view_text(v, row, *nulls, COL_VIRTUALTRANSACTION,
-              arena_printf(mem, "%u/%u", pid, r ? r->serial : 0));
+              pid ? arena_printf(mem, "%u/%u", pid, r ? r->serial : 0)
+                  : arena_printf(mem, "-1/%u", (oid)txn));
     if (pid)
         view_set(row, *nulls, COL_PID, datum_of_i32((int32_t)pid));
     view_text(v, row, *nulls, COL_MODE, mode);
@@ -121,11 +123,12 @@ static datum *lock_view_row(struct view_rows *v, struct arena *mem, const char *
 static void lock_view_running(struct view_rows *v, struct arena *mem, const struct running *r)
 {
     bool *nulls;
-    datum *row = lock_view_row(v, mem, "virtualxid", r, r->pid, "ExclusiveLock", true, &nulls);
+    datum *row =
+        lock_view_row(v, mem, "virtualxid", r, r->pid, r->txn, "ExclusiveLock", true, &nulls);
     view_text(v, row, nulls, COL_VIRTUALXID, arena_printf(mem, "%u/%u", r->pid, r->serial));
     if (!r->txn)
         return;
-    row = lock_view_row(v, mem, "transactionid", r, r->pid, "ExclusiveLock", true, &nulls);
+    row = lock_view_row(v, mem, "transactionid", r, r->pid, r->txn, "ExclusiveLock", true, &nulls);
     view_set(row, nulls, COL_TRANSACTIONID, datum_of_oid((oid)r->txn));
 }
 
@@ -133,7 +136,7 @@ static void lock_view_lock(struct view_rows *v, struct arena *mem, const struct 
                            const struct running *r)
 {
     bool *nulls;
-    datum *row = lock_view_row(v, mem, lock_kind_name(l->kind), r, l->session,
+    datum *row = lock_view_row(v, mem, lock_kind_name(l->kind), r, l->session, l->id,
                                lock_mode_name(l->kind, l->mode), l->is_granted, &nulls);
     view_time(row, nulls, COL_WAITSTART, l->waits_since);
     if (l->kind == LOCKS_OF_ROWS) {
@@ -170,6 +173,15 @@ static SUSPENDS err_t lock_view_begin(const struct session_env *env, struct aren
     for (uint64_t i = 0; i < session_count; i++) {
         if (sessions[i].serial)
             lock_view_running(v, mem, &sessions[i]);
+    }
+    struct held_transaction *prepared;
+    uint32_t prepared_count;
+    TRY(held_list_wait(mem, &prepared, &prepared_count));
+    for (uint32_t i = 0; i < prepared_count; i++) {
+        bool *nulls;
+        datum *row = lock_view_row(v, mem, "transactionid", NULL, 0, prepared[i].id,
+                                   "ExclusiveLock", true, &nulls);
+        view_set(row, nulls, COL_TRANSACTIONID, datum_of_oid((oid)prepared[i].id));
     }
     *state = v;
     return ERR_OK;

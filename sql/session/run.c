@@ -74,6 +74,7 @@ struct wait_limits run_wait_limits(const struct session *s)
 
 SUSPENDS err_t run_locks_wait(struct session *s, const struct plan *plan)
 {
+    s->catalog.txn_met_temporary |= plan->meets_temporary;
     for (uint32_t i = 0; i < plan->lock_count; i++) {
         uint64_t name = (uint64_t)s->catalog.database << 32 | plan->locks[i].table;
         TRY(txn_lock_table_wait(s->txn, name, plan->locks[i].mode, false));

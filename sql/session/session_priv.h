@@ -187,8 +187,19 @@ SUSPENDS err_t block_commit_wait(struct session *s);
 SUSPENDS void block_abort_wait(struct session *s);
 SUSPENDS void block_error_wait(struct session *s);
 SUSPENDS err_t block_utility_wait(struct session *s, const struct utility *u, const char **tag);
+/* Deferred constraints, before the end of a transaction that will stay. A violation rolls it back.
+ */
+SUSPENDS err_t block_check_deferred_wait(struct session *s);
+/* The transaction is over for the session: settings and what else goes with it. */
+SUSPENDS void block_transaction_over_wait(struct session *s, bool is_kept);
 err_t block_require(struct session *s, const char *statement); /* 25P01 outside a block */
 err_t block_forbid(struct session *s, const char *statement);  /* 25001 inside a block */
+
+/* two_phase.c */
+/* PREPARE TRANSACTION: *tag as in utility_run_wait. */
+SUSPENDS err_t two_phase_prepare_wait(struct session *s, const char *name, const char **tag);
+SUSPENDS err_t two_phase_finish_wait(struct session *s, const char *name, bool commit);
+extern const struct virtual_rows two_phase_view_rows; /* pg_prepared_xacts */
 
 /* cache.c */
 SUSPENDS err_t cached_get_wait(struct session *s, const char *text, const oid *types,

@@ -288,4 +288,5 @@ void session_views_register(void)
     virtual_register("pg_cursors", &cursors_rows);
     core_views_register();
     virtual_register("pg_locks", &lock_view_rows);
+    virtual_register("pg_prepared_xacts", &two_phase_view_rows);
 }

@@ -28,6 +28,9 @@ CREATE INDEX spans_number ON spans (number);
 CREATE TABLE big (id int PRIMARY KEY, number int NOT NULL, times int NOT NULL, body text NOT NULL);
 CREATE TABLE churn (k int PRIMARY KEY, u int UNIQUE, w text);
 CREATE INDEX churn_w ON churn (w);
+CREATE TABLE prepared (id int PRIMARY KEY, client int NOT NULL, number int NOT NULL);
+CREATE TABLE prepared_locked (id int PRIMARY KEY, times int NOT NULL);
+INSERT INTO prepared_locked SELECT n, 0 FROM generate_series(1, 100) n;
 CREATE SEQUENCE numbers;
 CREATE TABLE taken (n bigint, number int);
 """
@@ -284,4 +287,100 @@ class Schema(Work):
         self.compare(there, "tables")
 
 
-KINDS = [Transfer, Transfer, Span, Big, Churn, Numbers, Schema, Transfer]
+class Prepared(Work):
+    """PREPARE TRANSACTION over many shards; commits and rollbacks later, by any session, some only after several
+    crashes. decided: number -> how many rows; waiting: number -> rows of those that were told to be prepared."""
+
+    ROWS = 12
+
+    def __init__(self, number, seed):
+        super().__init__(number, seed)
+        self.waiting = {}
+        self.preparing = None  # number, rows
+        self.finishing = None  # number, rows, is it to be committed
+
+    def name(self, n):
+        return f"crash {self.number} {n}"
+
+    def one(self):
+        if len(self.waiting) > 3 or (self.waiting and self.random.random() < 0.5):
+            n = self.random.choice(sorted(self.waiting))
+            self.finish(self.wire, n, self.random.random() < 0.6)
+        else:
+            self.prepare(self.take())
+
+    def prepare(self, n):
+        query, rows = self.wire.query, self.random.choice([0, 1, self.ROWS])
+        first = (self.number * 10000 + n) * self.ROWS
+        query("BEGIN")
+        if rows:
+            query(f"INSERT INTO prepared SELECT {first} + i, {self.number}, {n} FROM generate_series(0, {rows - 1}) i")
+            query("SAVEPOINT s")
+            query(f"DELETE FROM prepared WHERE client = {self.number} AND number = {n}")
+            query("ROLLBACK TO s")
+        # A row of this client's and this number's: a change, or a lock alone.
+        lock = f"WHERE id = {self.number * 10 + n % 10}"
+        query("SET LOCAL lock_timeout = '1ms'")
+        try:
+            if n % 2:
+                query(f"UPDATE prepared_locked SET times = times + 1 {lock}")
+            else:
+                query(f"SELECT 1 FROM prepared_locked {lock} FOR NO KEY UPDATE")
+        except ServerError as error:  # another prepared one has it
+            if error.sqlstate != "55P03":
+                raise
+            query("ROLLBACK")
+            return
+        self.preparing = (n, rows)
+        query(f"PREPARE TRANSACTION '{self.name(n)}'")
+        self.waiting[n] = rows
+        self.preparing = None
+
+    def finish(self, wire, n, commit):
+        self.finishing = (n, self.waiting[n], commit)
+        wire.query(f"{'COMMIT' if commit else 'ROLLBACK'} PREPARED '{self.name(n)}'")
+        self.finished(n, self.waiting.pop(n), commit)
+
+    def finished(self, n, rows, commit):
+        if commit and rows:
+            self.decided[n] = rows
+        self.finishing = None
+
+    def settle(self, c):
+        names = [g for g, in c.query("SELECT gid FROM pg_prepared_xacts") if g.startswith(f"crash {self.number} ")]
+        listed = {int(g.split()[2]) for g in names}
+        rows = c.query(f"SELECT number, count(*) FROM prepared WHERE client = {self.number} GROUP BY number")
+        there = {int(n): int(k) for n, k in rows}
+        if self.preparing:
+            n, count = self.preparing
+            if n in listed:
+                self.waiting[n] = count
+            self.preparing = None
+        if self.finishing and self.finishing[0] not in listed:
+            n, count, commit = self.finishing
+            self.waiting.pop(n)
+            self.finished(n, count, commit)
+        self.finishing = None
+        assert listed == set(self.waiting), f"prepared {sorted(listed)}, not {sorted(self.waiting)}"
+        self.compare(there, "prepared")
+        for n in sorted(self.waiting):
+            self.locked(c, n)
+            if self.random.random() < 0.4:
+                self.finish(c, n, self.random.random() < 0.5)
+
+    def locked(self, c, n):
+        c.query("SET lock_timeout = '5ms'")
+        statements = [f"UPDATE prepared_locked SET times = 0 WHERE id = {self.number * 10 + n % 10}",
+                      "LOCK TABLE prepared_locked IN SHARE MODE"]
+        for statement in statements:
+            c.query("BEGIN")
+            try:
+                c.query(statement)
+                assert n % 2 == 0 and "LOCK" in statement, f"{self.name(n)} does not hold its locks: {statement}"
+            except ServerError as error:
+                assert error.sqlstate == "55P03", str(error)
+            c.query("ROLLBACK")
+        c.query("RESET lock_timeout")
+
+
+KINDS = [Prepared, Transfer, Transfer, Span, Big, Churn, Numbers, Schema, Transfer]

@@ -3,6 +3,8 @@
  * transactions at a crash. Fibers of core 0 play the sessions; shards lie on all cores. */
 #include "shard_test.h"
 
+#include "shard/held.h"
+
 /* ---- sessions that run beside the test ---- */
 
 struct session {
@@ -758,6 +760,144 @@ SUSPENDS static void prepared_reader_steps(void)
     CHECK_OK(shards_close_wait());
 }
 
+/* ---- prepared by the user ---- */
+
+struct held_arg {
+    uint32_t shard_no;
+    txn_id_t id;
+    const uint32_t *participants;
+    uint32_t count;
+};
+
+SUSPENDS static err_t prepare_on(void *arg)
+{
+    const struct held_arg *a = arg;
+    return part_prepare_wait(shard_local(a->shard_no), a->id, a->participants, a->count);
+}
+
+SUSPENDS static void crash_wait(void)
+{
+    shards_abandon_wait();
+    CHECK_OK(shards_open_wait(&test_options));
+}
+
+SUSPENDS static uint32_t held_count(void)
+{
+    struct arena *mem = arena_new();
+    struct held_transaction *rows;
+    uint32_t count = 0;
+    CHECK_OK(held_list_wait(mem, &rows, &count));
+    arena_free(mem);
+    return count;
+}
+
+/* Changes keys 10 and 11, on both shards, and prepares. */
+SUSPENDS static txn_id_t hold(uint32_t tag)
+{
+    struct txn *t = test_begin(READ_COMMITTED, 7);
+    CHECK_OK(set(t, 10, tag));
+    CHECK_OK(set(t, 11, tag));
+    txn_id_t id = txn_id(t);
+    struct held_transaction h = {.name = "held"};
+    CHECK_OK(txn_hold_wait(t, &h, 1));
+    CHECK(held_count() == 1);
+    return id;
+}
+
+SUSPENDS static void finish(bool commit)
+{
+    struct held_transaction h;
+    CHECK_OK(held_claim_wait("held", &h));
+    CHECK_OK(held_finish_wait("held", commit, NULL, NULL));
+    CHECK(held_count() == 0);
+}
+
+SUSPENDS static err_t hold_on(void *arg)
+{
+    const struct held_arg *a = arg;
+    return part_hold_wait(shard_local(a->shard_no), a->id, a->participants, a->count, NULL, 0);
+}
+
+/* The undo of a rollback without its end. */
+SUSPENDS static err_t undo_on(void *arg)
+{
+    const struct held_arg *a = arg;
+    struct shard *s = shard_local(a->shard_no);
+    struct part *p = part_find(s, a->id);
+    CHECK_OK(part_unhold_wait(s, p));
+    CHECK_OK(undo_to_wait(s, p, 0));
+    return wal_flush_wait(s->wal, wal_end(s->wal));
+}
+
+SUSPENDS static void held_steps(void)
+{
+    start(2);
+    put(10, 1);
+    put(11, 1);
+    uint32_t both[] = {0, 1};
+    /* Held on all: there after crashes, with its locks, until it is finished. */
+    (void)hold(2);
+    for (uint32_t i = 0; i < 3; i++) {
+        CHECK(get_new(10) == 1 && get_new(11) == 1);
+        struct txn *t = test_begin(READ_COMMITTED, 8);
+        txn_set_wait_limits(t, (struct wait_limits){.lock_timeout_ms = 1});
+        CHECK(set(t, 11, 9) == ERR_LOCK_NOT_AVAILABLE);
+        txn_rollback_wait(t);
+        if (i == 1)
+            CHECK_OK(shards_checkpoint_wait());
+        crash_wait();
+        CHECK(held_count() == 1);
+    }
+    finish(true);
+    CHECK(get_new(10) == 2 && get_new(11) == 2);
+    crash_wait();
+    CHECK(held_count() == 0);
+    CHECK(get_new(10) == 2 && get_new(11) == 2);
+    /* Held on one of two only. */
+    struct txn *t = test_begin(READ_COMMITTED, 7);
+    CHECK_OK(set(t, 10, 3));
+    CHECK_OK(set(t, 11, 3));
+    struct held_arg a = {.shard_no = 1, .id = txn_id(t), .participants = both, .count = 2};
+    CHECK_OK(core_call_wait(shard_core(1), hold_on, &a));
+    shards_abandon_wait();
+    txn_discard(t);
+    CHECK_OK(shards_open_wait(&test_options));
+    CHECK(held_count() == 0);
+    CHECK(get_new(10) == 2 && get_new(11) == 2);
+    /* COMMIT PREPARED came as far as one of two: prepared as before. */
+    a.id = hold(4);
+    CHECK_OK(core_call_wait(shard_core(1), prepare_on, &a));
+    crash_wait();
+    CHECK(held_count() == 1);
+    CHECK(get_new(10) == 2 && get_new(11) == 2);
+    CHECK_OK(core_call_wait(shard_core(1), prepare_on, &a));
+    CHECK_OK(shards_checkpoint_wait());
+    crash_wait();
+    CHECK(held_count() == 1);
+    finish(true);
+    CHECK(get_new(10) == 4 && get_new(11) == 4);
+    /* ... and as far as all of them: committed. */
+    a.id = hold(5);
+    CHECK_OK(core_call_wait(shard_core(1), prepare_on, &a));
+    a.shard_no = 0;
+    CHECK_OK(core_call_wait(shard_core(0), prepare_on, &a));
+    crash_wait();
+    CHECK(held_count() == 0);
+    CHECK(get_new(10) == 5 && get_new(11) == 5);
+    /* ROLLBACK PREPARED had begun on one. */
+    a.id = hold(6);
+    CHECK_OK(core_call_wait(shard_core(0), undo_on, &a));
+    crash_wait();
+    CHECK(held_count() == 0);
+    CHECK(get_new(10) == 5 && get_new(11) == 5);
+    (void)hold(7);
+    finish(false);
+    crash_wait();
+    CHECK(held_count() == 0);
+    CHECK(get_new(10) == 5 && get_new(11) == 5);
+    CHECK_OK(shards_close_wait());
+}
+
 /* ---- hooks, read-only, async ---- */
 
 static void count_up(void *arg)
@@ -813,8 +953,9 @@ SCENARIO(sequence, 1)
 SCENARIO(budget, 1)
 SCENARIO(prepared, 2)
 SCENARIO(prepared_reader, 2)
+SCENARIO(held, 2)
 SCENARIO(hooks, 1)
 
 SUITE_MAIN("shard transactions", TEST(visibility), TEST(write_waits), TEST(unique), TEST(deadlock),
            TEST(lock_modes), TEST(lock_queue), TEST(table_locks), TEST(file), TEST(sequence),
-           TEST(budget), TEST(prepared), TEST(prepared_reader), TEST(hooks))
+           TEST(budget), TEST(prepared), TEST(prepared_reader), TEST(held), TEST(hooks))
