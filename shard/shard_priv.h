@@ -827,9 +827,11 @@ SUSPENDS err_t held_restore_on_core(void *arg);
 void held_drop_on_core(void);
 
 /* snapshot.c */
+struct snapshot_lease;
 struct snapshot {
     ts_t ts;
     bool is_active;
+    struct snapshot_lease *lease; /* imported: another core's list has it, not this core's */
     struct snapshot *prev;
     struct snapshot *next;
 };
@@ -839,6 +841,11 @@ void snapshot_drop(struct snapshot *s); /* not active is fine */
 void snapshot_move(struct snapshot *to, struct snapshot *from);
 /* One more of the same age. */
 void snapshot_copy(struct snapshot *to, struct snapshot *from);
+/* One more of the same age for another core, made on from's core; it stays in this core's list
+ * until the other core drops it. */
+struct snapshot *snapshot_lend(struct snapshot *from);
+/* A lent one, on the core that it was lent to. */
+void snapshot_borrow(struct snapshot *to, struct snapshot *lent, uint32_t lender);
 void snapshots_reset(void); /* this core's word: none */
 /* The snapshots of all cores as disjoint ranges in ascending order. A snapshot in none of them is
  * not below until. */

@@ -31,10 +31,57 @@ void snapshot_take(struct snapshot *s)
     l->last = s;
 }
 
+/* A snapshot that was lent by another core: that core keeps it in its list, so that at no moment it
+ * is in no list, and purge, which looks at the cores one after the other, cannot miss it. */
+struct snapshot_lease {
+    struct snapshot *lent; /* of the lender's core */
+    uint32_t lender;
+    uint32_t holders;
+};
+
+struct snapshot *snapshot_lend(struct snapshot *from)
+{
+    struct snapshot *s = core_zalloc(sizeof(*s));
+    snapshot_copy(s, from);
+    return s;
+}
+
+void snapshot_borrow(struct snapshot *to, struct snapshot *lent, uint32_t lender)
+{
+    ASSERT(!to->is_active);
+    struct snapshot_lease *l = core_malloc(sizeof(*l));
+    *l = (struct snapshot_lease){.lent = lent, .lender = lender, .holders = 1};
+    to->ts = lent->ts;
+    to->is_active = true;
+    to->lease = l;
+}
+
+static void lent_returned(void *arg)
+{
+    struct snapshot *s = arg;
+    snapshot_drop(s);
+    core_free(s);
+}
+
+static void lease_drop(struct snapshot *s)
+{
+    struct snapshot_lease *l = s->lease;
+    s->lease = NULL;
+    s->is_active = false;
+    if (--l->holders > 0)
+        return;
+    core_post(l->lender, lent_returned, l->lent);
+    core_free(l);
+}
+
 void snapshot_drop(struct snapshot *s)
 {
     if (!s->is_active)
         return;
+    if (s->lease != NULL) {
+        lease_drop(s);
+        return;
+    }
     uint32_t core = core_id();
     struct snapshot_list *l = &lists[core];
     bool was_oldest = s->prev == NULL;
@@ -54,9 +101,14 @@ void snapshot_drop(struct snapshot *s)
 void snapshot_copy(struct snapshot *to, struct snapshot *from)
 {
     ASSERT(!to->is_active && from->is_active);
-    struct snapshot_list *l = &lists[core_id()];
     to->ts = from->ts;
     to->is_active = true;
+    to->lease = from->lease;
+    if (from->lease != NULL) {
+        from->lease->holders++;
+        return;
+    }
+    struct snapshot_list *l = &lists[core_id()];
     to->prev = from;
     to->next = from->next;
     if (from->next != NULL)

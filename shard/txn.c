@@ -25,6 +25,12 @@ struct txn *txn_begin(const struct txn_options *o)
     return t;
 }
 
+struct exported_snapshot {
+    struct snapshot snapshot;
+    uint32_t number;
+    struct exported_snapshot *older;
+};
+
 static void hooks_free(struct txn_hook *h)
 {
     while (h != NULL) {
@@ -37,6 +43,12 @@ static void hooks_free(struct txn_hook *h)
 void txn_free(struct txn *t)
 {
     snapshot_drop(&t->snapshot);
+    while (t->exported != NULL) {
+        struct exported_snapshot *e = t->exported;
+        t->exported = e->older;
+        snapshot_drop(&e->snapshot);
+        core_free(e);
+    }
     hooks_free(t->commit_hooks);
     hooks_free(t->abort_hooks);
     if (t->shards != t->shards_inline)
@@ -147,6 +159,34 @@ enum isolation txn_isolation(const struct txn *t)
 ts_t txn_snapshot(const struct txn *t)
 {
     return t->snapshot.ts;
+}
+
+uint32_t txn_export_snapshot(struct txn *t)
+{
+    struct exported_snapshot *e = core_zalloc(sizeof(*e));
+    snapshot_copy(&e->snapshot, &t->snapshot);
+    e->number = t->exported != NULL ? t->exported->number + 1 : 1;
+    e->older = t->exported;
+    t->exported = e;
+    return e->number;
+}
+
+bool txn_has_exported(const struct txn *t)
+{
+    return t->exported != NULL;
+}
+
+struct snapshot *txn_lend_snapshot(struct txn *t, uint32_t number)
+{
+    struct exported_snapshot *e = t->exported;
+    while (e != NULL && e->number != number)
+        e = e->older;
+    return e != NULL ? snapshot_lend(&e->snapshot) : NULL;
+}
+
+void txn_import_snapshot(struct txn *t, struct snapshot *lent, uint32_t lender)
+{
+    snapshot_borrow(&t->snapshot, lent, lender);
 }
 
 void txn_advance(struct txn *t)

@@ -11,6 +11,7 @@
 #include "shard/shard.h"
 
 struct txn;
+struct snapshot;
 
 struct txn_options {
     enum isolation isolation;
@@ -45,6 +46,15 @@ enum isolation txn_isolation(const struct txn *t);
 /* A second snapshot within a statement is never taken; this one is for pg_export_snapshot and
  * checks. */
 ts_t txn_snapshot(const struct txn *t);
+/* pg_export_snapshot: the running statement's snapshot stays until the transaction ends, for others
+ * to take. Its number, from 1. */
+uint32_t txn_export_snapshot(struct txn *t);
+bool txn_has_exported(const struct txn *t);
+/* On the exporting transaction's core: one more of it for another core; NULL: no such number. To be
+ * taken by txn_import_snapshot there. */
+struct snapshot *txn_lend_snapshot(struct txn *t, uint32_t number);
+/* The transaction has taken no snapshot yet. lender: the core that lent it. */
+void txn_import_snapshot(struct txn *t, struct snapshot *lent, uint32_t lender);
 /* seq + 1 within one statement, so that what was written so far becomes visible to what follows
  * (CTE steps, DDL reading its own catalog rows, triggers). Keeps the snapshot. */
 void txn_advance(struct txn *t);

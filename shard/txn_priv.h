@@ -33,8 +33,9 @@ struct txn {
     struct txn_shard *shards;
     struct txn_shard shards_inline[SHARDS_INLINE];
     struct lock_owner table_locks;
-    struct txn *held_next; /* prepared by its user: of its core (held.c) */
-    bool notes_reads;      /* serializable: the shards have noted what it read */
+    struct exported_snapshot *exported; /* newest first */
+    struct txn *held_next;              /* prepared by its user: of its core (held.c) */
+    bool notes_reads;                   /* serializable: the shards have noted what it read */
     bool has_strong_locks;
     bool has_advisory_locks;
     struct advisory_locks advisory_locks;

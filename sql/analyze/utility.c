@@ -215,6 +215,9 @@ static err_t set_multi(struct analysis *a, const VariableSetStmt *n, struct util
         u->kind = UTIL_SET_SESSION_TRANSACTION;
         transaction_modes(a, n->args, u);
     } else if (strcmp(n->name, "TRANSACTION SNAPSHOT") == 0) {
+        if (n->is_local)
+            return err_raise(ERR_FEATURE_NOT_SUPPORTED,
+                             "SET LOCAL TRANSACTION SNAPSHOT is not implemented");
         u->kind = UTIL_SET_TRANSACTION;
         transaction_modes(a, NIL, u);
         u->snapshot = node_text(a, list_nth(n->args, 0));

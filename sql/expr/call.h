@@ -134,6 +134,7 @@ struct sql_services {
     err_t (*blockers)(void *owner, uint32_t pid, struct arena *mem, uint32_t **pids,
                       uint32_t *count);
     err_t (*notify)(void *owner, const char *channel, const char *payload);
+    err_t (*export_snapshot)(void *owner, struct arena *mem, const char **out);
     /* Channels that the session listens to, in order of LISTEN. */
     err_t (*listening_channels)(void *owner, struct arena *mem, const char *const **names,
                                 uint32_t *count);

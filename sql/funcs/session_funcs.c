@@ -410,6 +410,13 @@ SUSPENDING(fn_pg_notify)
     return s->notify(s->owner, c->nulls[0] ? "" : arg_cstring(c, 0),
                      c->nulls[1] ? "" : arg_cstring(c, 1));
 }
+SUSPENDING(fn_pg_export_snapshot)
+{
+    SERVICE(export_snapshot)
+    const char *text;
+    TRY(s->export_snapshot(s->owner, c->mem, &text));
+    return result_cstring(c, text, out);
+}
 SUSPENDING(fn_pg_notification_queue_usage)
 {
     SERVICE(notification_usage)

@@ -202,7 +202,7 @@ err_t block_forbid(struct session *s, const char *statement)
 
 /* ---- modes ---- */
 
-static err_t block_apply_modes(struct session *s, const struct utility *u)
+static SUSPENDS err_t block_apply_modes_wait(struct session *s, const struct utility *u)
 {
     if (u->isolation >= 0 && u->isolation != s->isolation) {
         if (s->statement_ran)
@@ -219,7 +219,7 @@ static err_t block_apply_modes(struct session *s, const struct utility *u)
     if (u->deferrable >= 0)
         s->deferrable = u->deferrable != 0;
     if (u->snapshot)
-        return err_not_built("SET TRANSACTION SNAPSHOT is not supported yet");
+        return exported_take_wait(s, u->snapshot);
     if (s->txn) {
         struct txn_options o = block_txn_options(s);
         txn_set_options(s->txn, &o);
@@ -234,7 +234,7 @@ static SUSPENDS err_t block_begin_wait(struct session *s, const struct utility *
                               "there is already a transaction in progress");
     TRY(block_ensure_txn_wait(s));
     s->block = BLOCK_OPEN;
-    return block_apply_modes(s, u);
+    return block_apply_modes_wait(s, u);
 }
 
 static SUSPENDS err_t block_chain_wait(struct session *s, int isolation, bool read_only)
@@ -343,10 +343,13 @@ SUSPENDS err_t block_utility_wait(struct session *s, const struct utility *u, co
     case UTIL_ROLLBACK_TO:
         return block_rollback_to_wait(s, u);
     case UTIL_SET_TRANSACTION:
-        if (s->block != BLOCK_OPEN)
-            return session_notice(s, "WARNING", ERR_NO_ACTIVE_SQL_TRANSACTION,
-                                  "SET TRANSACTION can only be used in transaction blocks");
-        return block_apply_modes(s, u);
+        if (s->block != BLOCK_OPEN) {
+            TRY(session_notice(s, "WARNING", ERR_NO_ACTIVE_SQL_TRANSACTION,
+                               "SET TRANSACTION can only be used in transaction blocks"));
+            if (!u->snapshot)
+                return ERR_OK;
+        }
+        return block_apply_modes_wait(s, u);
     case UTIL_PREPARE_TRANSACTION:
         return two_phase_prepare_wait(s, u->name, tag);
     case UTIL_COMMIT_PREPARED:

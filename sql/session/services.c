@@ -327,6 +327,11 @@ static SUSPENDS err_t services_session_memory(void *owner, struct arena *mem,
     return session_memory_wait(mem, rows, count);
 }
 
+static err_t services_export_snapshot(void *owner, struct arena *mem, const char **out)
+{
+    return exported_make(owner, mem, out);
+}
+
 static err_t services_notify(void *owner, const char *channel, const char *payload)
 {
     return notify_send(owner, channel, payload);
@@ -370,6 +375,7 @@ struct sql_services *services_new(struct session *s)
     v->blockers = services_blockers;
     v->session_memory = services_session_memory;
     v->notify = services_notify;
+    v->export_snapshot = services_export_snapshot;
     v->listening_channels = services_listening_channels;
     v->notification_usage = services_notification_usage;
     v->notice = services_notice;

@@ -195,6 +195,12 @@ SUSPENDS void block_transaction_over_wait(struct session *s, bool is_kept);
 err_t block_require(struct session *s, const char *statement); /* 25P01 outside a block */
 err_t block_forbid(struct session *s, const char *statement);  /* 25001 inside a block */
 
+/* exported.c */
+/* pg_export_snapshot(): *out is its name. */
+err_t exported_make(struct session *s, struct arena *mem, const char **out);
+/* SET TRANSACTION SNAPSHOT. */
+SUSPENDS err_t exported_take_wait(struct session *s, const char *name);
+
 /* two_phase.c */
 /* PREPARE TRANSACTION: *tag as in utility_run_wait. */
 SUSPENDS err_t two_phase_prepare_wait(struct session *s, const char *name, const char **tag);

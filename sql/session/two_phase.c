@@ -14,6 +14,9 @@ static err_t two_phase_check(struct session *s, const char *name)
     if (s->catalog.txn_met_temporary)
         return err_raise(ERR_FEATURE_NOT_SUPPORTED,
                          "cannot PREPARE a transaction that has operated on temporary objects");
+    if (txn_has_exported(s->txn))
+        return err_raise(ERR_FEATURE_NOT_SUPPORTED,
+                         "cannot PREPARE a transaction that has exported snapshots");
     if (txn_notes_reads(s->txn))
         return err_not_built("PREPARE TRANSACTION of a serializable transaction is not supported");
     if (strlen(name) > HELD_NAME_BYTES_MAX)
