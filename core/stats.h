@@ -38,7 +38,11 @@
     STAT(sockets, "open sockets")                                                                  \
     STAT(memory_bytes, "bytes held by arenas and core_malloc")                                     \
     STAT(pool_bytes, "bytes of free blocks kept for reuse")                                        \
-    STAT(connections_ended, "client connections that were here and ended")
+    STAT(connections_ended, "client connections that were here and ended")                         \
+    STAT(version_bytes, "bytes of old row versions in memory")                                     \
+    STAT(versions_spilled, "old row versions that are in files only")                              \
+    STAT(spill_writes, "old row versions written to files")                                        \
+    STAT(spill_reads, "heap pages whose versions were read back")
 
 /* STAGE(name): stages of a statement. CLASS(name): classes of statements. */
 // clang-format off

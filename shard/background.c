@@ -34,6 +34,12 @@ SUSPENDS static void purge_loop_wait(void *arg)
         err_t e = purge_some_wait(s, &more);
         if (e == ERR_OK && !more && !s->is_stopping)
             e = prune_some_wait(s);
+        if (spill_is_wanted(s) && !s->is_stopping) {
+            s->spill_error = spill_some_wait(s);
+            e = e == ERR_OK ? s->spill_error : e;
+        }
+        wait_queue_wake_all(&s->budget_waiters);
+        spill_show(&s->versions);
         if (s->is_stopping)
             break;
         if (e != ERR_OK) {
@@ -47,7 +53,7 @@ SUSPENDS static void purge_loop_wait(void *arg)
             nap_wait(&s->purge_wanted, UINT64_MAX);
             s->purge_is_idle = false;
             delay = PURGE_POLL_US_MIN;
-            if (!s->is_stopping)
+            if (!s->is_stopping && !spill_is_wanted(s))
                 nap_wait(&s->purge_wanted, delay);
         } else {
             if (s->purge_first->commit_lsn > wal_durable(s->wal))
@@ -120,6 +126,7 @@ void shard_background_stop_wait(struct shard *s)
     wait_queue_wake_all(&s->purge_wanted);
     wait_queue_wake_all(&s->settle_wanted);
     wait_queue_wake_all(&s->checkpoint_wanted);
+    wait_queue_wake_all(&s->budget_waiters);
     while (s->fibers > 0)
         wait_queue_shielded_wait(&s->fibers_ended);
 }

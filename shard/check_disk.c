@@ -253,7 +253,7 @@ static err_t use_directory(struct disk *d, void *ctx, uint32_t index, const uint
         memcpy(&e, image + PAGE_HEADER_BYTES + i * DIR_ENTRY_BYTES, sizeof(e));
         if (e.kind == 0)
             continue;
-        if (e.kind < FILE_HEAP || e.kind > FILE_SEQUENCE) {
+        if (e.kind < FILE_HEAP || e.kind > FILE_SPILL) {
             check_problem(d->report, "shard %u: file %u/%u has the unknown kind %u", d->shard,
                           (unsigned)(e.file >> 32), (unsigned)e.file, e.kind);
             continue;

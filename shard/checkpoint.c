@@ -3,31 +3,33 @@
  * and the state that is not in pages. Since every change is atomic with its log record and its undo
  * version, the three agree. Then log, pages and superblock are written in the background.
  *
- * State blob: u32 magic, u64 highest txn id, u64 highest ts, then
- *   u32 parts, each: u64 id, u8 state, u64 ts, u64 floor, u64 commit lsn, u32 participants, u32
- * each, u32 versions (oldest first), each: u8 kind, u8 existed, u32 seq, u64 heap, u64 row, u64
- * index, u64 writer, u16 cell flags, u16 first slot, u16 last slot, u32 len, bytes
+ * State blob: u32 magic, u64 highest txn id, u64 highest ts, u64 serial of versions, u32 number of
+ * spill files given out, then
+ *   u32 parts, each: u64 id, u64 last id, u8 state, u64 ts, u64 floor, u64 commit lsn, u32
+ *     participants, u32 each, u32 spill files, u32 each, if any: u64 tail, u64 last record,
+ *     u32 versions (oldest first), each: u8 kind, u8 flags, u64 serial, u32 seq, u64 heap, u64 row,
+ *       u64 index, u64 writer, u16 cell flags, u16 first slot, u16 last slot, u32 len, bytes
  *   u32 finished, each: u64 id, u64 ts, u64 lsn
  *   u32 prepared by users, each: u64 id, u8 is_held, u32 len, info, u32 locks, each: u64 heap,
- * u64 row, u16 modes
- * Committed parts come first, in the order of the purge queue, with
- * those versions only that purge needs: after a crash there is no snapshot that could look at the
- * others.
+ *     u64 row, u16 modes
+ * Committed parts come first, in the order of the purge queue, with those versions only that purge
+ * needs: after a crash there is no snapshot that could look at the others. What is spilled is in
+ * pages, which the cut covers.
  */
 #include "shard/shard_priv.h"
 
-enum { STATE_MAGIC = 0x31504350 };
+enum { STATE_MAGIC = 0x32504350, VERSION_BULK = 1, VERSION_MOVED = 2, SPILL_FILES_MAX = 1 << 24 };
 
 static bool is_kept(const struct part *p, const struct version *v)
 {
-    return p->state != PART_COMMITTED || version_needs_purge_work(v) ||
-           v->kind == VERSION_INDEX_ADD;
+    return p->state != PART_COMMITTED || version_is_for_purge(v);
 }
 
 static void put_version(struct byte_writer *w, const struct version *v)
 {
     write_u8(w, v->kind);
-    write_u8(w, v->existed ? 1 : 0);
+    write_u8(w, (uint8_t)((v->is_bulk ? VERSION_BULK : 0) | (v->is_moved ? VERSION_MOVED : 0)));
+    write_u64(w, v->serial);
     write_u32(w, v->seq);
     write_u64(w, v->heap);
     write_u64(w, v->row);
@@ -40,9 +42,21 @@ static void put_version(struct byte_writer *w, const struct version *v)
     write_bytes(w, v->bytes, v->len);
 }
 
+static void put_spill(struct byte_writer *w, const struct spill *sp)
+{
+    write_u32(w, sp != NULL ? sp->file_count : 0);
+    if (sp == NULL)
+        return;
+    for (uint32_t i = 0; i < sp->file_count; i++)
+        write_u32(w, sp->files[i]);
+    write_u64(w, sp->tail);
+    write_u64(w, sp->last);
+}
+
 static void put_part(struct byte_writer *w, const struct part *p)
 {
     write_u64(w, p->id);
+    write_u64(w, p->id_last);
     write_u8(w, (uint8_t)p->state);
     write_u64(w, p->ts);
     write_u64(w, p->floor);
@@ -50,6 +64,7 @@ static void put_part(struct byte_writer *w, const struct part *p)
     write_u32(w, p->participant_count);
     for (uint32_t i = 0; i < p->participant_count; i++)
         write_u32(w, p->participants[i]);
+    put_spill(w, p->spill);
     size_t count_at = w->len;
     write_u32(w, 0);
     uint32_t count = 0;
@@ -100,6 +115,8 @@ void checkpoint_state_write(struct shard *s, uint8_t **out, size_t *bytes)
     write_u32(&w, STATE_MAGIC);
     write_u64(&w, MAX(s->txn_id_max, shared_transaction_read()));
     write_u64(&w, MAX(s->ts_max, shared_commit_read()));
+    write_u64(&w, s->versions.serial);
+    write_u32(&w, s->versions.file_next);
     size_t count_at = w.len;
     write_u32(&w, 0);
     uint32_t count = 0;
@@ -129,38 +146,53 @@ void checkpoint_state_write(struct shard *s, uint8_t **out, size_t *bytes)
 
 static bool read_version(struct shard *s, struct part *p, struct byte_reader *r)
 {
-    uint8_t kind = read_u8(r);
-    bool existed = read_u8(r) != 0;
-    uint32_t seq = read_u32(r);
-    file_id heap = read_u64(r);
-    row_id row = read_u64(r);
-    file_id index = read_u64(r);
-    uint64_t writer = read_u64(r);
-    uint16_t cell_flags = read_u16(r);
-    uint16_t first_slot = read_u16(r);
-    uint16_t last_slot = read_u16(r);
-    uint32_t len = read_u32(r);
-    if (r->is_bad || kind < VERSION_INSERT || kind > VERSION_INDEX_SWEEP || len > PAGE_BYTES)
+    struct version v = {.kind = read_u8(r)};
+    uint8_t flags = read_u8(r);
+    v.is_bulk = (flags & VERSION_BULK) != 0;
+    v.is_moved = (flags & VERSION_MOVED) != 0;
+    v.serial = read_u64(r);
+    v.seq = read_u32(r);
+    v.heap = read_u64(r);
+    v.row = read_u64(r);
+    v.index = read_u64(r);
+    v.writer = read_u64(r);
+    v.cell_flags = read_u16(r);
+    v.first_slot = read_u16(r);
+    v.last_slot = read_u16(r);
+    v.len = read_u32(r);
+    if (r->is_bad || v.kind < VERSION_INSERT || v.kind > VERSION_INDEX_SWEEP ||
+        v.len > PAGE_BYTES || (v.is_bulk && v.kind != VERSION_INSERT))
         return false;
-    const uint8_t *bytes = read_bytes(r, len);
+    const uint8_t *bytes = read_bytes(r, v.len);
     if (r->is_bad)
         return false;
-    struct version *v =
-        version_push(&s->versions, p, (enum version_kind)kind, seq, heap, row, bytes, len);
-    if (kind == VERSION_INSERT && existed)
-        version_mark_bulk(&s->versions, v);
-    v->existed = existed;
-    v->index = index;
-    v->writer = writer;
-    v->cell_flags = cell_flags;
-    v->first_slot = first_slot;
-    v->last_slot = last_slot;
+    (void)version_restore(&s->versions, p, &v, bytes);
     return true;
+}
+
+static bool read_spill(struct part *p, struct byte_reader *r)
+{
+    uint32_t files = read_u32(r);
+    const uint8_t *list = read_bytes(r, files * 4u);
+    if (r->is_bad || files > SPILL_FILES_MAX)
+        return false;
+    if (files == 0)
+        return true;
+    struct spill *sp = core_zalloc(sizeof(*sp));
+    p->spill = sp;
+    sp->part = p;
+    sp->files = core_malloc(files * 4u);
+    memcpy(sp->files, list, files * 4u);
+    sp->file_count = files;
+    sp->tail = read_u64(r);
+    sp->last = read_u64(r);
+    return !r->is_bad;
 }
 
 static bool read_part(struct shard *s, struct byte_reader *r)
 {
     txn_id_t id = read_u64(r);
+    txn_id_t id_last = read_u64(r);
     uint8_t state = read_u8(r);
     ts_t ts = read_u64(r);
     ts_t floor = read_u64(r);
@@ -170,18 +202,22 @@ static bool read_part(struct shard *s, struct byte_reader *r)
         part_find(s, id) != NULL)
         return false;
     const uint8_t *list = read_bytes(r, participants * 4);
-    uint32_t versions = read_u32(r);
     if (r->is_bad)
         return false;
     struct part *p = part_make(s, id, 0);
+    p->id_last = id_last;
     p->is_logged = true;
     p->floor = floor;
     if (participants != 0)
         part_set_participants(p, list, participants);
-    for (uint32_t i = 0; i < versions; i++) {
+    bool ok = read_spill(p, r);
+    uint32_t versions = read_u32(r);
+    for (uint32_t i = 0; i < versions && ok; i++) {
         if (!read_version(s, p, r))
             return false;
     }
+    if (!ok || r->is_bad)
+        return false;
     p->state = state == PART_PREPARED ? PART_PREPARED : PART_ACTIVE;
     if (state == PART_COMMITTED)
         part_restore_committed(s, p, ts, commit_lsn);
@@ -218,6 +254,8 @@ err_t checkpoint_state_read(struct shard *s, const uint8_t *state, size_t bytes)
     ts_t ts_max = read_u64(&r);
     s->txn_id_max = MAX(s->txn_id_max, id_max);
     s->ts_max = MAX(s->ts_max, ts_max);
+    s->versions.serial = read_u64(&r);
+    s->versions.file_next = read_u32(&r);
     uint32_t parts = read_u32(&r);
     for (uint32_t i = 0; i < parts && ok && !r.is_bad; i++)
         ok = read_part(s, &r);

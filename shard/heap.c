@@ -135,14 +135,21 @@ err_t row_fetch_wait(struct shard *s, struct txn_view *v, file_id heap, row_id i
 {
     ASSERT(shard_is_owner(s));
     serial_note_row(s, v, heap, id);
+    SCOPED_HOLD struct spill_hold hold = {0};
     for (;;) {
         struct row_pins pins;
         TRY(heap_pin_row_wait(s, heap, id, found, &pins));
         if (!*found)
             return ERR_OK;
         struct row_sight sight = {.is_live = (pins.home_cell.flags & CELL_DELETED) == 0};
-        if (pins.home_cell.writer >= s->parts_id_min)
+        if (pins.home_cell.writer >= s->parts_id_min) {
+            if (UNLIKELY(!spill_is_here(&s->versions, heap, id))) {
+                heap_unpin_row(&pins);
+                TRY(spill_hold_wait(s, heap, id, &hold));
+                continue;
+            }
             sight = row_see(s, v, heap, id, sight.is_live);
+        }
         if (UNLIKELY(sight.wait != NULL)) {
             heap_unpin_row(&pins);
             TRY(part_wait(s, sight.wait, v));
@@ -475,10 +482,16 @@ SUSPENDS static err_t locked_state_wait(struct shard *s, struct txn_view *v, fil
                                         row_id id, enum row_lock_result *result,
                                         struct row_buf *newest)
 {
+    SCOPED_HOLD struct spill_hold hold = {0};
     for (;;) {
         struct row_pins pins;
         bool found;
         TRY(heap_pin_row_wait(s, heap, id, &found, &pins));
+        if (UNLIKELY(!spill_is_here(&s->versions, heap, id))) {
+            heap_unpin_row(&pins);
+            TRY(spill_hold_wait(s, heap, id, &hold));
+            continue;
+        }
         struct newest n = {.is_gone = true};
         if (found)
             n = newest_of(s, v, heap, id, (pins.home_cell.flags & CELL_DELETED) == 0);

@@ -129,8 +129,14 @@ SUSPENDS static err_t next_page_wait(struct heap_scan *scan)
     if (scan->page_no % READ_AHEAD_PAGES == 0)
         page_read_ahead(s->pages, scan->heap, scan->page_no,
                         MIN((uint32_t)READ_AHEAD_PAGES * 2, scan->page_count - scan->page_no));
+    SCOPED_HOLD struct spill_hold hold = {0};
     struct page *page;
     TRY(page_pin_use_wait(s->pages, scan->heap, scan->page_no, PAGE_USE_SCAN, &page));
+    while (UNLIKELY(!spill_is_here(&s->versions, scan->heap, row_make(scan->page_no, 0)))) {
+        page_unpin(page);
+        TRY(spill_hold_wait(s, scan->heap, row_make(scan->page_no, 0), &hold));
+        TRY(page_pin_use_wait(s->pages, scan->heap, scan->page_no, PAGE_USE_SCAN, &page));
+    }
     memcpy(scan->page, page->data, PAGE_BYTES);
     page_unpin(page);
     /* No wait from here on: the copy and the versions belong together. */

@@ -4,8 +4,8 @@
  * An entry stays in the tree as long as any snapshot may need it; what it means to whom is in the
  * versions INDEX_ADD and INDEX_REMOVE in the chain of the row that it leads to. A removal changes
  * no page: purge deletes the entry later. Adding an entry that is still there (removed before, not
- * purged) notes that it existed, so that undo leaves it; purge of the removal, seeing a newer
- * addition, hands the entry over to it.
+ * purged) changes no page either. Its undo, seeing that removal, leaves the entry; purge of the
+ * removal, seeing a newer addition, leaves it to that.
  */
 #include "core/defects.h"
 #include "shard/shard_priv.h"
@@ -19,13 +19,15 @@ static err_t key_check(uint32_t len)
     return ERR_OK;
 }
 
-enum entry_state { ENTRY_DEAD, ENTRY_LIVE, ENTRY_WAIT };
+enum entry_state { ENTRY_DEAD, ENTRY_LIVE, ENTRY_WAIT, ENTRY_LOAD };
 
 /* The newest state of an entry, for uniqueness. */
 static enum entry_state entry_newest(struct shard *s, struct txn_view *v, file_id index,
                                      file_id heap, const uint8_t *key, uint32_t len, row_id row,
                                      struct part **wait)
 {
+    if (UNLIKELY(!spill_is_here(&s->versions, heap, row)))
+        return ENTRY_LOAD;
     for (struct version *ver = version_chain(&s->versions, heap, row); ver != NULL;
          ver = ver->chain_older) {
         if ((ver->kind != VERSION_INDEX_ADD && ver->kind != VERSION_INDEX_REMOVE) ||
@@ -43,7 +45,7 @@ static enum entry_state entry_newest(struct shard *s, struct txn_view *v, file_i
     if (LIKELY(s->versions.bulk_inserts == 0))
         return ENTRY_LIVE;
     struct version *ver = version_insert_of(&s->versions, heap, row);
-    if (ver == NULL || !ver->existed || ver->part->id == v->id)
+    if (ver == NULL || !ver->is_bulk || ver->part->id == v->id)
         return ENTRY_LIVE;
     struct part *p = ver->part;
     if (p->state != PART_COMMITTED) {
@@ -65,9 +67,10 @@ struct unique_check {
     row_id id;
     row_id conflict;   /* out */
     struct part *wait; /* out */
+    row_id load;       /* out: this row's versions have to be read */
 };
 
-/* Look at a leaf's entries with the key; true when it is settled (conflict or wait). */
+/* Look at a leaf's entries with the key; true when it is settled (conflict, wait or load). */
 static bool check_leaf(struct unique_check *u, const uint8_t *d)
 {
     struct bt_search k = {.key = u->key, .len = u->len};
@@ -87,6 +90,9 @@ static bool check_leaf(struct unique_check *u, const uint8_t *d)
         case ENTRY_WAIT:
             if (DEFECT(UNIQUE_NOT_WAITED))
                 break;
+            return true;
+        case ENTRY_LOAD:
+            u->load = k.rid;
             return true;
         }
     }
@@ -183,7 +189,6 @@ static bool add_apply(struct shard *s, struct part *p, uint32_t seq, struct bt_p
         return true;
     struct version *v = version_push(&s->versions, p, VERSION_INDEX_ADD, seq, heap, row, key, len);
     v->index = index;
-    v->existed = path->found;
     return true;
 }
 
@@ -204,7 +209,9 @@ err_t index_insert_wait(struct shard *s, struct txn_view *v, file_id index, file
                              .key = key,
                              .len = key_len,
                              .id = id,
-                             .conflict = ROW_ID_NONE};
+                             .conflict = ROW_ID_NONE,
+                             .load = ROW_ID_NONE};
+    SCOPED_HOLD struct spill_hold hold = {0};
     uint64_t checked = UINT64_MAX;
     for (;;) {
         struct bt_path path;
@@ -216,7 +223,7 @@ err_t index_insert_wait(struct shard *s, struct txn_view *v, file_id index, file
             if (!covers) {
                 btree_path_end(s, &path);
                 TRY(check_leaves_wait(&u, bt, &checked));
-                settled = u.conflict != ROW_ID_NONE || u.wait != NULL;
+                settled = u.conflict != ROW_ID_NONE || u.wait != NULL || u.load != ROW_ID_NONE;
                 if (!settled)
                     continue;
             } else if (settled) {
@@ -226,6 +233,12 @@ err_t index_insert_wait(struct shard *s, struct txn_view *v, file_id index, file
                 ASSERT(conflict != NULL);
                 *conflict = u.conflict;
                 return ERR_OK;
+            }
+            if (u.load != ROW_ID_NONE) {
+                TRY(spill_hold_wait(s, heap, u.load, &hold));
+                u.load = ROW_ID_NONE;
+                checked = UINT64_MAX;
+                continue;
             }
             if (settled) {
                 struct part *wait = u.wait;
@@ -251,6 +264,9 @@ err_t index_add_at_wait(struct shard *s, txn_id_t id, uint32_t seq, file_id inde
                         row_id row, const uint8_t *key, uint32_t len, bool is_bulk)
 {
     TRY(key_check(len));
+    SCOPED_HOLD struct spill_hold hold = {0};
+    if (is_bulk)
+        TRY(spill_mark_bulk_wait(s, heap, row, &hold));
     struct bt_path path;
     TRY(btree_path_wait(s, btree_of(s, index), key, len, row, true, 0, 0, &path));
     nosuspend_begin();

@@ -147,10 +147,13 @@ static void resume_at(struct index_scan *scan, const uint8_t *d, uint32_t i, row
     scan->at.after_prefix = false;
 }
 
-/* Entries of one leaf, in order, into the batch. *wait: the next entry needs an outcome first. */
-static err_t take_leaf(struct index_scan *scan, const struct bt_leaf *leaf, struct part **wait)
+/* Entries of one leaf, in order, into the batch. *wait: the next entry needs an outcome first;
+ * *load: the versions of this row. */
+static err_t take_leaf(struct index_scan *scan, const struct bt_leaf *leaf, struct part **wait,
+                       row_id *load)
 {
     *wait = NULL;
+    *load = ROW_ID_NONE;
     const uint8_t *d = leaf->leaf->data;
     uint32_t count = bp_count(d);
     uint32_t from;
@@ -174,6 +177,11 @@ static err_t take_leaf(struct index_scan *scan, const struct bt_leaf *leaf, stru
         uint32_t prefix_len;
         uint32_t suffix_len;
         bp_key(d, i, &prefix, &prefix_len, &suffix, &suffix_len);
+        if (UNLIKELY(!spill_is_here(&scan->shard->versions, scan->heap, bp_rid(d, i)))) {
+            *load = bp_rid(d, i);
+            resume_at(scan, d, i, scan->backward ? 1 : 0);
+            return ERR_OK;
+        }
         struct part *p;
         if (!index_entry_see(scan->shard, scan->view, scan->index, scan->heap, prefix, prefix_len,
                              suffix, suffix_len, bp_rid(d, i), &p)) {
@@ -210,6 +218,7 @@ SUSPENDS static err_t next_batch_wait(struct index_scan *scan)
     scan->is_started = true;
     scan->count = scan->next = 0;
     scan->keys_len = 0;
+    SCOPED_HOLD struct spill_hold hold = {0};
     while (scan->count == 0 && !scan->is_finished) {
         struct bt_leaf leaf;
         TRY(btree_leaf_wait(scan->shard, scan->tree, &scan->at, scan->backward, &leaf));
@@ -218,10 +227,13 @@ SUSPENDS static err_t next_batch_wait(struct index_scan *scan)
             break;
         }
         struct part *wait;
-        err_t e = take_leaf(scan, &leaf, &wait);
+        row_id load;
+        err_t e = take_leaf(scan, &leaf, &wait, &load);
         btree_leaf_end(&leaf);
         TRY(e);
-        if (wait != NULL && scan->count == 0)
+        if (load != ROW_ID_NONE && scan->count == 0)
+            TRY(spill_hold_wait(scan->shard, scan->heap, load, &hold));
+        else if (wait != NULL && scan->count == 0)
             TRY(part_wait(scan->shard, wait, scan->view));
         else if (scan->count == 0 && !scan->is_finished)
             TRY(fiber_rest_wait());

@@ -25,7 +25,7 @@ bool index_bulk_wanted(struct shard *s, struct part *p, uint32_t seq, file_id he
     if (LIKELY(p->adds_count <= (min != 0 ? min : BULK_ENTRIES_MIN)))
         return false;
     const struct version *insert = version_insert_of(&s->versions, heap, row);
-    return insert != NULL && insert->part == p && insert->seq == seq;
+    return insert != NULL && insert->part == p && insert->seq == seq && !insert->is_spilled;
 }
 
 bool index_bulk_note(struct shard *s, struct part *p, uint32_t seq, file_id index, file_id heap,
@@ -85,7 +85,7 @@ static bool is_taken_back(struct shard *s, const struct part *p, uint32_t seq, f
                           row_id row)
 {
     const struct version *insert = version_insert_of(&s->versions, heap, row);
-    return insert != NULL && insert->part == p && insert->seq >= seq && insert->existed;
+    return insert != NULL && insert->part == p && insert->seq >= seq && insert->is_bulk;
 }
 
 static void sweep_go_to(struct sweep *w, const uint8_t *d, uint32_t i)
@@ -98,6 +98,7 @@ SUSPENDS static err_t sweep_one_wait(struct shard *s, struct part *p, uint32_t s
                                      file_id heap, struct sweep *w)
 {
     w->at = (struct bt_search){.key = w->at_key};
+    SCOPED_HOLD struct spill_hold hold = {0};
     for (bool more = true; more;) {
         struct bt_leaf leaf;
         TRY(btree_leaf_wait(s, btree_of(s, index), &w->at, false, &leaf));
@@ -108,7 +109,12 @@ SUSPENDS static err_t sweep_one_wait(struct shard *s, struct part *p, uint32_t s
         uint32_t i = bp_lower_bound(d, &w->at);
         w->count = 0;
         w->key_at[0] = 0;
+        row_id load = ROW_ID_NONE;
         for (; i < count && w->count < SWEEP_BATCH; i++) {
+            if (UNLIKELY(!spill_is_here(&s->versions, heap, bp_rid(d, i)))) {
+                load = bp_rid(d, i);
+                break;
+            }
             if (!is_taken_back(s, p, seq, heap, bp_rid(d, i)))
                 continue;
             if (w->key_at[w->count] + INDEX_KEY_BYTES_MAX + 8 > sizeof(w->keys))
@@ -127,6 +133,8 @@ SUSPENDS static err_t sweep_one_wait(struct shard *s, struct part *p, uint32_t s
         for (uint32_t n = 0; n < w->count; n++)
             TRY(take_back_wait(s, index, w->rows[n], w->keys + w->key_at[n],
                                w->key_at[n + 1] - w->key_at[n]));
+        if (load != ROW_ID_NONE)
+            TRY(spill_hold_wait(s, heap, load, &hold));
         TRY(fiber_rest_wait());
     }
     return ERR_OK;

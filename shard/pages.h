@@ -20,7 +20,12 @@
 typedef uint64_t file_id;
 enum { PAGE_BYTES = 8192, PAGE_HEADER_BYTES = 32, PAGE_NONE = 0xffffffff };
 
-enum file_kind { FILE_HEAP = 1, FILE_BTREE = 2, FILE_SEQUENCE = 3 };
+enum file_kind {
+    FILE_HEAP = 1,
+    FILE_BTREE = 2,
+    FILE_SEQUENCE = 3,
+    FILE_SPILL = 4, /* row versions that are not in memory: the shard's own, in no catalog */
+};
 
 /* Head of each page; the rest belongs to heap, B+tree, ... */
 struct page_header {

@@ -64,6 +64,7 @@ struct part *part_make(struct shard *s, txn_id_t id, uint32_t session)
     struct part *p = core_zalloc(sizeof(*p));
     p->id = id;
     p->id_floor = id;
+    p->id_last = id;
     p->owner.id = id;
     p->owner.session = session;
     struct part **at = part_bucket(s, id);
@@ -104,7 +105,7 @@ static void part_unhash(struct shard *s, struct part *p)
 
 void part_free(struct shard *s, struct part *p)
 {
-    ASSERT(p->version_count == 0);
+    ASSERT(part_is_empty(p));
     ASSERT(p->owner.holds == NULL);
     ASSERT(p->waiters == NULL);
     serial_forget_part(p);
@@ -152,6 +153,7 @@ static void part_queue(struct shard *s, struct part *p)
     else
         s->purge_first = p;
     s->purge_last = p;
+    p->purge_at = NULL;
     if (s->prune_next == NULL)
         s->prune_next = p;
 }
@@ -168,7 +170,7 @@ void part_commit(struct shard *s, struct part *p, ts_t ts, lsn_t lsn)
     lock_release_all(&s->row_locks, &p->owner);
     part_wake_waiters(p);
     serial_note_committed(s, p);
-    if (p->version_count == 0) {
+    if (part_is_empty(p)) {
         part_free(s, p);
         return;
     }
@@ -189,7 +191,7 @@ void part_restore_committed(struct shard *s, struct part *p, ts_t ts, lsn_t lsn)
 
 void part_end(struct shard *s, struct part *p)
 {
-    ASSERT(p->version_count == 0);
+    ASSERT(part_is_empty(p));
     part_unhash(s, p);
     lock_release_all(&s->row_locks, &p->owner);
     part_wake_waiters(p);
@@ -308,7 +310,7 @@ err_t part_commit_wait(struct shard *s, txn_id_t id, bool wait_flush, ts_t *ts)
     if (p == NULL)
         return ERR_OK;
     if (!p->is_logged) {
-        ASSERT(p->version_count == 0);
+        ASSERT(part_is_empty(p));
         part_end(s, p);
         return ERR_OK;
     }

@@ -14,9 +14,10 @@
  *     and frees parts that hold nothing any more
  *
  * Nothing of it is logged: after a crash there are no snapshots, and replay drops what was pruned
- * here when the log says that its part is purged. Versions whose purge changes pages, and index
- * entries' additions, stay in their parts, because the log names them by those. So do changes of
- * serializable transactions: reads under older snapshots are validated by them (serial.c).
+ * here when the log says that its part is purged. A version that was moved still has the number of
+ * the transaction that made it, by which the log names it when purge changes a page for it. Changes
+ * of serializable transactions are not joined: reads under older snapshots are validated by them
+ * (serial.c).
  *
  * Each part is looked at when it is PRUNE_AGE_US old, for by then most snapshots have gone; all are
  * looked at again when the versions have doubled since, so the work for each is bounded. After
@@ -81,9 +82,9 @@ static void prune_update(struct prune *n, struct version *v)
 static void prune_insert(struct prune *n, struct version *v)
 {
     struct version *other = v->chain_older;
-    if (other == NULL || other->part->is_serializable || other->kind != VERSION_INSERT ||
-        other->existed != v->existed || !is_settled(n, other->part) ||
-        !are_alike(n, other->part, v->part))
+    if (other == NULL || other->is_spilled || other->part->is_serializable ||
+        other->kind != VERSION_INSERT || other->is_bulk != v->is_bulk ||
+        !is_settled(n, other->part) || !are_alike(n, other->part, v->part))
         return;
     if (other->last_slot + 1u == v->first_slot)
         other->last_slot = v->last_slot;
@@ -106,7 +107,10 @@ SUSPENDS static err_t prune_versions_wait(struct prune *n, struct part *p)
 {
     for (struct version *v = p->oldest; v != NULL;) {
         struct version *next = v->newer;
-        if (v->kind == VERSION_UPDATE)
+        SCOPED_HOLD struct spill_hold hold = {0};
+        /* What stands below it may be in files: read from the pool, not from the disk. */
+        if (v->kind == VERSION_UPDATE && (spill_is_here(&n->shard->versions, v->heap, v->row) ||
+                                          spill_hold_try_wait(n->shard, v->heap, v->row, &hold)))
             prune_update(n, v);
         else if (v->kind == VERSION_INSERT)
             prune_insert(n, v);
@@ -116,6 +120,12 @@ SUSPENDS static err_t prune_versions_wait(struct prune *n, struct part *p)
     return ERR_OK;
 }
 
+/* Entries' additions and removals are purged together: they move when all that is here does. */
+static bool may_move_all(const struct part *p)
+{
+    return p->spill == NULL && p->sweep_count == 0 && p->file_versions == 0;
+}
+
 SUSPENDS static err_t join_before_wait(struct prune *n, struct part *p)
 {
     struct part *to = p->queue_prev;
@@ -123,13 +133,16 @@ SUSPENDS static err_t join_before_wait(struct prune *n, struct part *p)
         return ERR_OK;
     to->ts = p->ts = MAX(to->ts, p->ts);
     to->id_floor = MIN(to->id_floor, p->id_floor);
+    bool all = may_move_all(p);
     for (struct version *v = p->oldest; v != NULL;) {
         struct version *next = v->newer;
-        if (v->kind == VERSION_UPDATE || v->kind == VERSION_INSERT)
+        if (all || v->kind == VERSION_UPDATE || v->kind == VERSION_INSERT)
             version_move(v, to);
         v = next;
         TRY(prune_rest_wait(n));
     }
+    if (all)
+        to->id_last = p->id_last; /* when all of `to` is purged, p is */
     return ERR_OK;
 }
 
@@ -145,7 +158,7 @@ SUSPENDS static err_t prune_parts_wait(struct prune *n)
             TRY(join_before_wait(n, p));
         }
         s->prune_next = p->queue_next;
-        if (p->version_count == 0)
+        if (part_is_empty(p))
             purge_queue_remove(s, p);
         TRY(prune_rest_wait(n));
     }

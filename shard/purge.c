@@ -11,12 +11,12 @@
 #include "core/defects.h"
 #include "shard/shard_priv.h"
 
-enum { BUDGET_NAPS_MIN = 8, BUDGET_NAPS_MAX = 5000, PURGE_STEPS = 256, DROPS_PER_STEP = 64 };
+enum { BUDGET_PASSES = 16, PURGE_STEPS = 256, DROPS_PER_STEP = 64 };
 
 static struct log_writer purge_record(const struct version *v)
 {
     struct log_writer w = {.len = 0};
-    log_put_u64(&w, v->part->id);
+    log_put_u64(&w, version_txn(v));
     log_put_u8(&w, v->kind);
     log_put_u64(&w, v->heap);
     log_put_u64(&w, v->row);
@@ -26,25 +26,21 @@ static struct log_writer purge_record(const struct version *v)
 
 SUSPENDS static err_t purge_entry_wait(struct shard *s, struct version *v)
 {
-    struct version *newer = version_index_newer(v);
-    if (newer != NULL) {
-        /* The entry lives on as that addition's. */
-        newer->existed = newer->kind == VERSION_INDEX_ADD ? false : newer->existed;
+    SCOPED_HOLD struct spill_hold hold = {0};
+    TRY(spill_hold_wait(s, v->heap, v->row, &hold));
+    if (version_index_newer(v) != NULL) { /* the entry lives on as that addition's */
         version_drop(&s->versions, v);
         return ERR_OK;
     }
     struct bt_path path;
     TRY(btree_path_wait(s, btree_of(s, v->index), v->bytes, v->len, v->row, false,
                         RESERVE_CRITICAL | 1, LOG_FIXED_BYTES_MAX + v->len, &path));
-    newer = version_index_newer(v);
     nosuspend_begin();
-    if (newer == NULL) {
+    if (version_index_newer(v) == NULL) {
         struct log_writer w = purge_record(v);
         lsn_t lsn = shard_log(s, LOG_PURGE, &w, v->bytes, v->len);
         if (path.depth > 0 && path.found)
             btree_delete_apply(s, &path, lsn);
-    } else if (newer->kind == VERSION_INDEX_ADD) {
-        newer->existed = false;
     }
     version_drop(&s->versions, v);
     nosuspend_end();
@@ -143,15 +139,9 @@ err_t purge_version_wait(struct shard *s, struct version *v)
 void purge_queue_pop(struct shard *s)
 {
     struct part *p = s->purge_first;
-    while (p->oldest != NULL) {
-        struct version *v = p->oldest;
-        if (v->kind == VERSION_INDEX_REMOVE) {
-            struct version *newer = version_index_newer(v);
-            if (newer != NULL && newer->kind == VERSION_INDEX_ADD)
-                newer->existed = false;
-        }
-        version_drop(&s->versions, v);
-    }
+    while (p->oldest != NULL)
+        version_drop(&s->versions, p->oldest);
+    spill_discard(s, p);
     purge_queue_remove(s, p);
     s->purged++;
 }
@@ -175,7 +165,12 @@ void purge_queue_remove(struct shard *s, struct part *p)
 SUSPENDS static err_t purge_part_step_wait(struct shard *s, struct part *p, bool *done)
 {
     *done = false;
-    if (p->purge_work == 0) {
+    uint64_t spilled_work = p->spill != NULL ? p->spill->work : 0;
+    if (p->purge_work == 0 && spilled_work == 0) {
+        if (p->spill != NULL) {
+            spill_discard_some(s, p);
+            return ERR_OK;
+        }
         /* What a bulk load left, or pruning has gathered, goes in small pieces; replay drops it at
          * PURGED. */
         for (uint32_t i = 0; i < DROPS_PER_STEP && p->version_count > DROPS_PER_STEP; i++)
@@ -183,9 +178,20 @@ SUSPENDS static err_t purge_part_step_wait(struct shard *s, struct part *p, bool
         *done = p->version_count <= DROPS_PER_STEP;
         return ERR_OK;
     }
+    if (p->purge_at == NULL && spilled_work != 0 && p->purge_pass > 0) {
+        /* Some at a time are taken back into memory. */
+        bool entries = p->purge_pass == 1;
+        if (!entries || p->spill->removes != 0) {
+            struct version *newest = p->newest;
+            err_t e = spill_take_work_wait(s, p, entries);
+            p->purge_at = newest != NULL ? newest->newer : p->oldest;
+            return e;
+        }
+    }
     if (p->purge_at == NULL) {
         p->purge_pass++;
         p->purge_at = p->oldest;
+        return ERR_OK;
     }
     struct version *v = p->purge_at;
     bool is_entry = v->kind == VERSION_INDEX_REMOVE;
@@ -223,11 +229,11 @@ err_t purge_some_wait(struct shard *s, bool *more)
                 break;
             nosuspend_begin();
             do {
-                last = s->purge_first->id;
+                last = s->purge_first->id_last;
                 purge_queue_pop(s);
                 steps++;
                 p = s->purge_first;
-            } while (p != NULL && p->purge_work == 0 && p->ts <= horizon &&
+            } while (p != NULL && p->purge_work == 0 && p->spill == NULL && p->ts <= horizon &&
                      p->commit_lsn <= durable && steps < PURGE_STEPS);
             struct log_writer w = {.len = 0};
             log_put_u64(&w, last);
@@ -240,25 +246,34 @@ err_t purge_some_wait(struct shard *s, bool *more)
 
 err_t version_budget_wait(struct shard *s)
 {
-    if (LIKELY(s->versions.bytes < s->options.version_bytes_max) || s->is_replaying)
+    uint64_t max = s->options.version_bytes_max;
+    if (LIKELY(s->versions.bytes < max && !spill_is_wanted(s)) || s->is_replaying)
         return ERR_OK;
+    wait_queue_wake_all(&s->purge_wanted);
+    if (s->versions.bytes < max)
+        return ERR_OK;
+    if (core_is_borrowed())
+        return err_raise(ERR_INTERNAL_WOULD_SUSPEND, "a wait for memory on a borrowed core");
     s->version_budget_hits++;
-    if (s->purge_is_idle || s->purge_first != NULL)
-        wait_queue_wake_all(&s->purge_wanted);
-    /* Pruning has to have looked at everything before it is said that all are needed. */
-    uint64_t passes = s->prune_passes + 2;
-    for (uint32_t i = 0; s->versions.bytes >= s->options.version_bytes_max; i++) {
-        bool is_pruning = s->prune_passes < passes && i < BUDGET_NAPS_MAX;
-        if (s->purge_first == NULL || (i >= BUDGET_NAPS_MIN && !is_pruning))
-            break;
-        if (s->purge_last->commit_lsn > wal_durable(s->wal))
+    uint64_t bytes = UINT64_MAX;
+    for (uint32_t i = 0; s->versions.bytes >= max && i < BUDGET_PASSES && !s->is_stopping; i++) {
+        /* Pruning has to have looked at everything before it is said that all are needed. */
+        if (i != 0 && s->versions.bytes >= bytes)
+            s->prune_is_wanted = true;
+        bytes = s->versions.bytes;
+        s->spill_at = 0;
+        if (s->purge_first != NULL && s->purge_last->commit_lsn > wal_durable(s->wal))
             TRY(wal_flush_wait(s->wal, s->purge_last->commit_lsn));
-        s->prune_is_wanted = true;
         wait_queue_wake_all(&s->purge_wanted);
-        TRY(fiber_sleep_wait(1000));
+        TRY(wait_queue_wait(&s->budget_waiters, UINT64_MAX));
+        if (s->spill_error != ERR_OK)
+            break;
     }
-    if (s->versions.bytes < s->options.version_bytes_max)
+    if (s->versions.bytes < max)
         return ERR_OK;
+    if (s->spill_error == ERR_DISK_FULL)
+        return err_raise(ERR_DISK_FULL,
+                         "could not write old row versions: no space left on device");
     err_t e = err_raise(ERR_OUT_OF_MEMORY, "version store is full");
     err_detail("Row versions of running and recent transactions take %llu bytes in shard %u.",
                (unsigned long long)s->versions.bytes, s->number);

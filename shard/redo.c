@@ -26,6 +26,8 @@ SUSPENDS static err_t redo_undo_wait(struct shard *s, struct byte_reader *r, uin
     row_id target = read_u64(r);
     bool remove_entry = read_u8(r) != 0;
     struct part *p = part_find(s, id);
+    if (p != NULL)
+        TRY(spill_newest_wait(s, p));
     if (r->is_bad || p == NULL || p->newest == NULL || p->newest->kind != version_kind ||
         p->newest->row != row || target == TARGET_CHOOSE)
         return record_bad(kind, lsn);
@@ -43,9 +45,11 @@ SUSPENDS static err_t redo_purge_wait(struct shard *s, struct byte_reader *r, ui
     if (r->is_bad)
         return record_bad(kind, lsn);
     uint32_t key_len = (uint32_t)(r->end - r->at);
+    SCOPED_HOLD struct spill_hold hold = {0};
+    TRY(spill_hold_wait(s, heap, row, &hold));
     struct version *v = version_chain(&s->versions, heap, row);
     for (; v != NULL; v = v->chain_older) {
-        if (v->part->id != id || v->kind != version_kind)
+        if (version_txn(v) != id || v->kind != version_kind)
             continue;
         if (v->kind != VERSION_INDEX_REMOVE ||
             (v->index == index && v->len == key_len && memcmp(v->bytes, r->at, key_len) == 0))
@@ -53,17 +57,19 @@ SUSPENDS static err_t redo_purge_wait(struct shard *s, struct byte_reader *r, ui
     }
     if (v == NULL || v->part->state != PART_COMMITTED)
         return record_bad(kind, lsn);
+    if (v->is_spilled)
+        TRY(spill_take_wait(s, v));
     return purge_version_wait(s, v);
 }
 
 static err_t redo_purged(struct shard *s, txn_id_t id)
 {
     struct part *p = s->purge_first;
-    while (p != NULL && p->id != id)
+    while (p != NULL && p->id_last != id)
         p = p->queue_next;
     if (p == NULL)
         return ERR_OK;
-    while (s->purge_first->id != id)
+    while (s->purge_first != p)
         purge_queue_pop(s);
     purge_queue_pop(s);
     return ERR_OK;
@@ -124,8 +130,17 @@ static err_t redo_commit(struct shard *s, struct byte_reader *r, uint8_t kind, l
     if (is_distributed)
         finished_add(s, id, ts, lsn);
     struct part *p = part_find(s, id);
-    if (p != NULL)
-        part_commit(s, p, ts, lsn);
+    if (p == NULL)
+        return ERR_OK;
+    bool is_empty = part_is_empty(p);
+    part_commit(s, p, ts, lsn);
+    /* There are no snapshots: only what purge goes by stays. The part does, until it is PURGED. */
+    for (struct version *v = is_empty ? NULL : p->oldest; v != NULL;) {
+        struct version *next = v->newer;
+        if (!version_is_for_purge(v))
+            version_drop(&s->versions, v);
+        v = next;
+    }
     return ERR_OK;
 }
 
@@ -134,7 +149,7 @@ static err_t redo_abort(struct shard *s, txn_id_t id, uint8_t kind, lsn_t lsn)
     struct part *p = part_find(s, id);
     if (p == NULL)
         return ERR_OK;
-    if (p->version_count != 0)
+    if (!part_is_empty(p))
         return record_bad(kind, lsn);
     part_end(s, p);
     return ERR_OK;
@@ -206,6 +221,8 @@ err_t redo_record_wait(void *shard, uint8_t kind, const uint8_t *payload, uint32
     struct byte_reader r = {.at = payload, .end = payload + len};
     s->replay_lsn = lsn;
     TRY(fiber_rest_wait());
+    if (UNLIKELY(spill_is_wanted(s)))
+        TRY(spill_some_wait(s));
     switch (kind) {
     case LOG_ROW_INSERT:
     case LOG_ROW_UPDATE:

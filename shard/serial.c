@@ -299,8 +299,28 @@ static bool version_hits(const struct read_set *r, const struct version *v)
     return false;
 }
 
+/* What is in files only is known by the files that it touches. */
+static bool spill_hits(const struct read_set *r, const struct spill *sp)
+{
+    for (uint32_t i = 0; i < r->heap_count; i++) {
+        if (spill_touches(sp, r->heaps[i]))
+            return true;
+    }
+    for (uint32_t i = 0; i < r->range_count; i++) {
+        if (spill_touches(sp, r->ranges[i].index))
+            return true;
+    }
+    for (uint32_t i = 0; r->rows != NULL && i <= r->row_mask; i++) {
+        if (r->rows[i].heap != 0 && spill_touches(sp, r->rows[i].heap))
+            return true;
+    }
+    return false;
+}
+
 static bool part_hits(const struct read_set *r, const struct part *p)
 {
+    if (p->spill != NULL && spill_hits(r, p->spill))
+        return true;
     for (const struct version *v = p->newest; v != NULL; v = v->older) {
         if (version_hits(r, v))
             return true;
@@ -388,6 +408,6 @@ void serial_note_prepared(struct shard *s, struct part *p)
 void serial_note_committed(struct shard *s, struct part *p)
 {
     serial_forget_part(p);
-    if (p->is_serializable && p->version_count != 0)
+    if (p->is_serializable && !part_is_empty(p))
         list_put(&serial_of(s)->committed, p);
 }

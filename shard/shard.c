@@ -159,6 +159,7 @@ static struct shard *shard_new(const struct shard_options *o, uint32_t number)
     s->part_mask = 255;
     s->part_buckets = core_zalloc((s->part_mask + 1u) * sizeof(struct part *));
     s->parts_id_min = UINT64_MAX;
+    s->spill_at = o->version_bytes_max / 4 * 3;
     lock_table_init(&s->row_locks, LOCKS_OF_ROWS);
     s->spaces = core_zalloc(FILE_TABLE_BUCKETS * sizeof(*s->spaces));
     s->btrees = core_zalloc(FILE_TABLE_BUCKETS * sizeof(*s->btrees));
@@ -173,6 +174,7 @@ SUSPENDS static void shard_free_wait(struct shard *s)
         lock_release_all(&s->row_locks, &p->owner);
         while (p->newest != NULL)
             version_drop(&s->versions, p->newest);
+        spill_discard(s, p);
         part_free(s, p);
     }
     serial_destroy(s);
@@ -184,6 +186,7 @@ SUSPENDS static void shard_free_wait(struct shard *s)
     btrees_destroy(s);
     sequences_destroy(s);
     lock_table_destroy(&s->row_locks);
+    spill_destroy(s);
     versions_destroy(&s->versions);
     if (s->pages != NULL)
         page_store_close_wait(s->pages);
@@ -222,6 +225,7 @@ SUSPENDS static err_t open_files_wait(struct shard *s, char *path)
         e = checkpoint_state_read(s, state, state_bytes);
     arena_free(mem);
     TRY(e);
+    TRY(spill_restore_wait(s));
     (void)snprintf(name, sizeof(name), "shard-%04u/wal", s->number);
     TRY(path_make(path, s->options.data_directory, name));
     struct wal_options wo = {.directory = path, .buffer_bytes = s->options.wal_buffer_bytes};
@@ -430,7 +434,7 @@ void shards_abandon_wait(void)
     ERR_IGNORE(on_all_cores_wait(free_on_core, NULL));
 }
 
-/* ---- the log's state, counters ---- */
+/* ---- the log's state ---- */
 
 err_t shard_flush_wait(struct shard *s, lsn_t lsn)
 {
@@ -443,18 +447,4 @@ err_t shard_flush_wait(struct shard *s, lsn_t lsn)
 lsn_t shard_log_end(struct shard *s)
 {
     return wal_end(s->wal);
-}
-
-void shard_stats_read(struct shard *s, struct shard_stats *out)
-{
-    *out = (struct shard_stats){
-        .version_bytes = s->versions.bytes,
-        .versions = s->versions.count,
-        .lock_waits = s->row_locks.waits,
-        .commits = s->commits,
-        .aborts = s->aborts,
-        .purged = s->purged,
-    };
-    page_store_stats_read(s->pages, &out->pages);
-    wal_stats_read(s->wal, &out->wal);
 }

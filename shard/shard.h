@@ -70,7 +70,7 @@ SUSPENDS err_t shard_verify_wait(struct shard *s, struct arena *mem);
 bool shard_is_purged(const struct shard *s);
 /* One file of it; nobody writes to that file. A file that is not there is fine. */
 SUSPENDS err_t shard_verify_file_wait(struct shard *s, file_id file, struct arena *mem);
-/* Walk all files: false at the end. cursor starts at 0. */
+/* Walk all files that the catalog knows: false at the end. cursor starts at 0. */
 bool shard_file_next(struct shard *s, uint64_t *cursor, file_id *file, enum file_kind *kind);
 /* Every entry of an index leads to a row of the heap; *entries = how many there are, seen by anyone
  * or not. */
@@ -232,18 +232,5 @@ SUSPENDS err_t sequence_next_wait(struct shard *s, struct txn_view *v, file_id s
 /* ---- the log's state ---- */
 SUSPENDS err_t shard_flush_wait(struct shard *s, lsn_t lsn);
 lsn_t shard_log_end(struct shard *s);
-
-/* ---- counters for pg_stat views ---- */
-struct shard_stats {
-    struct page_store_stats pages;
-    struct wal_stats wal;
-    uint64_t version_bytes;
-    uint64_t versions;
-    uint64_t lock_waits;
-    uint64_t commits;
-    uint64_t aborts;
-    uint64_t purged;
-};
-void shard_stats_read(struct shard *s, struct shard_stats *out);
 
 #endif

@@ -222,34 +222,66 @@ enum { RANGE_SLOT = 0xffff };
 
 struct version {
     struct part *part;
-    struct version *older; /* in the part's undo list */
-    struct version *newer;
+    union {
+        struct version *older; /* in the part's undo list */
+        uint64_t spilled_at;   /* is_spilled: where it is in the part's spill */
+    };
+    union {
+        struct version *newer;
+        struct version *copy_next; /* is_spilled: of its group */
+    };
     struct version *chain_older; /* of the same row */
     struct version *chain_newer;
     struct version *hash_next; /* valid in the newest of a chain */
     file_id heap;              /* heap and row: the chain's name */
     row_id row;                /* VERSION_INSERT: page << 16 | RANGE_SLOT */
     file_id index;
-    uint64_t writer; /* VERSION_UPDATE, VERSION_DELETE: the cell's last writer before */
+    /* VERSION_UPDATE, VERSION_DELETE: the cell's last writer before. is_moved: the transaction that
+     * made it, by which the log names it. */
+    uint64_t writer;
+    uint64_t serial; /* order of the shard's versions */
     uint32_t seq;
     uint32_t len;
     uint16_t cell_flags; /* of the before image */
     uint16_t first_slot; /* VERSION_INSERT */
     uint16_t last_slot;
     uint8_t kind;
-    /* VERSION_INDEX_ADD: the entry was there before; undo leaves it.
-     * VERSION_INSERT: entries of these rows may have no versions of their own (index_sweep.c). */
-    bool existed;
+    /* VERSION_INSERT: entries of these rows may have no versions of their own (index_sweep.c). */
+    bool is_bulk;
+    bool is_moved;   /* to the part of an earlier commit (prune.c) */
+    bool is_spilled; /* a copy: in its chain, but in no part's list (spill.c) */
     uint8_t bytes[];
 };
 
+struct spill_entry;
+struct spill_group;
 struct version_store {
     struct version **buckets;
     uint64_t mask;
     uint64_t chains;
-    uint64_t count;
+    uint64_t count; /* in memory, copies not counted */
     uint64_t bytes;
-    uint64_t bulk_inserts; /* VERSION_INSERT with existed */
+    uint64_t bulk_inserts; /* VERSION_INSERT with is_bulk, spilled ones too */
+    uint64_t serial;       /* given out last */
+    /* spill.c */
+    uint64_t spilled; /* versions that are in files only */
+    uint64_t spilled_bytes;
+    struct spill_entry **entries;
+    uint64_t entry_mask;
+    uint64_t entry_count;
+    struct spill_group **groups;
+    struct spill_group *groups_first; /* all, the one used last first */
+    struct spill_group *groups_last;
+    uint64_t copy_bytes;
+    uint32_t file_next;
+    uint64_t spill_writes; /* versions, ever */
+    uint64_t spill_loads;  /* groups, ever */
+    struct version_figures {
+        uint64_t bytes;
+        uint64_t spilled;
+        uint64_t writes;
+        uint64_t loads;
+    } shown; /* in the core's statistics */
 };
 void versions_init(struct version_store *vs);
 void versions_destroy(struct version_store *vs);
@@ -265,9 +297,26 @@ struct version *version_push(struct version_store *vs, struct part *p, enum vers
 void version_push_insert(struct version_store *vs, struct part *p, uint32_t seq, file_id heap,
                          row_id row);
 void version_drop(struct version_store *vs, struct version *v); /* out of chain and part */
-void version_move(struct version *v, struct part *to); /* no purge work; becomes to's newest */
+void version_move(struct version *v, struct part *to); /* of a committed part; to's newest */
 void version_mark_bulk(struct version_store *vs, struct version *insert);
 bool version_needs_purge_work(const struct version *v);
+/* Does purge go by it when its transaction has committed, and no snapshot is left? */
+bool version_is_for_purge(const struct version *v);
+txn_id_t version_txn(const struct version *v); /* that made it */
+/* Memory that a version takes. */
+static inline uint64_t version_bytes(uint32_t len)
+{
+    return sizeof(struct version) + len + 16;
+}
+/* From a checkpoint: as version_push, at its place in the chain. */
+struct version *version_restore(struct version_store *vs, struct part *p,
+                                const struct version *head, const void *bytes);
+/* The steps of the above, for what is spilled: into its chain by serial and out of it; into the
+ * part's list as the newest and out of it. */
+void version_chain_add(struct version_store *vs, struct version *v);
+void version_chain_remove(struct version_store *vs, struct version *v);
+void version_list_add(struct version_store *vs, struct version *v);
+void version_list_remove(struct version_store *vs, struct version *v);
 
 enum sight { SIGHT_SEEN, SIGHT_UNSEEN, SIGHT_WAIT };
 enum sight version_sight(struct shard *s, struct txn_view *v, const struct version *ver);
@@ -278,14 +327,80 @@ struct row_sight {
     const struct version *image; /* NULL = the cell itself */
     struct part *wait;           /* prepared: its outcome decides */
 };
+/* Both ask for chains that are complete (spill_is_here). */
 struct row_sight row_see(struct shard *s, struct txn_view *v, file_id heap, row_id row,
                          bool cell_is_live);
 /* What a view sees of the entry (key, row) that is physically there; *wait as above. */
 bool index_entry_see(struct shard *s, struct txn_view *v, file_id index, file_id heap,
                      const uint8_t *prefix, uint32_t prefix_len, const uint8_t *suffix,
                      uint32_t suffix_len, row_id row, struct part **wait);
-/* The next newer version of the same index and key in the chain; NULL = none. */
+/* The next newer, next older version of the same index and key in the chain; NULL = none. */
 struct version *version_index_newer(const struct version *v);
+struct version *version_index_older(const struct version *v);
+
+/* ---- versions in files (spill.c) ---- */
+
+/* What of a part's versions is in files. */
+struct spill {
+    struct part *part; /* NULL: the part has gone, who reads must stop */
+    uint32_t readers;  /* fibers that use it across waits */
+    uint32_t *files;   /* of the segments */
+    uint32_t file_count;
+    uint64_t tail; /* end; offset 0 is no record's */
+    uint64_t last; /* the newest record; 0 = none */
+    uint64_t last_serial;
+    uint64_t count; /* versions */
+    uint64_t bytes;
+    uint64_t work;    /* those whose purge changes pages */
+    uint64_t removes; /* of these index entries' */
+    uint64_t bulk;    /* bulk inserts */
+    uint64_t cursor;  /* of purge */
+    file_id *touched; /* heaps and indexes */
+    uint32_t touched_count;
+    struct spill_entry *entries;
+};
+
+/* While a hold lasts, all versions of a page's rows are in their chains once it was got. */
+struct spill_hold {
+    struct shard *shard;
+    struct spill_group *group;
+};
+void spill_hold_end(struct spill_hold *h); /* none is fine */
+#define SCOPED_HOLD __attribute__((cleanup(spill_hold_end)))
+bool spill_page_is_here(const struct version_store *vs, file_id heap, row_id row);
+/* Are the chains of the row's page complete? If not: let go of pages, spill_hold_wait, again. */
+static inline bool spill_is_here(const struct version_store *vs, file_id heap, row_id row)
+{
+    return LIKELY(vs->spilled == 0) || spill_page_is_here(vs, heap, row);
+}
+/* Brings the core's statistics up to date; now and then is enough. */
+void spill_show(struct version_store *vs);
+/* Reads what is spilled of the page's rows. Replaces what h held. ERR_INTERNAL_WOULD_SUSPEND on a
+ * borrowed shard. */
+SUSPENDS err_t spill_hold_wait(struct shard *s, file_id heap, row_id row, struct spill_hold *h);
+/* The same without reading files, for who can do without; false: not all is in the pool. */
+SUSPENDS bool spill_hold_try_wait(struct shard *s, file_id heap, row_id row, struct spill_hold *h);
+/* A spilled version, found in a chain that is held, is one in memory again, its part's newest. */
+SUSPENDS err_t spill_take_wait(struct shard *s, struct version *copy);
+/* For replay: the insert that covers a row counts as bulk if it is spilled; it stays held. */
+SUSPENDS err_t spill_mark_bulk_wait(struct shard *s, file_id heap, row_id row,
+                                    struct spill_hold *hold);
+/* For undo: the part's newest version is in memory. */
+SUSPENDS err_t spill_newest_wait(struct shard *s, struct part *p);
+/* For purge: takes some of the versions that need work (entries: removed index entries only). */
+SUSPENDS err_t spill_take_work_wait(struct shard *s, struct part *p, bool entries);
+/* Nobody needs what the part has spilled. */
+void spill_discard(struct shard *s, struct part *p);
+/* The same in pieces. */
+void spill_discard_some(struct shard *s, struct part *p);
+/* Versions of large parts go to files until the others take half of the budget. */
+SUSPENDS err_t spill_some_wait(struct shard *s);
+bool spill_is_wanted(const struct shard *s);
+bool spill_touches(const struct spill *sp, file_id file);
+/* After checkpoint_state_read: finds out what is where. */
+SUSPENDS err_t spill_restore_wait(struct shard *s);
+void spill_init(struct version_store *vs);
+void spill_destroy(struct shard *s);
 
 /* ---- transaction parts (part.c) ---- */
 
@@ -294,6 +409,7 @@ enum part_state { PART_ACTIVE, PART_PREPARED, PART_COMMITTED };
 struct part {
     txn_id_t id;
     txn_id_t id_floor; /* of all whose versions were pruned in front of this part's; at most id */
+    txn_id_t id_last;  /* of those whose versions were moved here, the last in the purge queue */
     enum part_state state;
     bool is_logged;   /* the log has records of it: it needs an end record */
     ts_t ts;          /* committed */
@@ -301,15 +417,21 @@ struct part {
     lsn_t commit_lsn; /* committed */
     struct version *newest;
     struct version *oldest;
-    uint64_t version_count;
-    uint64_t purge_work;      /* versions whose purge changes pages */
-    struct version *purge_at; /* position of the running purge pass */
+    uint64_t version_count; /* in the list */
+    uint64_t version_bytes;
+    uint64_t purge_work; /* of the list, those whose purge changes pages */
+    /* Position of the running purge pass; before the commit: of spilling, all before it stay. */
+    struct version *purge_at;
     uint8_t purge_pass;
-    uint32_t adds_seq; /* statement of the newest index entry, and how many it has added */
+    bool is_undoing;     /* a fiber holds its newest version */
+    uint64_t spill_seen; /* the pass of spilling that found nothing more to take */
+    struct spill *spill; /* NULL: nothing is spilled */
+    uint32_t adds_seq;   /* statement of the newest index entry, and how many it has added */
     uint64_t adds_count;
     struct version **sweeps; /* VERSION_INDEX_SWEEP, in order */
     uint32_t sweep_count;
     uint32_t sweep_capacity;
+    uint32_t file_versions; /* VERSION_FILE_CREATE and VERSION_FILE_DROP in the list */
     struct lock_owner owner;
     struct part_waiter *waiters; /* for its end */
     struct part *hash_next;
@@ -330,6 +452,11 @@ struct part {
     uint8_t *held_info; /* of the first participant: what the coordinator wants to have back */
     uint32_t held_info_bytes;
 };
+
+static inline bool part_is_empty(const struct part *p)
+{
+    return p->version_count == 0 && p->spill == NULL;
+}
 
 /* A many-shard commit whose COMMIT is here but perhaps not yet durable everywhere. */
 struct finished_txn {
@@ -746,6 +873,10 @@ struct shard {
     uint64_t prune_kept; /* versions that the last whole pass left */
     uint64_t prune_passes;
     bool prune_is_wanted; /* over the budget: at once, and from the start */
+    uint64_t spill_passes;
+    uint64_t spill_at; /* bytes of versions above which a pass is due */
+    err_t spill_error; /* of the last pass */
+    struct wait_queue budget_waiters;
     struct finished_txn *finished[FINISHED_BUCKETS];
     uint64_t finished_count;
     struct lock_table row_locks;

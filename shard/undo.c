@@ -104,9 +104,13 @@ SUSPENDS static err_t undo_index_add_wait(struct shard *s, struct part *p, struc
                                           bool logged, bool logged_remove)
 {
     struct bt_path path;
+    SCOPED_HOLD struct spill_hold hold = {0};
+    TRY(spill_hold_wait(s, v->heap, v->row, &hold));
     TRY(btree_path_wait(s, btree_of(s, v->index), v->bytes, v->len, v->row, false,
                         RESERVE_CRITICAL | 1, LOG_FIXED_BYTES_MAX, &path));
-    bool remove = logged ? logged_remove : !v->existed;
+    /* An entry that was there before, removed and not purged, is left to that purge. */
+    const struct version *before = version_index_older(v);
+    bool remove = logged ? logged_remove : before == NULL || before->kind != VERSION_INDEX_REMOVE;
     nosuspend_begin();
     struct log_writer w = undo_record(p, v, ROW_ID_NONE, remove);
     lsn_t lsn = shard_log(s, LOG_UNDO, &w, NULL, 0);
@@ -164,9 +168,15 @@ err_t undo_to_wait(struct shard *s, struct part *p, uint32_t seq)
     if (p->sweep_count != 0)
         TRY(index_sweep_wait(s, p, seq));
     uint32_t first = seq + (DEFECT(SAVEPOINT_KEEPS_ONE) && seq != 0 ? 1 : 0);
-    while (p->newest != NULL && p->newest->seq >= first) {
-        TRY(undo_newest_wait(s, p, TARGET_CHOOSE, false, false));
-        TRY(fiber_rest_wait());
+    p->is_undoing = true;
+    err_t e = spill_newest_wait(s, p);
+    while (e == ERR_OK && p->newest != NULL && p->newest->seq >= first) {
+        e = undo_newest_wait(s, p, TARGET_CHOOSE, false, false);
+        if (e == ERR_OK)
+            e = spill_newest_wait(s, p);
+        if (e == ERR_OK)
+            e = fiber_rest_wait();
     }
-    return ERR_OK;
+    p->is_undoing = false;
+    return e;
 }

@@ -301,7 +301,11 @@ bool shard_is_purged(const struct shard *s)
 bool shard_file_next(struct shard *s, uint64_t *cursor, file_id *file, enum file_kind *kind)
 {
     uint32_t pages;
-    return file_next(s->pages, cursor, file, kind, &pages);
+    do {
+        if (!file_next(s->pages, cursor, file, kind, &pages))
+            return false;
+    } while (*kind == FILE_SPILL);
+    return true;
 }
 
 err_t page_structure_check(const uint8_t *d)

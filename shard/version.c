@@ -8,7 +8,8 @@
  * other versions of its row, so a row's history is: its chain, then the insert that covers it.
  *
  * No chain = visible to all. A version seen by a view hides nothing below it: what is older was
- * committed earlier or is the view's own.
+ * committed earlier or is the view's own. Part of a chain may be in files (spill.c): whoever looks
+ * at one asks spill_is_here first.
  */
 #include "core/defects.h"
 #include "shard/shard_priv.h"
@@ -27,6 +28,7 @@ void versions_init(struct version_store *vs)
 {
     *vs = (struct version_store){.mask = 4095};
     vs->buckets = core_zalloc((vs->mask + 1) * sizeof(*vs->buckets));
+    spill_init(vs);
 }
 
 void versions_destroy(struct version_store *vs)
@@ -77,102 +79,37 @@ struct version *version_insert_of(const struct version_store *vs, file_id heap, 
     return NULL;
 }
 
-static uint64_t version_bytes(const struct version *v)
-{
-    return sizeof(*v) + v->len + 16;
-}
-
-struct version *version_push(struct version_store *vs, struct part *p, enum version_kind kind,
-                             uint32_t seq, file_id heap, row_id row, const void *bytes,
-                             uint32_t len)
+void version_chain_add(struct version_store *vs, struct version *v)
 {
     if (vs->chains > vs->mask)
         grow(vs);
-    struct version *v = core_malloc(sizeof(*v) + len);
-    *v = (struct version){
-        .part = p, .seq = seq, .kind = (uint8_t)kind, .heap = heap, .row = row, .len = len};
-    if (len != 0)
-        memcpy(v->bytes, bytes, len);
-    struct version **at = chain_place(vs, heap, row);
+    struct version **at = chain_place(vs, v->heap, v->row);
     struct version *head = *at;
-    if (head != NULL) {
+    if (head == NULL) {
+        vs->chains++;
+        *at = v;
+        return;
+    }
+    if (LIKELY(head->serial < v->serial)) {
         v->hash_next = head->hash_next;
         v->chain_older = head;
         head->chain_newer = v;
         head->hash_next = NULL;
-    } else {
-        vs->chains++;
-    }
-    *at = v;
-    v->older = p->newest;
-    if (p->newest != NULL)
-        p->newest->newer = v;
-    else
-        p->oldest = v;
-    p->newest = v;
-    p->version_count++;
-    if (version_needs_purge_work(v))
-        p->purge_work++;
-    if (UNLIKELY(kind == VERSION_INDEX_SWEEP)) {
-        if (p->sweep_count == p->sweep_capacity) {
-            p->sweep_capacity = p->sweep_capacity * 2 + 8;
-            p->sweeps = core_realloc(p->sweeps, p->sweep_capacity * sizeof(struct version *));
-        }
-        p->sweeps[p->sweep_count++] = v;
-    }
-    vs->count++;
-    vs->bytes += version_bytes(v);
-    return v;
-}
-
-void version_push_insert(struct version_store *vs, struct part *p, uint32_t seq, file_id heap,
-                         row_id row)
-{
-    row_id name = row_make(row_page(row), RANGE_SLOT);
-    struct version *last = p->newest;
-    if (last != NULL && last->kind == VERSION_INSERT && last->seq == seq && last->heap == heap &&
-        last->row == name && row_slot(row) == last->last_slot + 1u) {
-        last->last_slot = row_slot(row);
+        *at = v;
         return;
     }
-    struct version *v = version_push(vs, p, VERSION_INSERT, seq, heap, name, NULL, 0);
-    v->first_slot = v->last_slot = row_slot(row);
+    struct version *newer = head;
+    while (newer->chain_older != NULL && newer->chain_older->serial > v->serial)
+        newer = newer->chain_older;
+    v->chain_newer = newer;
+    v->chain_older = newer->chain_older;
+    if (v->chain_older != NULL)
+        v->chain_older->chain_newer = v;
+    newer->chain_older = v;
 }
 
-static void part_list_remove(struct part *p, struct version *v)
+void version_chain_remove(struct version_store *vs, struct version *v)
 {
-    if (v->newer != NULL)
-        v->newer->older = v->older;
-    else
-        p->newest = v->older;
-    if (v->older != NULL)
-        v->older->newer = v->newer;
-    else
-        p->oldest = v->newer;
-    if (p->purge_at == v)
-        p->purge_at = v->newer;
-    p->version_count--;
-}
-
-void version_move(struct version *v, struct part *to)
-{
-    ASSERT(!version_needs_purge_work(v));
-    ASSERT(v->kind != VERSION_INDEX_SWEEP);
-    part_list_remove(v->part, v);
-    v->part = to;
-    v->newer = NULL;
-    v->older = to->newest;
-    if (to->newest != NULL)
-        to->newest->newer = v;
-    else
-        to->oldest = v;
-    to->newest = v;
-    to->version_count++;
-}
-
-void version_drop(struct version_store *vs, struct version *v)
-{
-    struct part *p = v->part;
     if (v->chain_newer == NULL) {
         struct version **at = chain_place(vs, v->heap, v->row);
         ASSERT(*at == v);
@@ -189,9 +126,138 @@ void version_drop(struct version_store *vs, struct version *v)
         if (v->chain_older != NULL)
             v->chain_older->chain_newer = v->chain_newer;
     }
-    part_list_remove(p, v);
+}
+
+static void part_list_add(struct part *p, struct version *v)
+{
+    v->part = p;
+    v->newer = NULL;
+    v->older = p->newest;
+    if (p->newest != NULL)
+        p->newest->newer = v;
+    else
+        p->oldest = v;
+    p->newest = v;
+    p->version_count++;
+    p->version_bytes += version_bytes(v->len);
+    if (version_needs_purge_work(v))
+        p->purge_work++;
+    if (v->kind == VERSION_FILE_CREATE || v->kind == VERSION_FILE_DROP)
+        p->file_versions++;
+}
+
+static void part_list_remove(struct version *v)
+{
+    struct part *p = v->part;
+    if (v->newer != NULL)
+        v->newer->older = v->older;
+    else
+        p->newest = v->older;
+    if (v->older != NULL)
+        v->older->newer = v->newer;
+    else
+        p->oldest = v->newer;
+    if (p->purge_at == v)
+        p->purge_at = v->newer;
+    p->version_count--;
+    p->version_bytes -= version_bytes(v->len);
     if (version_needs_purge_work(v))
         p->purge_work--;
+    if (v->kind == VERSION_FILE_CREATE || v->kind == VERSION_FILE_DROP)
+        p->file_versions--;
+}
+
+void version_list_add(struct version_store *vs, struct version *v)
+{
+    part_list_add(v->part, v);
+    vs->count++;
+    vs->bytes += version_bytes(v->len);
+}
+
+void version_list_remove(struct version_store *vs, struct version *v)
+{
+    part_list_remove(v);
+    vs->count--;
+    vs->bytes -= version_bytes(v->len);
+}
+
+static struct version *version_add(struct version_store *vs, struct part *p,
+                                   const struct version *head, const void *bytes)
+{
+    struct version *v = core_malloc(sizeof(*v) + head->len);
+    *v = *head;
+    v->part = p;
+    if (v->len != 0)
+        memcpy(v->bytes, bytes, v->len);
+    version_chain_add(vs, v);
+    version_list_add(vs, v);
+    if (UNLIKELY(v->kind == VERSION_INDEX_SWEEP)) {
+        if (p->sweep_count == p->sweep_capacity) {
+            p->sweep_capacity = p->sweep_capacity * 2 + 8;
+            p->sweeps = core_realloc(p->sweeps, p->sweep_capacity * sizeof(struct version *));
+        }
+        p->sweeps[p->sweep_count++] = v;
+    }
+    return v;
+}
+
+struct version *version_push(struct version_store *vs, struct part *p, enum version_kind kind,
+                             uint32_t seq, file_id heap, row_id row, const void *bytes,
+                             uint32_t len)
+{
+    struct version head = {.serial = ++vs->serial,
+                           .seq = seq,
+                           .kind = (uint8_t)kind,
+                           .heap = heap,
+                           .row = row,
+                           .len = len};
+    return version_add(vs, p, &head, bytes);
+}
+
+struct version *version_restore(struct version_store *vs, struct part *p,
+                                const struct version *head, const void *bytes)
+{
+    vs->serial = MAX(vs->serial, head->serial);
+    if (head->is_bulk)
+        vs->bulk_inserts++;
+    return version_add(vs, p, head, bytes);
+}
+
+void version_push_insert(struct version_store *vs, struct part *p, uint32_t seq, file_id heap,
+                         row_id row)
+{
+    row_id name = row_make(row_page(row), RANGE_SLOT);
+    struct version *last = p->newest;
+    if (last != NULL && last->kind == VERSION_INSERT && last->seq == seq && last->heap == heap &&
+        last->row == name && row_slot(row) == last->last_slot + 1u) {
+        last->last_slot = row_slot(row);
+        return;
+    }
+    struct version *v = version_push(vs, p, VERSION_INSERT, seq, heap, name, NULL, 0);
+    v->first_slot = v->last_slot = row_slot(row);
+}
+
+txn_id_t version_txn(const struct version *v)
+{
+    return v->is_moved ? v->writer : v->part->id;
+}
+
+void version_move(struct version *v, struct part *to)
+{
+    ASSERT(v->kind != VERSION_INDEX_SWEEP);
+    ASSERT(to->state == PART_COMMITTED);
+    v->writer = version_txn(v); /* what stood there was for undo */
+    v->is_moved = true;
+    part_list_remove(v);
+    part_list_add(to, v);
+}
+
+void version_drop(struct version_store *vs, struct version *v)
+{
+    struct part *p = v->part;
+    ASSERT(!v->is_spilled);
+    version_chain_remove(vs, v);
+    version_list_remove(vs, v);
     if (UNLIKELY(v->kind == VERSION_INDEX_SWEEP)) {
         uint32_t i = p->sweep_count; /* undo drops the last one, purge the first */
         if (p->sweeps[0] == v)
@@ -201,25 +267,30 @@ void version_drop(struct version_store *vs, struct version *v)
         memmove(&p->sweeps[i - 1], &p->sweeps[i], (p->sweep_count - i) * sizeof(struct version *));
         p->sweep_count--;
     }
-    if (v->kind == VERSION_INSERT && v->existed)
+    if (v->is_bulk)
         vs->bulk_inserts--;
-    vs->count--;
-    vs->bytes -= version_bytes(v);
     core_free(v);
 }
 
 void version_mark_bulk(struct version_store *vs, struct version *insert)
 {
     ASSERT(insert->kind == VERSION_INSERT);
-    if (!insert->existed)
-        vs->bulk_inserts++;
-    insert->existed = true;
+    if (insert->is_bulk)
+        return;
+    ASSERT(!insert->is_spilled);
+    vs->bulk_inserts++;
+    insert->is_bulk = true;
 }
 
 bool version_needs_purge_work(const struct version *v)
 {
     return v->kind == VERSION_DELETE || v->kind == VERSION_CHUNK_DROP ||
            v->kind == VERSION_INDEX_REMOVE || v->kind == VERSION_FILE_DROP;
+}
+
+bool version_is_for_purge(const struct version *v)
+{
+    return version_needs_purge_work(v) || v->kind == VERSION_INDEX_ADD;
 }
 
 enum sight version_sight(struct shard *s, struct txn_view *v, const struct version *ver)
@@ -281,7 +352,7 @@ bool index_entry_see(struct shard *s, struct txn_view *v, file_id index, file_id
                      uint32_t suffix_len, row_id row, struct part **wait)
 {
     *wait = NULL;
-    if (s->versions.count == 0)
+    if (s->versions.count == 0 && s->versions.spilled == 0)
         return true;
     struct version *ver = version_chain(&s->versions, heap, row);
     const struct version *oldest = NULL;
@@ -309,7 +380,7 @@ bool index_entry_see(struct shard *s, struct txn_view *v, file_id index, file_id
         return true;
     /* An entry added in bulk appeared with its row. */
     ver = version_insert_of(&s->versions, heap, row);
-    if (ver == NULL || !ver->existed)
+    if (ver == NULL || !ver->is_bulk)
         return true;
     switch (version_sight(s, v, ver)) {
     case SIGHT_SEEN:
@@ -323,12 +394,24 @@ bool index_entry_see(struct shard *s, struct txn_view *v, file_id index, file_id
     return false;
 }
 
+static bool is_same_entry(const struct version *a, const struct version *b)
+{
+    return (a->kind == VERSION_INDEX_ADD || a->kind == VERSION_INDEX_REMOVE) &&
+           a->index == b->index && a->len == b->len && memcmp(a->bytes, b->bytes, b->len) == 0;
+}
+
 struct version *version_index_newer(const struct version *v)
 {
-    for (struct version *n = v->chain_newer; n != NULL; n = n->chain_newer) {
-        if ((n->kind == VERSION_INDEX_ADD || n->kind == VERSION_INDEX_REMOVE) &&
-            n->index == v->index && n->len == v->len && memcmp(n->bytes, v->bytes, v->len) == 0)
-            return n;
-    }
-    return NULL;
+    struct version *n = v->chain_newer;
+    while (n != NULL && !is_same_entry(n, v))
+        n = n->chain_newer;
+    return n;
+}
+
+struct version *version_index_older(const struct version *v)
+{
+    struct version *n = v->chain_older;
+    while (n != NULL && !is_same_entry(n, v))
+        n = n->chain_older;
+    return n;
 }

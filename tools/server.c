@@ -38,9 +38,8 @@ static struct shard_options shard_settings(uint32_t shards)
     return (struct shard_options){
         .data_directory = server.config->data_directory,
         .pool_bytes = MAX(buffers / shards, MIB(1)),
-        /* Making a database is one transaction, whatever the setting. */
         .version_bytes_max = MAX(
-            (uint64_t)setting_int(NULL, SET_version_store_size) * 1024 / shards, (uint64_t)MIB(16)),
+            (uint64_t)setting_int(NULL, SET_version_store_size) * 1024 / shards, (uint64_t)MIB(1)),
         .wal_buffer_bytes = MIB(4),
         .max_wal_bytes = (uint64_t)setting_int(NULL, SET_max_wal_size) * 1024 * 1024 / shards,
         .checkpoint_timeout_us = (uint64_t)setting_int(NULL, SET_checkpoint_timeout) * 1000000,

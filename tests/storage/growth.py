@@ -155,3 +155,83 @@ def long_snapshot(o):
         server.start()
         assert server.psql(look).split("|") == now, "after restart"
     return f"{seconds} s: {base:.0f} TPS without, {tps:.0f} with ({tps / base:.2f}); memory +{growth_bytes // MIB} MiB"
+
+
+def spill(o):
+    """Transactions several times larger than version_store_size, beside readers with old snapshots; a crash in one."""
+    rows = 200000 if o.big else 20000
+    versions = 16 if o.big else 2
+    settings = {"shared_buffers": "64MB", "version_store_size": f"{versions}MB", "max_wal_size": "128MB"}
+    look = "SELECT count(*), sum(v), sum(w), min(length(filler)), max(length(filler)) FROM t"
+    by_index = "SELECT count(*), sum(v) FROM t WHERE w BETWEEN 0 AND 9"
+    with Percore(cores=o.cores, settings=settings) as server:
+        server.psql("CREATE TABLE t (id int PRIMARY KEY, v int NOT NULL, w int NOT NULL, filler text)")
+        server.psql("CREATE INDEX t_w ON t (w)")
+
+        def figures():
+            text = server.psql("SELECT sum(version_bytes), sum(versions_spilled), sum(spill_writes) FROM pg_stat_core")
+            return [int(n) for n in text.split("|")]
+
+        def snapshot():
+            wire = Wire(server.port)
+            wire.query("BEGIN ISOLATION LEVEL REPEATABLE READ")
+            return wire, wire.query(look), wire.query(by_index)
+
+        def check(reader):
+            wire, seen, seen_by_index = reader
+            assert wire.query(look) == seen, f"{wire.query(look)} is not {seen}"
+            got = wire.query(by_index)
+            assert got == seen_by_index, f"by index {got} is not {seen_by_index}"
+
+        server.psql(f"INSERT INTO t SELECT n, 0, n % 1000, repeat('x', 100) FROM generate_series(1, {rows}) n")
+        readers = [snapshot()]
+        changes = [
+            "UPDATE t SET v = v + 1",
+            "UPDATE t SET v = v + 1, w = (w + 1) % 1000",
+            "UPDATE t SET filler = repeat('y', 150) WHERE id % 3 = 0",
+            "DELETE FROM t WHERE id % 5 = 0",
+            f"INSERT INTO t SELECT n, 7, n % 1000, repeat('z', 100) FROM generate_series(1, {rows}) n WHERE n % 5 = 0",
+        ]
+        peak = 0
+        for change in changes:
+            # Taken back once, then done; the readers see neither.
+            writer = Wire(server.port)
+            writer.query("BEGIN")
+            writer.query(change)
+            check(readers[-1])
+            writer.query("SAVEPOINT a")
+            writer.query("UPDATE t SET v = v + 1000, w = 5")
+            writer.query("ROLLBACK TO a")
+            peak = max(peak, figures()[0])
+            writer.query("ROLLBACK")
+            check(readers[0])
+            before = server.psql(look)
+            server.psql(change)
+            assert server.psql(look) != before, change
+            readers.append(snapshot())
+            for reader in readers:
+                check(reader)
+        peak = max(peak, figures()[0])
+        spilled, writes = figures()[1:]
+        assert spilled > rows and writes > rows, f"{spilled} spilled, {writes} written"
+        assert peak <= versions * MIB * 1.5, f"old versions took {peak // 1024} KiB of memory"
+        # Under load from small transactions with the snapshots open.
+        pgbench(server, f"\\set id random(1, {rows})\nUPDATE t SET v = v + 1 WHERE id = :id;\n", 60, transactions=200)
+        for reader in readers:
+            check(reader)
+        now, now_by_index = server.psql(look), server.psql(by_index)
+        # A crash beside a large transaction that has spilled, after a checkpoint of it and more.
+        writer = Wire(server.port)
+        writer.query("BEGIN")
+        writer.query("UPDATE t SET v = v - 1, w = 3")
+        server.psql("CHECKPOINT")
+        writer.query("DELETE FROM t WHERE id % 2 = 0")
+        server.kill()
+        server.start()
+        assert server.psql(look) == now and server.psql(by_index) == now_by_index, "after the crash"
+        wait_for("purge", lambda: figures()[1] == 0)
+        problems = server.psql("SELECT * FROM percore_check()")
+        assert problems == "", problems
+        server.psql("UPDATE t SET v = v + 1")
+        server.stop()
+    return f"{writes} versions written, {spilled} at once, peak {peak // 1024} KiB"

@@ -21,7 +21,8 @@ static struct {
     struct txn *old_txn;
     uint64_t seed;
     uint32_t steps;
-    uint64_t rows_max;
+    uint64_t budget; /* of versions; 0 = large */
+    bool has_spilled;
 } st;
 
 struct scan_arg {
@@ -137,7 +138,20 @@ SUSPENDS static err_t check_no_garbage(struct shard *s, struct txn_view *v, void
         TRY(fiber_sleep_wait(1000));
     CHECK(s->versions.count == 0);
     CHECK(s->versions.bytes == 0);
+    CHECK(s->versions.spilled == 0);
+    CHECK(s->versions.spilled_bytes == 0);
+    CHECK(s->versions.entry_count == 0);
+    CHECK(s->versions.bulk_inserts == 0);
     CHECK(s->parts_first == NULL);
+    uint64_t cursor = 0;
+    file_id file;
+    enum file_kind kind;
+    uint32_t pages;
+    while (file_next(s->pages, &cursor, &file, &kind, &pages))
+        CHECK(kind != FILE_SPILL);
+    CHECK(st.budget != 0 || s->versions.file_next == 0);
+    if (s->versions.file_next != 0)
+        __atomic_store_n(&st.has_spilled, true, __ATOMIC_RELAXED);
     CHECK(s->row_locks.count == 0);
     uint64_t rows = 0;
     for (uint32_t k = 0; k < KEYS; k++)
@@ -244,7 +258,7 @@ SUSPENDS static struct txn *random_transaction(bool leave_open)
     struct txn *t = test_begin(test_below(&st.seed, 2) == 0 ? READ_COMMITTED : REPEATABLE_READ,
                                1 + test_below(&st.seed, 1000));
     st.now = st.committed;
-    uint32_t n = 1 + test_below(&st.seed, 12);
+    uint32_t n = 1 + test_below(&st.seed, st.budget != 0 ? 60 : 12);
     uint32_t mark = 0;
     for (uint32_t i = 0; i < n; i++) {
         switch (test_below(&st.seed, 12)) {
@@ -292,7 +306,7 @@ SUSPENDS static void old_snapshot_step(void)
         CHECK_OK(txn_commit_wait(st.old_txn));
         st.old_txn = NULL;
     }
-    if (st.old_txn == NULL && test_below(&st.seed, 60) == 0) {
+    if (st.old_txn == NULL && test_below(&st.seed, st.budget != 0 ? 5 : 60) == 0) {
         st.old_txn = test_begin(REPEATABLE_READ, 5000);
         st.old = st.committed;
     }
@@ -380,6 +394,33 @@ static void model_on(uint32_t cores, uint64_t seed)
     test_directory_remove();
 }
 
+/* Nearly all versions are spilled. */
+static void spilling_on(uint32_t cores, uint64_t seed, uint64_t budget)
+{
+    memset(&st, 0, sizeof(st));
+    st.seed = seed;
+    st.steps = 600;
+    st.budget = budget;
+    test_directory_make();
+    test_options.version_bytes_max = budget;
+    test_run(cores, model_steps);
+    CU_ASSERT(st.has_spilled);
+    test_directory_remove();
+}
+
+static void spilling_one_core(void)
+{
+    spilling_on(1, 4, 30000);
+}
+static void spilling_two_cores(void)
+{
+    spilling_on(2, 5, 20000);
+}
+static void spilling_more(void)
+{
+    spilling_on(1, 6, 100000);
+}
+
 static void one_core(void)
 {
     model_on(1, 1);
@@ -393,4 +434,5 @@ static void four_cores(void)
     model_on(4, 3);
 }
 
-SUITE_MAIN("shard model", TEST(one_core), TEST(two_cores), TEST(four_cores))
+SUITE_MAIN("shard model", TEST(one_core), TEST(two_cores), TEST(four_cores),
+           TEST(spilling_one_core), TEST(spilling_two_cores), TEST(spilling_more))

@@ -641,13 +641,29 @@ SUSPENDS static void budget_steps(void)
         CHECK_OK(on_shard_wait(t, 0, true, table_update, &r));
         CHECK_OK(txn_commit_wait(t));
     }
-    /* ... one that is too large is refused and can be rolled back. */
+    CHECK(shard_local(0)->versions.spill_writes == 0);
+    /* ... one that is larger than the budget spills, and can be rolled back. */
     struct txn *t = test_begin(READ_COMMITTED, 1);
-    err_t e = ERR_OK;
-    for (uint32_t i = 0; i < 1000 && e == ERR_OK; i++) {
+    for (uint32_t i = 0; i < 1000; i++) {
         struct test_row r = {.key = 1, .tag = i % 50, .len = 1000, .seed = i};
         txn_statement_begin(t);
-        e = on_shard_wait(t, 0, true, table_update, &r);
+        CHECK_OK(on_shard_wait(t, 0, true, table_update, &r));
+        CHECK(shard_local(0)->versions.bytes < 210000);
+    }
+    CHECK(shard_local(0)->versions.spilled > 500);
+    CHECK(get_new(1) == 1499 % 50);
+    txn_rollback_wait(t);
+    CHECK(shard_local(0)->versions.spilled == 0);
+    CHECK(get_new(1) == 1499 % 50);
+    /* Not those of files. */
+    t = test_begin(READ_COMMITTED, 1);
+    err_t e = ERR_OK;
+    for (uint32_t i = 0; i < 3000 && e == ERR_OK; i++) {
+        struct txn_view v = txn_view_make(t, true);
+        e = version_budget_wait(shard_local(0));
+        if (e == ERR_OK)
+            e = shard_file_create_wait(shard_local(0), &v, 10000 + i, FILE_HEAP);
+        txn_merge(t, 0, &v);
     }
     CHECK(e == ERR_OUT_OF_MEMORY);
     CHECK(err_diag()->hint != NULL);
