@@ -312,8 +312,9 @@ static inline uint64_t version_bytes(uint32_t len)
 struct version *version_restore(struct version_store *vs, struct part *p,
                                 const struct version *head, const void *bytes);
 /* The steps of the above, for what is spilled: into its chain by serial and out of it; into the
- * part's list as the newest and out of it. */
-void version_chain_add(struct version_store *vs, struct version *v);
+ * part's list as the newest and out of it. hint: a version of perhaps the same chain that is a
+ * little newer, or NULL. */
+void version_chain_add(struct version_store *vs, struct version *v, struct version *hint);
 void version_chain_remove(struct version_store *vs, struct version *v);
 void version_list_add(struct version_store *vs, struct version *v);
 void version_list_remove(struct version_store *vs, struct version *v);

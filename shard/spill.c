@@ -411,9 +411,10 @@ static void copies_free(struct version *copies)
     }
 }
 
-/* All of a source, as copies with their spill in `chain_older` for now. */
+/* All of a source behind *end, newest first, as copies with their spill in `chain_older` for now.
+ */
 SUSPENDS static err_t source_read_wait(struct shard *s, const struct source *from, bool from_pool,
-                                       struct version **copies, bool *missing)
+                                       struct version ***end, bool *missing)
 {
     *missing = false;
     for (uint64_t at = from->at; at != 0;) {
@@ -427,8 +428,9 @@ SUSPENDS static err_t source_read_wait(struct shard *s, const struct source *fro
             v->is_spilled = true;
             v->spilled_at = at;
             v->chain_older = (struct version *)from->spill;
-            v->copy_next = *copies;
-            *copies = v;
+            v->copy_next = NULL;
+            **end = v;
+            *end = &v->copy_next;
             TRY(stream_read_wait(s, from->spill, at + RECORD_BYTES, v->bytes, v->len, from_pool,
                                  missing));
             if (*missing)
@@ -443,6 +445,7 @@ SUSPENDS static err_t source_read_wait(struct shard *s, const struct source *fro
 static void group_fill(struct shard *s, struct spill_group *g, struct version *copies)
 {
     struct version_store *vs = &s->versions;
+    struct version *hint = NULL;
     while (copies != NULL) {
         struct version *v = copies;
         copies = v->copy_next;
@@ -454,7 +457,8 @@ static void group_fill(struct shard *s, struct spill_group *g, struct version *c
         }
         v->part = sp->part;
         group_put_copy(vs, g, v);
-        version_chain_add(vs, v);
+        version_chain_add(vs, v, hint);
+        hint = v;
     }
     g->state = GROUP_LOADED;
     vs->spill_loads++;
@@ -477,10 +481,11 @@ SUSPENDS static err_t group_load_wait(struct shard *s, struct spill_group *g, bo
         sources[n++] = (struct source){e->spill, e->newest};
     }
     struct version *copies = NULL;
+    struct version **end = &copies;
     err_t e = ERR_OK;
     *missing = false;
     for (uint32_t i = 0; i < count && e == ERR_OK && !*missing; i++) {
-        e = source_read_wait(s, &sources[i], from_pool, &copies, missing);
+        e = source_read_wait(s, &sources[i], from_pool, &end, missing);
         if (from_pool || !*missing)
             continue;
         *missing = false; /* the spill has gone: nothing of it is needed */

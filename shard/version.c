@@ -79,8 +79,24 @@ struct version *version_insert_of(const struct version_store *vs, file_id heap, 
     return NULL;
 }
 
-void version_chain_add(struct version_store *vs, struct version *v)
+/* newer: one of the same chain with a higher serial, or NULL. */
+static void chain_add_below(struct version *newer, struct version *v)
 {
+    while (newer->chain_older != NULL && newer->chain_older->serial > v->serial)
+        newer = newer->chain_older;
+    v->chain_newer = newer;
+    v->chain_older = newer->chain_older;
+    if (v->chain_older != NULL)
+        v->chain_older->chain_newer = v;
+    newer->chain_older = v;
+}
+
+void version_chain_add(struct version_store *vs, struct version *v, struct version *hint)
+{
+    if (hint != NULL && hint->row == v->row && hint->heap == v->heap && hint->serial > v->serial) {
+        chain_add_below(hint, v);
+        return;
+    }
     if (vs->chains > vs->mask)
         grow(vs);
     struct version **at = chain_place(vs, v->heap, v->row);
@@ -98,14 +114,7 @@ void version_chain_add(struct version_store *vs, struct version *v)
         *at = v;
         return;
     }
-    struct version *newer = head;
-    while (newer->chain_older != NULL && newer->chain_older->serial > v->serial)
-        newer = newer->chain_older;
-    v->chain_newer = newer;
-    v->chain_older = newer->chain_older;
-    if (v->chain_older != NULL)
-        v->chain_older->chain_newer = v;
-    newer->chain_older = v;
+    chain_add_below(head, v);
 }
 
 void version_chain_remove(struct version_store *vs, struct version *v)
@@ -189,7 +198,7 @@ static struct version *version_add(struct version_store *vs, struct part *p,
     v->part = p;
     if (v->len != 0)
         memcpy(v->bytes, bytes, v->len);
-    version_chain_add(vs, v);
+    version_chain_add(vs, v, NULL);
     version_list_add(vs, v);
     if (UNLIKELY(v->kind == VERSION_INDEX_SWEEP)) {
         if (p->sweep_count == p->sweep_capacity) {
