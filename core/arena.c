@@ -255,6 +255,26 @@ char *arena_printf(struct arena *a, const char *format, ...)
     return p;
 }
 
+void arena_leave(struct arena *a)
+{
+    if (a == NULL)
+        return;
+    ASSERT(a->core == runner.core);
+    if (a->core != NULL)
+        stats_sub(&a->core->stats->memory_bytes, a->reserved_bytes);
+    a->core = NULL;
+}
+
+void arena_join(struct arena *a)
+{
+    if (a == NULL)
+        return;
+    ASSERT(a->core == NULL);
+    a->core = runner.core;
+    if (a->core != NULL)
+        stats_add(&a->core->stats->memory_bytes, a->reserved_bytes);
+}
+
 size_t arena_bytes(const struct arena *a)
 {
     return a->reserved_bytes;
@@ -441,4 +461,16 @@ void core_free(void *p)
         return;
     uncount(p);
     free(p);
+}
+
+void core_memory_leave(void *p)
+{
+    if (p != NULL)
+        uncount(p);
+}
+
+void core_memory_join(void *p)
+{
+    if (p != NULL)
+        (void)counted(p, 0);
 }

@@ -26,6 +26,11 @@ void *arena_memdup(struct arena *a, const void *p, size_t bytes);
 char *arena_printf(struct arena *a, const char *format, ...) PRINTF_LIKE(2, 3);
 size_t arena_bytes(const struct arena *a); /* reserved by it */
 
+/* Its memory goes over to another core: leave on the old one, join on the new one. Between the two
+ * nobody uses it. NULL is fine. */
+void arena_leave(struct arena *a);
+void arena_join(struct arena *a);
+
 /* Everything allocated after a mark can be dropped at once (per-row scratch). */
 struct arena_mark {
     void *block;
@@ -54,10 +59,14 @@ void strbuf_puts(struct strbuf *b, const char *s);
 void strbuf_putc(struct strbuf *b, char c);
 void strbuf_printf(struct strbuf *b, const char *format, ...) PRINTF_LIKE(2, 3);
 
-/* General memory for long-lived structures, counted per core; freed on the core that made it. */
+/* General memory for long-lived structures, counted per core; freed on the core that made it, or on
+ * the one that it went over to: core_memory_leave on the old one, core_memory_join on the new one
+ * (NULL is fine). */
 void *core_malloc(size_t bytes) __attribute__((malloc));
 void *core_zalloc(size_t bytes) __attribute__((malloc));
 void *core_realloc(void *p, size_t bytes);
 void core_free(void *p);
+void core_memory_leave(void *p);
+void core_memory_join(void *p);
 
 #endif

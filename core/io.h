@@ -93,9 +93,13 @@ struct io_socket_events {
 };
 err_t io_socket_adopt(int os_fd, const struct io_socket_events *events, void *owner,
                       struct io_socket **out);
+/* As adopt, for a descriptor that io_socket_release_wait gave: its options are set already, and it
+ * is settled. */
+err_t io_socket_attach(int os_fd, const struct io_socket_events *events, void *owner,
+                       struct io_socket **out);
 /* For a socket that is there to stay: its descriptor may move into its ring's table of direct
  * descriptors, which does not count among the process's open files. io_socket_peer() knows nothing
- * of it any more, and it cannot be released. */
+ * of it any more. */
 void io_socket_settle(struct io_socket *s);
 /* How many sockets all cores can hold. */
 uint64_t io_socket_capacity(void);
@@ -110,10 +114,11 @@ bool io_socket_send_small(struct io_socket *s, const void *data, uint32_t len);
 void io_socket_abort(struct io_socket *s);
 /* Close after all queued sends; owner gets no more events. */
 void io_socket_close(struct io_socket *s);
-/* Take the descriptor out (migration): no more events here. Only from a socket that is at rest:
- * paused, with no send under way. -1 while a receive is still ending after the pause: try again in
- * a later turn. */
-int io_socket_release(struct io_socket *s);
+/* Take the descriptor out, to be attached on another core: waits until all that was to be sent has
+ * been taken and no receive is armed any more (bytes that it still has are told before). Then the
+ * socket is gone. -1: the stream has ended, or the kernel cannot give the descriptor; the socket
+ * goes on as before. Interruptible only by io_socket_abort. */
+SUSPENDS int io_socket_release_wait(struct io_socket *s);
 struct io_peer {
     bool is_unix;
     uint32_t uid;     /* unix sockets: SO_PEERCRED */

@@ -48,6 +48,7 @@ struct io_socket {
     int fd;
     struct send_item *first;
     struct send_item *last;
+    struct fiber *releaser; /* waits in io_socket_release_wait */
     uint64_t small_bytes;
     uint32_t events_pending;
     bool is_paused;
@@ -152,6 +153,14 @@ static void end_push(struct end *e, const void *bytes, uint32_t len, bool is_end
         socket_poke(e->socket, arrives - sim_now_us());
 }
 
+static void releaser_wake(struct io_socket *s)
+{
+    struct fiber *f = s->releaser;
+    s->releaser = NULL;
+    if (f != NULL)
+        fiber_make_ready(f);
+}
+
 static void send_item_done(struct io_socket *s, bool failed)
 {
     struct send_item *item = s->first;
@@ -165,6 +174,8 @@ static void send_item_done(struct io_socket *s, bool failed)
         s->small_bytes -= item->len;
         core_free(item);
     }
+    if (s->first == NULL)
+        releaser_wake(s);
 }
 
 /* The connection breaks: both ends are told, what is on its way is lost. */
@@ -285,6 +296,12 @@ static void socket_fire(void *arg)
 
 /* ---- sockets ---- */
 
+err_t io_socket_attach(int os_fd, const struct io_socket_events *events, void *owner,
+                       struct io_socket **out)
+{
+    return io_socket_adopt(os_fd, events, owner, out);
+}
+
 err_t io_socket_adopt(int os_fd, const struct io_socket_events *events, void *owner,
                       struct io_socket **out)
 {
@@ -367,6 +384,7 @@ void io_socket_abort(struct io_socket *s)
         e->peer = -1;
     }
     end_push(e, NULL, 0, true, 0);
+    releaser_wake(s);
 }
 
 void io_socket_close(struct io_socket *s)
@@ -386,10 +404,18 @@ uint64_t io_socket_capacity(void)
     return UINT32_MAX;
 }
 
-int io_socket_release(struct io_socket *s)
+int io_socket_release_wait(struct io_socket *s)
 {
-    if (!s->is_paused || s->first != NULL || s->is_closed_told)
+    ASSERT(!s->is_closing && s->releaser == NULL);
+    s->is_paused = true;
+    while (s->first != NULL && !s->is_aborted) {
+        s->releaser = runner.fiber;
+        fiber_suspend_wait();
+    }
+    if (s->is_aborted || s->is_closed_told) {
+        io_socket_pause(s, false);
         return -1;
+    }
     int fd = s->fd;
     end_of(fd)->socket = NULL;
     s->fd = -1;

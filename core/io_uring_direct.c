@@ -14,6 +14,7 @@
 
 enum {
     DIRECT_SLOTS_MAX = 1 << 20,
+    OP_FIXED_FD_INSTALL = 54,     /* IORING_OP_FIXED_FD_INSTALL, which older headers do not name */
     OPEN_FILES_FOR_OTHERS = 1000, /* data files, logins under way, temporary files */
 };
 
@@ -76,4 +77,29 @@ void direct_give(struct backend *b, int slot)
         return; /* one slot less */
     }
     b->direct_free[b->direct_free_count++] = (uint32_t)slot;
+}
+
+struct install {
+    struct uring_op op;
+    struct fiber *fiber;
+    int32_t result;
+};
+
+static void install_complete(struct uring_op *op, int32_t res, uint32_t flags)
+{
+    (void)flags;
+    struct install *i = CONTAINER_OF(op, struct install, op);
+    i->result = res;
+    fiber_make_ready(i->fiber);
+}
+
+int direct_install_wait(struct backend *b, int slot)
+{
+    struct install i = {.op.complete = install_complete, .fiber = runner.fiber};
+    struct io_uring_sqe *sqe = uring_sqe(b);
+    io_uring_prep_rw(OP_FIXED_FD_INSTALL, sqe, slot, NULL, 0, 0);
+    sqe->flags |= IOSQE_FIXED_FILE;
+    uring_set_op(sqe, &i.op);
+    fiber_suspend_wait();
+    return i.result >= 0 ? i.result : -1;
 }

@@ -47,8 +47,9 @@ struct io_socket {
     struct send_item *first;
     struct send_item *last;
     struct io_socket *rearm_next;
-    int fd;     /* -1: direct */
-    int direct; /* slot in the ring's table, -1: none */
+    struct fiber *releaser; /* waits in io_socket_release_wait */
+    int fd;                 /* -1: direct */
+    int direct;             /* slot in the ring's table, -1: none */
     uint32_t small_bytes;
     uint16_t depth; /* callbacks on the stack */
     bool is_recv_armed;
@@ -169,6 +170,26 @@ static void tell_closed(struct io_socket *s, int os_error)
     s->events->closed(s->owner, os_error);
 }
 
+static bool socket_is_over(const struct io_socket *s)
+{
+    return s->is_closed_told || s->is_aborted || s->is_send_failed;
+}
+
+static bool socket_is_at_rest(const struct io_socket *s)
+{
+    return s->depth == 0 && !s->is_recv_armed && !s->is_rearm_queued && !s->is_sending &&
+           s->first == NULL;
+}
+
+static void releaser_wake(struct io_socket *s)
+{
+    if (LIKELY(s->releaser == NULL) || (!socket_is_over(s) && !socket_is_at_rest(s)))
+        return;
+    struct fiber *f = s->releaser;
+    s->releaser = NULL;
+    fiber_make_ready(f);
+}
+
 static void recv_complete(struct uring_op *op, int32_t res, uint32_t flags)
 {
     struct io_socket *s = CONTAINER_OF(op, struct io_socket, recv_op);
@@ -202,6 +223,7 @@ static void recv_complete(struct uring_op *op, int32_t res, uint32_t flags)
             recv_arm(s);
         }
     }
+    releaser_wake(s);
     socket_free_if_over(s);
 }
 
@@ -219,6 +241,7 @@ void uring_recv_finish_batch(struct backend *b)
         if (!s->is_closing && !s->is_closed_told && !s->is_recv_armed &&
             (!s->is_paused || s->is_aborted))
             recv_arm(s);
+        releaser_wake(s);
         socket_free_if_over(s);
         s = next;
     }
@@ -271,10 +294,12 @@ static void send_complete(struct uring_op *op, int32_t res, uint32_t flags)
         while (s->first != NULL)
             send_item_done(s, true);
     }
-    if (s->first != NULL)
+    if (s->first != NULL) {
         send_next(s);
-    else
-        socket_free_if_over(s);
+        return;
+    }
+    releaser_wake(s);
+    socket_free_if_over(s);
 }
 
 static void send_enqueue(struct io_socket *s, struct send_item *item)
@@ -334,8 +359,8 @@ bool io_socket_send_small(struct io_socket *s, const void *data, uint32_t len)
 
 /* ---- life ---- */
 
-err_t io_socket_adopt(int os_fd, const struct io_socket_events *events, void *owner,
-                      struct io_socket **out)
+static struct io_socket *socket_new(int os_fd, const struct io_socket_events *events, void *owner,
+                                    bool is_settled)
 {
     struct core *c = core_self();
     ASSERT(!runner_is_borrowing());
@@ -347,9 +372,24 @@ err_t io_socket_adopt(int os_fd, const struct io_socket_events *events, void *ow
     s->core = c;
     s->fd = os_fd;
     s->direct = -1;
+    if (is_settled) /* before the receive, which is submitted later, names the descriptor */
+        io_socket_settle(s);
     recv_arm(s);
     stats_add(&c->stats->sockets, 1);
-    *out = s;
+    return s;
+}
+
+err_t io_socket_adopt(int os_fd, const struct io_socket_events *events, void *owner,
+                      struct io_socket **out)
+{
+    *out = socket_new(os_fd, events, owner, false);
+    return ERR_OK;
+}
+
+err_t io_socket_attach(int os_fd, const struct io_socket_events *events, void *owner,
+                       struct io_socket **out)
+{
+    *out = socket_new(os_fd, events, owner, true);
     return ERR_OK;
 }
 
@@ -379,6 +419,7 @@ void io_socket_abort(struct io_socket *s)
     }
     if (!s->is_recv_armed && !s->is_rearm_queued && !s->is_closed_told && s->depth == 0)
         recv_arm(s); /* paused: closed() must come all the same */
+    releaser_wake(s);
 }
 
 void io_socket_close(struct io_socket *s)
@@ -401,12 +442,23 @@ void io_socket_settle(struct io_socket *s)
     s->fd = -1;
 }
 
-int io_socket_release(struct io_socket *s)
+int io_socket_release_wait(struct io_socket *s)
 {
-    if (s->direct >= 0 || !s->is_paused || s->is_recv_armed || s->is_rearm_queued ||
-        s->is_sending || s->first != NULL || s->depth > 0 || s->is_closed_told)
-        return -1;
+    ASSERT(!s->is_closing && s->releaser == NULL);
+    io_socket_pause(s, true);
+    while (!socket_is_over(s) && !socket_is_at_rest(s)) {
+        s->releaser = runner.fiber;
+        fiber_suspend_wait();
+    }
     int fd = s->fd;
+    if (s->direct >= 0 && !socket_is_over(s))
+        fd = direct_install_wait(s->core->backend, s->direct);
+    if (fd >= 0 && socket_is_over(s) && s->direct >= 0)
+        close(fd);
+    if (fd < 0 || socket_is_over(s)) {
+        io_socket_pause(s, false);
+        return -1;
+    }
     s->fd = -1;
     s->is_closing = true;
     socket_free_if_over(s);

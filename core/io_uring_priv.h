@@ -78,6 +78,9 @@ SUSPENDS void helper_wait(struct backend *b, struct helper_work *w);
 /* A copy of the descriptor in the ring's table; -1: not needed yet, or there is no room. */
 int direct_take(struct backend *b, int os_fd);
 void direct_give(struct backend *b, int slot);
+/* An open file of the process for what is in the slot; -1: the kernel (before 6.8) cannot, or there
+ * are too many. */
+SUSPENDS int direct_install_wait(struct backend *b, int slot);
 
 err_t uring_recv_buffers_init(struct backend *b);
 void uring_recv_buffers_destroy(struct backend *b);

@@ -51,6 +51,13 @@ size_t settings_view_bytes(const struct settings_view *v)
     return sizeof(*v) + (v->room + v->undo_room) * sizeof(struct entry);
 }
 
+void settings_view_memory(struct settings_view *v, void (*piece)(void *p))
+{
+    piece(v);
+    piece(v->entries);
+    piece(v->undo);
+}
+
 /* ---- entries ---- */
 
 static char *text_copy(const char *s)
@@ -449,6 +456,7 @@ static bool is_out_of_fingerprint(enum setting_id id)
     case SET_is_superuser:
     case SET_lock_timeout:
     case SET_session_authorization:
+    case SET_session_moves:
     case SET_statement_timeout:
     case SETTING_COUNT:
         return true;

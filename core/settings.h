@@ -61,6 +61,8 @@ struct settings_view;
 struct settings_view *settings_view_new(void);
 void settings_view_free(struct settings_view *v);
 size_t settings_view_bytes(const struct settings_view *v); /* memory that it holds, texts not */
+/* Its pieces of core memory, when it goes to another core. */
+void settings_view_memory(struct settings_view *v, void (*piece)(void *p));
 
 int64_t setting_int(const struct settings_view *v, enum setting_id id); /* base unit: kB, ms, ... */
 bool setting_bool(const struct settings_view *v, enum setting_id id);

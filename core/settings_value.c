@@ -35,6 +35,7 @@ static const char *const *const enum_values[SETTING_COUNT] = {
     [SET_huge_pages] = (const char *const[]){"off", "on", "try", NULL},
     [SET_IntervalStyle] =
         (const char *const[]){"postgres", "postgres_verbose", "sql_standard", "iso_8601", NULL},
+    [SET_session_moves] = (const char *const[]){"off", "auto", "force", NULL},
     [SET_log_error_verbosity] = (const char *const[]){"terse", "default", "verbose", NULL},
     [SET_log_min_error_statement] =
         (const char *const[]){"debug5", "debug4", "debug3", "debug2", "debug1", "info", "notice",

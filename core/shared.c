@@ -22,8 +22,14 @@ void shared_transaction_raise(uint64_t value)
 
 uint64_t shared_oldest_min(void)
 {
-    uint64_t oldest = shared_commit_read();
-    for (uint32_t i = 0; i < core_count(); i++)
-        oldest = MIN(oldest, shared_oldest_read(i));
-    return oldest;
+    enum { ROUNDS_MAX = 8 };
+    for (int round = 0; round < ROUNDS_MAX; round++) {
+        uint64_t moves = shared_snapshot_moves();
+        uint64_t oldest = shared_commit_read();
+        for (uint32_t i = 0; i < core_count(); i++)
+            oldest = MIN(oldest, shared_oldest_read(i));
+        if (shared_snapshot_moves() == moves)
+            return oldest;
+    }
+    return 0;
 }

@@ -7,6 +7,9 @@
  *   transaction ids    Unique over all cores for the life of the data directory.
  *   oldest snapshot    One word per core, written by that core only: the lower bound of what its
  *                      snapshots can see. Purge on any core reads all of them.
+ *   snapshot moves     Snapshots that went from one core to another. Who looks at one core's word
+ *                      after the other could miss one that moves meanwhile, and looks again when
+ *                      this word has changed.
  *   core state         One per core: awake, asleep, borrowed. A sender must know whether to ring,
  *                      and a borrower must exclude the sleeper (see core/link.h).
  *   bell               One per core: a doorbell is on its way, so a second one is not needed.
@@ -36,6 +39,7 @@ struct shared_core_words {
 struct shared_words {
     SHARED_LINE _Atomic uint64_t commit_counter;
     SHARED_LINE _Atomic uint64_t transaction_counter;
+    SHARED_LINE _Atomic uint64_t snapshot_moves;
     SHARED_LINE _Atomic bool is_stopping;
     struct shared_core_words cores[CORE_COUNT_MAX];
 };
@@ -94,8 +98,17 @@ static inline uint64_t shared_oldest_read(uint32_t core)
 {
     return atomic_load_explicit(&shared_words.cores[core].oldest_snapshot, memory_order_seq_cst);
 }
+/* Between a moved snapshot's publication by its new core and its withdrawal by the old one. */
+static inline void shared_snapshot_moved(void)
+{
+    atomic_fetch_add_explicit(&shared_words.snapshot_moves, 1, memory_order_seq_cst);
+}
+static inline uint64_t shared_snapshot_moves(void)
+{
+    return atomic_load_explicit(&shared_words.snapshot_moves, memory_order_seq_cst);
+}
 /* The purge horizon: versions that were replaced by a commit at or below it are invisible to all.
- * Reads the commit counter first, then every core's word. */
+ * Reads the commit counter first, then every core's word. 0 when snapshots move all the time. */
 uint64_t shared_oldest_min(void);
 
 #endif

@@ -77,6 +77,26 @@ void stats_latency_add(enum stats_class class, enum stats_stage stage, uint64_t 
     stats_histogram_add(&stats_self()->latency[class][stage], ns);
 }
 
+static const size_t move_words[] = {
+#define MOVE(name, description) offsetof(struct stats_page, name),
+    STATS_MOVES(MOVE)
+#undef MOVE
+};
+
+uint64_t stats_move(const struct stats_page *page, uint32_t index)
+{
+    ASSERT(index < ARRAY_LEN(move_words));
+    return stats_read((const stats_word *)(const void *)((const char *)page + move_words[index]));
+}
+
+void stats_moves_reset(void)
+{
+    struct stats_page *page = stats_self();
+#define MOVE(name, description) atomic_store_explicit(&page->name, 0, memory_order_relaxed);
+    STATS_MOVES(MOVE)
+#undef MOVE
+}
+
 void stats_latency_reset(void)
 {
     struct stats_page *page = stats_self();

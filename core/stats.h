@@ -44,6 +44,18 @@
     STAT(spill_writes, "old row versions written to files")                                        \
     STAT(spill_reads, "heap pages whose versions were read back")
 
+/* MOVE(name, description): sessions that go from core to core (pg_stat_core_migration). */
+#define STATS_MOVES(MOVE)                                                                          \
+    MOVE(moves_in, "sessions that came to the core")                                               \
+    MOVE(moves_out, "sessions that left it")                                                       \
+    MOVE(out_data, "of these: toward the shard that their statements touched")                     \
+    MOVE(out_load, "of these: away from it because it was busy")                                   \
+    MOVE(out_forced, "of these: session_moves = force")                                            \
+    MOVE(out_requested, "of these: percore_move_session()")                                        \
+    MOVE(refused_socket, "stayed: the client was going, or its socket could not be handed over")   \
+    MOVE(refused_stopping, "stayed: the server was shutting down")                                 \
+    MOVE(in_ns, "time from the decision on the old core to the arrival here")
+
 /* STAGE(name): stages of a statement. CLASS(name): classes of statements. */
 // clang-format off
 #define STATS_STAGES(STAGE)                                                                        \
@@ -87,6 +99,11 @@ struct stats_page {
 #define STAT(name, description) stats_word name;
     STATS_COUNTERS(STAT)
 #undef STAT
+#define MOVE(name, description) stats_word name;
+    STATS_MOVES(MOVE)
+#undef MOVE
+    stats_word connections_came; /* from other cores, as moves_in, but never reset */
+    stats_word connections_left;
     uint32_t core_id;
     int32_t cpu;
     int32_t numa_node;
@@ -121,6 +138,9 @@ uint64_t stats_histogram_quantile(const struct stats_histogram *h, double quanti
 /* Adds from into to (for sums over cores; to is private). */
 void stats_histogram_merge(struct stats_histogram *to, const struct stats_histogram *from);
 void stats_latency_add(enum stats_class class, enum stats_stage stage, uint64_t ns);
+/* The running core's words of STATS_MOVES become 0. */
+void stats_moves_reset(void);
+uint64_t stats_move(const struct stats_page *page, uint32_t index); /* in the order of the table */
 /* Empties the running core's latency histograms. */
 void stats_latency_reset(void);
 

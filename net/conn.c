@@ -322,13 +322,29 @@ static void conn_set_timer(struct conn *c, int64_t ms)
     if (c->timer_runs)
         timer_stop(&c->timer);
     c->timer_runs = ms > 0;
+    c->timer_us = core_now_us() + (uint64_t)MAX(ms, 0) * 1000;
     if (ms > 0)
-        timer_start(&c->timer, core_now_us() + (uint64_t)ms * 1000, conn_timed_out, c);
+        timer_start(&c->timer, c->timer_us, conn_timed_out, c);
+}
+
+static void conn_set_idle_timer(struct conn *c)
+{
+    err_t code;
+    if (c->session && !c->timer_runs)
+        conn_set_timer(c, session_idle_limit_ms(c->session, &code));
 }
 
 static void conn_terminated(void *owner)
 {
     conn_end(owner, ERR_ADMIN_SHUTDOWN, "terminating connection due to administrator command");
+}
+
+/* It was asked to move while it was idle. */
+static void conn_asked_to_move(void *owner)
+{
+    struct conn *c = owner;
+    if (!c->closed)
+        conn_start_fiber(c);
 }
 
 /* While a fiber runs it sees to them itself, at the end of its messages at the latest. */
@@ -463,8 +479,17 @@ static bool conn_has_notifications(const struct conn *c)
     return c->session && !c->closed && !c->end_message && session_has_notifications(c->session);
 }
 
+/* Between messages. */
+static bool conn_looks_whether_to_move(struct conn *c)
+{
+    c->moves = c->phase == CONN_READY && !c->ending && !c->closed && !c->end_message &&
+               session_wants_to_move(c->session, &c->move_to);
+    return c->moves;
+}
+
 static SUSPENDS void conn_serve_all_wait(struct conn *c)
 {
+    c->moves = false;
     if (c->timer_runs && c->phase == CONN_READY && conn_has_message(c))
         conn_set_timer(c, 0); /* notifications do not count as doing something */
     while (!c->ending && !c->closed && !c->end_message && conn_has_message(c)) {
@@ -480,7 +505,11 @@ static SUSPENDS void conn_serve_all_wait(struct conn *c)
             c->end_message = "terminating connection due to administrator command";
         }
         arena_reset(c->scratch);
+        if (conn_looks_whether_to_move(c))
+            break;
     }
+    if (!c->moves && !conn_has_message(c))
+        (void)conn_looks_whether_to_move(c); /* asked for while it was idle */
     if (!c->ending && conn_has_notifications(c))
         ERR_IGNORE(session_notifications_wait(c->session)); /* the flush to come tells */
     if (c->end_message && !c->closed && !c->ending) {
@@ -497,6 +526,82 @@ static void conn_take_share(const struct conn *c)
     if (c->session)
         session_share(c->session, &key, &share);
     fiber_share(key, share);
+}
+
+/* What it needs only for working goes. */
+static void conn_rest(struct conn *c)
+{
+    if (c->session)
+        session_rest(c->session);
+    c->sink = NULL;
+    bytes_free(&c->out);
+    if (c->in.begin == c->in.end)
+        bytes_free(&c->in);
+    arena_free(c->scratch);
+    c->scratch = NULL;
+}
+
+/* ---- to another core ---- */
+
+static void conn_memory(struct conn *c, void (*piece)(void *p))
+{
+    piece(c);
+    piece(c->in.data);
+    if (c->tls)
+        tls_memory(c->tls, piece);
+}
+
+static void conn_arrive_post(void *arg)
+{
+    struct conn *c = arg;
+    conn_link(c);
+    conn_memory(c, core_memory_join);
+    net_conn_moved(c->moved_from);
+    err_t e = io_socket_attach(c->moved_fd, &conn_events, c, &c->socket);
+    ASSERT(e == ERR_OK);
+    session_move_join(c->move);
+    c->move = NULL;
+    c->fiber_runs = false;
+    if (c->timer_runs)
+        timer_start(&c->timer, c->timer_us, conn_timed_out, c);
+    if (net_ends_sessions() && !c->end_message)
+        conn_end(c, ERR_ADMIN_SHUTDOWN, net_end_message);
+    else if (c->end_message || conn_has_message(c) || conn_has_notifications(c))
+        conn_start_fiber(c);
+    else
+        conn_set_idle_timer(c);
+}
+
+/* false: it stays. True: c is not this core's any more. */
+static SUSPENDS bool conn_move_wait(struct conn *c)
+{
+    c->moves = false;
+    if (net_is_stopping()) {
+        stats_add(&stats_self()->refused_stopping, 1);
+        return false;
+    }
+    struct session_move *m = session_move_begin_wait(c->session, c->move_to);
+    int fd = c->closed ? -1 : io_socket_release_wait(c->socket);
+    if (fd < 0) {
+        stats_add(&stats_self()->refused_socket, 1);
+        c->paused = false;
+        session_move_cancel_wait(m);
+        return false;
+    }
+    conn_rest(c);
+    if (c->timer_runs)
+        timer_stop(&c->timer);
+    c->socket = NULL;
+    c->paused = false;
+    c->move = m;
+    c->moved_fd = fd;
+    c->moved_from = core_id();
+    session_move_leave(m);
+    conn_unlink(c);
+    c->next = c->prev = NULL;
+    conn_memory(c, core_memory_leave);
+    core_post(c->move_to, conn_arrive_post, c);
+    return true;
 }
 
 static SUSPENDS void conn_run_wait(struct conn *c)
@@ -526,18 +631,11 @@ static SUSPENDS void conn_run_wait(struct conn *c)
             c->paused = false;
             io_socket_pause(c->socket, false);
         }
+        if (c->moves && conn_move_wait(c))
+            return;
         if (!conn_has_message(c) && !c->closed && !c->end_message && !conn_has_notifications(c)) {
-            err_t code;
-            if (c->session && !c->timer_runs)
-                conn_set_timer(c, session_idle_limit_ms(c->session, &code));
-            if (c->session)
-                session_rest(c->session);
-            c->sink = NULL;
-            bytes_free(&c->out);
-            if (c->in.begin == c->in.end)
-                bytes_free(&c->in);
-            arena_free(c->scratch);
-            c->scratch = NULL;
+            conn_set_idle_timer(c);
+            conn_rest(c);
             c->fiber_runs = false;
             return;
         }
@@ -583,4 +681,5 @@ void conn_logged_in(struct conn *c)
     c->phase = CONN_READY;
     session_on_terminate(c->session, conn_terminated, c);
     session_on_notify(c->session, conn_notified, c);
+    session_on_move(c->session, conn_asked_to_move, c);
 }

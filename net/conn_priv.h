@@ -57,15 +57,24 @@ struct conn {
     struct wait_queue input_arrived;
     uint64_t ready_us;  /* when it was logged in */
     struct timer timer; /* authentication, idle */
+    uint64_t timer_us;
     bool timer_runs;
+    bool moves; /* to another core, when its output is gone */
+    uint32_t move_to;
+    struct session_move *move; /* on its way, with its descriptor: */
+    int moved_fd;
+    uint32_t moved_from;
     bool counted;
 };
 
 /* server.c */
 const struct hba *net_hba(void);
 struct tls_context *net_tls(void);
-void net_conn_gone(void); /* this core lost a connection */
+void net_conn_gone(void);           /* this core lost a connection */
+void net_conn_moved(uint32_t from); /* one came from that core to this one */
 bool net_is_stopping(void);
+extern const char net_end_message[];
+bool net_ends_sessions(void);            /* the server stops without waiting for them */
 err_t net_check_room(bool is_superuser); /* ERR_TOO_MANY_CONNECTIONS */
 
 /* conn.c */

@@ -31,6 +31,7 @@ struct core_net { /* per core */
     struct tls_context *tls;
     uint32_t total; /* connections of the server, as last told */
     bool stopping;
+    bool ends_sessions;
 };
 
 static struct server server;
@@ -51,11 +52,18 @@ bool net_is_stopping(void)
     return nets[core_id()].stopping;
 }
 
+bool net_ends_sessions(void)
+{
+    return nets[core_id()].ends_sessions;
+}
+
 /* ---- counts: dealt out here, ended on their cores ---- */
 
 static uint32_t net_count_of(uint32_t core)
 {
-    return server.dealt[core] - (uint32_t)stats_read(&stats_of(core)->connections_ended);
+    const struct stats_page *page = stats_of(core);
+    uint64_t gone = stats_read(&page->connections_ended) + stats_read(&page->connections_left);
+    return (uint32_t)(server.dealt[core] + stats_read(&page->connections_came) - gone);
 }
 
 uint32_t net_connection_count(void)
@@ -69,6 +77,19 @@ uint32_t net_connection_count(void)
 void net_conn_gone(void)
 {
     stats_add(&stats_self()->connections_ended, 1);
+}
+
+/* Counted on both cores rather than on none: who waits for the last one must not overlook it. */
+static void net_left_post(void *arg)
+{
+    (void)arg;
+    stats_add(&stats_self()->connections_left, 1);
+}
+
+void net_conn_moved(uint32_t from)
+{
+    stats_add(&stats_self()->connections_came, 1);
+    core_post(from, net_left_post, NULL);
 }
 
 /* The last ones are for superusers. Told with each connection, so a burst is judged by the number
@@ -259,12 +280,16 @@ void net_stop_listening(void)
 
 /* ---- the end ---- */
 
+const char net_end_message[] = "terminating connection due to administrator command";
+
 static err_t net_end_call(void *arg)
 {
     const bool *end_sessions = arg;
     nets[core_id()].stopping = true;
-    if (*end_sessions)
-        conn_end_all(ERR_ADMIN_SHUTDOWN, "terminating connection due to administrator command");
+    if (*end_sessions) {
+        nets[core_id()].ends_sessions = true; /* also those that are on their way here */
+        conn_end_all(ERR_ADMIN_SHUTDOWN, net_end_message);
+    }
     return ERR_OK;
 }
 

@@ -77,6 +77,11 @@ struct tls *tls_new(struct tls_context *c)
     return t;
 }
 
+void tls_memory(struct tls *t, void (*piece)(void *p))
+{
+    piece(t);
+}
+
 void tls_free(struct tls *t)
 {
     if (!t)

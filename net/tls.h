@@ -11,6 +11,8 @@ void tls_context_free(struct tls_context *c);
 
 struct tls *tls_new(struct tls_context *c);
 void tls_free(struct tls *t);
+/* Its pieces of core memory, when it goes to another core. */
+void tls_memory(struct tls *t, void (*piece)(void *p));
 /* Bytes from the peer. Decrypted ones go to plain(owner, bytes, len). false: the stream is broken.
  */
 bool tls_receive(struct tls *t, const uint8_t *bytes, size_t len,

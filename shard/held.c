@@ -227,21 +227,30 @@ SUSPENDS static err_t hold_wait(struct txn *t, const struct held_transaction *h)
     return e;
 }
 
+static err_t weak_locks_detach(void *arg)
+{
+    struct txn *t = arg;
+    t->table_locks.session = 0;
+    return ERR_OK;
+}
+
+/* The session may have moved since it took its locks; what it leaves behind is held where it is
+ * now. */
 SUSPENDS static void detach_wait(struct txn *t)
 {
     uint32_t session = t->options.session;
     t->options.session = 0;
     t->options.synchronous_commit = true;
-    t->table_locks.session = 0;
+    ERR_IGNORE(core_call_wait(t->lock_core, weak_locks_detach, t));
     for (uint32_t core = 0; t->has_strong_locks && core < core_count(); core++) {
         struct table_lock_call c = {.id = t->id};
-        if (core != t->core)
+        if (core != t->lock_core)
             ERR_IGNORE(core_call_wait(core, table_lock_detach_remote, &c));
     }
     if (t->has_advisory_locks)
         advisory_txn_detach_wait(&t->advisory_locks, session, t->id);
-    t->held_next = held_of_core[t->core];
-    held_of_core[t->core] = t;
+    t->held_next = held_of_core[core_id()];
+    held_of_core[core_id()] = t;
 }
 
 err_t txn_hold_wait(struct txn *t, const struct held_transaction *h, uint32_t count_max)
@@ -251,7 +260,8 @@ err_t txn_hold_wait(struct txn *t, const struct held_transaction *h, uint32_t co
     snapshot_drop(&t->snapshot);
     (void)txn_assign_id(t);
     txn_settle_views(t);
-    struct name_call name = {.name = h->name, .info = *h, .core = t->core, .count_max = count_max};
+    struct name_call name = {
+        .name = h->name, .info = *h, .core = core_id(), .count_max = count_max};
     name.info.id = t->id;
     err_t e = core_call_wait(REGISTRY_CORE, name_reserve, &name);
     bool is_reserved = e == ERR_OK;

@@ -978,6 +978,8 @@ void snapshot_copy(struct snapshot *to, struct snapshot *from);
 struct snapshot *snapshot_lend(struct snapshot *from);
 /* A lent one, on the core that it was lent to. */
 void snapshot_borrow(struct snapshot *to, struct snapshot *lent, uint32_t lender);
+/* On another core than the one that keeps it meanwhile; then shared_snapshot_moved(). */
+void snapshot_join(struct snapshot *s, ts_t ts);
 void snapshots_reset(void); /* this core's word: none */
 /* The snapshots of all cores as disjoint ranges in ascending order. A snapshot in none of them is
  * not below until. */

@@ -2,6 +2,10 @@
  * Snapshots of a core. The commit counter only grows, so a list in order of taking is in order of
  * age: the first is the oldest, and the core publishes it. A core without snapshots publishes a
  * lower bound before it reads the counter (core/shared.h), or purge elsewhere could overtake it.
+ *
+ * A snapshot moves to another core by joining that one's list, in its place by age, before it
+ * leaves the old list; the shared count of such moves tells those who look at one list after the
+ * other.
  */
 #include "shard/shard_priv.h"
 
@@ -126,6 +130,30 @@ void snapshot_move(struct snapshot *to, struct snapshot *from)
     snapshot_drop(from);
 }
 
+/* As old as one that another core still has. */
+void snapshot_join(struct snapshot *s, ts_t ts)
+{
+    ASSERT(!s->is_active);
+    struct snapshot_list *l = &lists[core_id()];
+    struct snapshot *before = l->last;
+    while (before != NULL && before->ts > ts)
+        before = before->prev;
+    s->ts = ts;
+    s->is_active = true;
+    s->prev = before;
+    s->next = before != NULL ? before->next : l->first;
+    if (s->next != NULL)
+        s->next->prev = s;
+    else
+        l->last = s;
+    if (before != NULL) {
+        before->next = s;
+        return;
+    }
+    l->first = s;
+    shared_oldest_publish(core_id(), ts);
+}
+
 void snapshots_reset(void)
 {
     lists[core_id()] = (struct snapshot_list){0};
@@ -167,7 +195,7 @@ static int range_order(const void *a, const void *b)
     return x->first < y->first ? -1 : x->first > y->first;
 }
 
-err_t snapshots_gather_wait(struct live_snapshots *out)
+SUSPENDS static err_t snapshots_gather_once_wait(struct live_snapshots *out)
 {
     uint32_t cores = core_count();
     *out = (struct live_snapshots){.until = shared_commit_read()};
@@ -199,6 +227,21 @@ err_t snapshots_gather_wait(struct live_snapshots *out)
     }
     core_free(calls);
     return e;
+}
+
+/* The cores answer one after the other: a snapshot that moves meanwhile could be on neither. */
+err_t snapshots_gather_wait(struct live_snapshots *out)
+{
+    enum { ROUNDS_MAX = 4 };
+    for (int round = 0; round < ROUNDS_MAX; round++) {
+        uint64_t moves = shared_snapshot_moves();
+        TRY(snapshots_gather_once_wait(out));
+        if (shared_snapshot_moves() == moves)
+            return ERR_OK;
+        snapshots_gather_end(out);
+    }
+    *out = (struct live_snapshots){0}; /* until 0: nothing is known */
+    return ERR_OK;
 }
 
 void snapshots_gather_end(struct live_snapshots *l)

@@ -18,11 +18,30 @@ struct txn *txn_begin(const struct txn_options *o)
     struct txn *t = core_zalloc(sizeof(*t));
     t->options = *o;
     t->seq = 1;
-    t->core = core_id();
+    t->lock_core = core_id();
     t->shards = t->shards_inline;
     t->shard_capacity = SHARDS_INLINE;
     t->table_locks.session = o->session;
     return t;
+}
+
+/* One pass for the majority (Boyer and Moore, 1981). */
+void txn_touch(struct txn *t, uint32_t core)
+{
+    struct txn_touched *x = &t->touched;
+    if (core == core_id()) {
+        x->here++;
+    } else if (x->away == 0 || x->away_core == core) {
+        x->away_core = core;
+        x->away++;
+    } else {
+        x->away--;
+    }
+}
+
+struct txn_touched txn_touched(const struct txn *t)
+{
+    return t->touched;
 }
 
 struct exported_snapshot {
@@ -119,6 +138,65 @@ void txn_cursor_close(struct txn_cursor *c)
     core_free(c);
 }
 
+/* ---- to another core ---- */
+
+struct txn_places {
+    uint32_t count;
+    struct snapshot snapshots[]; /* the transaction's, then the cursors' */
+};
+
+struct txn_places *txn_leave(struct txn *t, struct txn_cursor *const *cursors, uint32_t count)
+{
+    struct txn_places *p = core_zalloc(sizeof(*p) + (count + (size_t)1) * sizeof(struct snapshot));
+    p->count = count + 1;
+    snapshot_move(&p->snapshots[0], &t->snapshot);
+    for (uint32_t i = 0; i < count; i++)
+        snapshot_move(&p->snapshots[i + 1], &cursors[i]->snapshot);
+    return p;
+}
+
+void txn_join(struct txn *t, struct txn_cursor *const *cursors, uint32_t count,
+              const struct txn_places *p)
+{
+    ASSERT(p->count == count + 1);
+    if (p->snapshots[0].is_active)
+        snapshot_join(&t->snapshot, p->snapshots[0].ts);
+    for (uint32_t i = 0; i < count; i++) {
+        if (p->snapshots[i + 1].is_active)
+            snapshot_join(&cursors[i]->snapshot, p->snapshots[i + 1].ts);
+    }
+    shared_snapshot_moved();
+    if (t->table_locks.holds == NULL && !t->has_strong_locks) {
+        t->lock_core = core_id();
+        t->table_locks.id = t->id;
+    }
+}
+
+void txn_places_free(struct txn_places *p)
+{
+    if (p == NULL)
+        return;
+    for (uint32_t i = 0; i < p->count; i++)
+        snapshot_drop(&p->snapshots[i]);
+    core_free(p);
+}
+
+void txn_memory(struct txn *t, void (*piece)(void *p))
+{
+    piece(t);
+    if (t->shards != t->shards_inline)
+        piece(t->shards);
+    for (struct txn_hook *h = t->commit_hooks; h != NULL; h = h->next)
+        piece(h);
+    for (struct txn_hook *h = t->abort_hooks; h != NULL; h = h->next)
+        piece(h);
+}
+
+void txn_cursor_memory(struct txn_cursor *c, void (*piece)(void *p))
+{
+    piece(c);
+}
+
 struct txn_newest {
     struct txn *txn;
     struct snapshot outer;
@@ -208,7 +286,8 @@ txn_id_t txn_assign_id(struct txn *t)
 {
     if (t->id == 0) {
         t->id = shared_transaction_next();
-        t->table_locks.id = t->id;
+        if (t->lock_core == core_id()) /* elsewhere with its next lock there */
+            t->table_locks.id = t->id;
     }
     return t->id;
 }
@@ -477,11 +556,31 @@ SUSPENDS static void strong_locks_release_wait(struct txn *t, uint32_t since)
     if (!t->has_strong_locks)
         return;
     for (uint32_t core = 0; core < core_count(); core++) {
-        if (core == t->core)
+        if (core == t->lock_core)
             continue;
         struct table_lock_call c = {.id = t->id, .seq = since};
         ERR_IGNORE(core_call_wait(core, table_unlock_remote, &c));
     }
+}
+
+struct weak_call {
+    struct txn *txn;
+    uint32_t since;
+};
+
+static err_t weak_locks_release(void *arg)
+{
+    struct weak_call *c = arg;
+    table_lock_release_local(&c->txn->table_locks, c->since);
+    return ERR_OK;
+}
+
+SUSPENDS static void weak_locks_release_wait(struct txn *t, uint32_t since)
+{
+    if (t->table_locks.holds == NULL)
+        return;
+    struct weak_call c = {.txn = t, .since = since};
+    ERR_IGNORE(core_call_wait(t->lock_core, weak_locks_release, &c));
 }
 
 err_t txn_undo_to_wait(struct txn *t, uint32_t mark)
@@ -491,7 +590,7 @@ err_t txn_undo_to_wait(struct txn *t, uint32_t mark)
     struct shard_call like = {.id = t->id, .seq = mark};
     err_t e = on_shards_wait(t, is_any, call_undo_to, &like);
     strong_locks_release_wait(t, mark);
-    table_lock_release_local(&t->table_locks, mark);
+    weak_locks_release_wait(t, mark);
     if (t->has_advisory_locks)
         advisory_txn_release_wait(&t->advisory_locks, t->id, t->options.session, mark);
     fiber_shield_end();
@@ -545,7 +644,7 @@ void txn_hooks_end_wait(struct txn *t)
 SUSPENDS static void locks_release_wait(struct txn *t)
 {
     strong_locks_release_wait(t, 0);
-    table_lock_release_local(&t->table_locks, 0);
+    weak_locks_release_wait(t, 0);
     if (t->has_advisory_locks)
         advisory_txn_release_wait(&t->advisory_locks, t->id, t->options.session, 0);
 }
@@ -696,16 +795,40 @@ SUSPENDS static err_t lock_here_wait(struct txn *t, uint64_t name, enum table_lo
     return table_lock_local_wait(&t->table_locks, name, mode, t->seq, LOCK_WAIT, t->limits, &busy);
 }
 
+struct lock_home_call {
+    struct txn *txn;
+    uint64_t name;
+    enum table_lock_mode mode;
+    bool nowait;
+};
+
+SUSPENDS static err_t lock_home_call(void *arg)
+{
+    struct lock_home_call *c = arg;
+    c->txn->table_locks.id = c->txn->id;
+    return lock_here_wait(c->txn, c->name, c->mode, c->nowait);
+}
+
+/* On the core that has its weak locks: a lock that it has there already must not wait here for one
+ * who waits for it there. */
+SUSPENDS static err_t lock_at_home_wait(struct txn *t, uint64_t name, enum table_lock_mode mode,
+                                        bool nowait)
+{
+    if (LIKELY(t->lock_core == core_id()))
+        return lock_here_wait(t, name, mode, nowait);
+    struct lock_home_call c = {.txn = t, .name = name, .mode = mode, .nowait = nowait};
+    return core_call_wait(t->lock_core, lock_home_call, &c);
+}
+
 err_t txn_lock_table_wait(struct txn *t, uint64_t database_and_relation, enum table_lock_mode mode,
                           bool nowait)
 {
-    ASSERT(core_id() == t->core);
     if (table_lock_is_weak(mode))
-        return lock_here_wait(t, database_and_relation, mode, nowait);
+        return lock_at_home_wait(t, database_and_relation, mode, nowait);
     (void)txn_assign_id(t);
     for (uint32_t core = 0; core < core_count(); core++) {
-        if (core == t->core) {
-            TRY(lock_here_wait(t, database_and_relation, mode, nowait));
+        if (core == t->lock_core) {
+            TRY(lock_at_home_wait(t, database_and_relation, mode, nowait));
             continue;
         }
         t->has_strong_locks = true;
@@ -725,7 +848,6 @@ err_t txn_lock_table_wait(struct txn *t, uint64_t database_and_relation, enum ta
 
 err_t txn_advisory_lock_wait(struct txn *t, const struct advisory_request *r, bool *granted)
 {
-    ASSERT(core_id() == t->core);
     t->has_advisory_locks = true;
     return advisory_txn_lock_wait(&t->advisory_locks, r, t->seq, granted);
 }

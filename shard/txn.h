@@ -37,6 +37,31 @@ void txn_cursor_close(struct txn_cursor *c);
 /* What a constraint's own queries see, whatever the isolation level: everything committed by now
  * and what the transaction wrote before. Between begin and end they run as a statement of their own
  * (seq + 1); the transaction's snapshot comes back at the end. A statement must be running. */
+
+/* Where single statements touched rows: this core, or the one other core that most spoke for. */
+struct txn_touched {
+    uint32_t here;
+    uint32_t away;
+    uint32_t away_core;
+};
+void txn_touch(struct txn *t, uint32_t core);
+struct txn_touched txn_touched(const struct txn *t);
+
+/*
+ * Between statements a transaction and its open cursors may go to another core, from where it is
+ * coordinated then. txn_leave on the old core, txn_join on the new one, txn_places_free on the old
+ * one; nothing of it is used between the first two. Its weak table locks stay on the core where it
+ * took the first one, and further ones are taken there. No suspension in these.
+ */
+struct txn_places; /* holds the snapshots on the old core until the new one has them */
+struct txn_places *txn_leave(struct txn *t, struct txn_cursor *const *cursors, uint32_t count);
+void txn_join(struct txn *t, struct txn_cursor *const *cursors, uint32_t count,
+              const struct txn_places *p);
+void txn_places_free(struct txn_places *p);
+/* Its own pieces of memory, each once (core_memory_leave and core_memory_join). */
+void txn_memory(struct txn *t, void (*piece)(void *p));
+void txn_cursor_memory(struct txn_cursor *c, void (*piece)(void *p));
+
 struct txn_newest;
 struct txn_newest *txn_newest_begin(struct txn *t);
 ts_t txn_newest_outer(const struct txn_newest *n); /* the transaction's own snapshot */

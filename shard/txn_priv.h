@@ -25,7 +25,7 @@ struct txn {
     struct txn_options options;
     txn_id_t id;
     uint32_t seq;
-    uint32_t core;
+    uint32_t lock_core; /* where its weak table locks are, by table_locks */
     struct snapshot snapshot;
     struct wait_limits limits;
     uint32_t shard_count;
@@ -41,6 +41,7 @@ struct txn {
     struct advisory_locks advisory_locks;
     struct txn_hook *commit_hooks;
     struct txn_hook *abort_hooks;
+    struct txn_touched touched;
 };
 
 /* Work on several shards at once. */

@@ -88,6 +88,19 @@ SUSPENDS err_t session_notifications_wait(struct session *s);
 /* Whose share of the core its work uses, for fiber_share(): its role in its database, and the
  * setting run_share. */
 void session_share(const struct session *s, uint64_t *key, uint32_t *share);
+/* ---- sessions that move: between messages, at rest ---- */
+/* Whether it should go to another core now: asked after each message. */
+bool session_wants_to_move(struct session *s, uint32_t *to);
+/* Set by net: called on the session's core (may not suspend) when a session that rests should look
+ * whether it wants to move. */
+void session_on_move(struct session *s, void (*fn)(void *owner), void *owner);
+/* What must be ready on the other core first; then leave here, and join there (a post), after which
+ * everything of the session is there; neither suspends. Or cancel, and it stays. */
+struct session_move;
+SUSPENDS struct session_move *session_move_begin_wait(struct session *s, uint32_t to);
+SUSPENDS void session_move_cancel_wait(struct session_move *m);
+void session_move_leave(struct session_move *m);
+void session_move_join(struct session_move *m); /* m is gone */
 /* Milliseconds that it may now stay idle, 0 = no limit; *code: which error ends it. */
 int64_t session_idle_limit_ms(const struct session *s, err_t *code);
 

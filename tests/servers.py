@@ -131,7 +131,9 @@ class Percore(Server):
     def __init__(self, cores=2, settings=None, binary=None, base=None, arguments=()):
         super().__init__(base)
         self.cores = cores
-        self.settings = settings or {}
+        # PERCORE_SETTINGS=name=value,...: the same tests under other settings (session_moves=force).
+        more = [x.split("=", 1) for x in os.environ.get("PERCORE_SETTINGS", "").split(",") if x]
+        self.settings = {**dict(more), **(settings or {})}
         self.arguments = list(arguments)
         self.binary = binary or os.environ.get("PERCORE", str(TOP / "build/tools/percore"))
 

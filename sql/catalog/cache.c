@@ -284,6 +284,21 @@ static SUSPENDS void local_committed(void *arg)
     local_end(l);
 }
 
+void catalog_session_leave(struct catalog_session *cs)
+{
+    if (cs->local_cache)
+        local_drop_tables(cs->local_cache);
+}
+
+void catalog_session_memory(struct catalog_session *cs, void (*piece)(void *p))
+{
+    struct catalog_local *l = cs->local_cache;
+    if (!l)
+        return;
+    piece(l);
+    piece(l->touched);
+}
+
 static void local_aborted(void *arg)
 {
     local_end(arg);

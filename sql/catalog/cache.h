@@ -21,6 +21,10 @@ SUSPENDS void catalog_changed_wait(void *database);
 void catalog_note_row(struct catalog_session *cs, oid relation, const datum *values,
                       const bool *nulls);
 
+/* The session goes to another core: what it has of this one's descriptors goes back. */
+void catalog_session_leave(struct catalog_session *cs);
+void catalog_session_memory(struct catalog_session *cs, void (*piece)(void *p));
+
 /* Any relation, indexes too, by name in a schema (by search_path when NULL). *out 0 = none. */
 SUSPENDS err_t catalog_relation_oid_wait(struct catalog_session *cs, const char *schema,
                                          const char *name, oid *out, char *kind);

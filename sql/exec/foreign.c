@@ -38,6 +38,17 @@ void foreign_transaction_end(struct foreign_queue *q)
     q->setting_room = 0;
 }
 
+void foreign_queue_memory(struct foreign_queue *q, void (*piece)(void *p),
+                          void (*arena)(struct arena *a))
+{
+    piece(q);
+    piece(q->settings);
+    if (!q->has_deferred)
+        return;
+    piece(q->deferred.items);
+    arena(q->deferred.mem);
+}
+
 void foreign_queue_free(struct foreign_queue *q)
 {
     if (q == NULL)

@@ -25,6 +25,9 @@ bool foreign_is_pending(const struct foreign_queue *q, oid table);
 /* What was done since the mark was undone (savepoints, a failed statement). */
 void foreign_undo_to(struct foreign_queue *q, uint32_t mark);
 void foreign_transaction_end(struct foreign_queue *q);
+/* Its memory goes to another core with the session: pieces, and arenas by themselves. */
+void foreign_queue_memory(struct foreign_queue *q, void (*piece)(void *p),
+                          void (*arena)(struct arena *a));
 
 /* Tables that a modification must hold beside its own (ROW SHARE): those that it refers to. */
 struct plan_table;

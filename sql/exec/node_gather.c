@@ -193,6 +193,7 @@ static SUSPENDS err_t begin_wait(struct gather_node *g)
         break;
     case GATHER_KEY:
         TRY(key_shard_wait(g, &shard_no));
+        txn_touch(n->run->txn, shard_core(shard_no));
         TRY(add_source_wait(g, 0, shard_no));
         break;
     case GATHER_SHARD_0:

@@ -157,6 +157,8 @@ SUSPENDS err_t worker_start_wait(struct run *run, struct worker *w)
         for (uint32_t i = 0; i < shard_count(); i++)
             txn_enlist(run->txn, i);
     run_view_begin(run, w->shard_no, true, &w->view);
+    if (run->txn != NULL)
+        txn_touch(run->txn, w->core);
     w->sent = w->collecting;
     w->collecting = 1 - w->collecting;
     if (w->core == core_id()) {

@@ -142,6 +142,9 @@ struct sql_services {
     /* percore_session_memory: all sessions of the server. */
     err_t (*session_memory)(void *owner, struct arena *mem, struct session_bytes **rows,
                             uint32_t *count);
+    /* percore_move_session; *done false: there is no such session. Superusers, or the own one. */
+    err_t (*move_session)(void *owner, uint32_t pid, uint32_t core, bool *done);
+    err_t (*session_core)(void *owner, uint32_t pid, uint32_t *core, bool *found);
     void (*notice)(void *owner, err_t code, const char *severity, const char *message);
     /* The same with a DETAIL; may be NULL: then notice is used. */
     void (*notice_detail)(void *owner, err_t code, const char *severity, const char *message,

@@ -127,6 +127,50 @@ SUSPENDING(fn_pg_stat_reset_core_latency)
     return ERR_OK;
 }
 
+/* ---- sessions that move ---- */
+
+SUSPENDING(fn_percore_move_session)
+{
+    SERVICE(move_session);
+    bool done = false;
+    int32_t core = ARG_I32(1);
+    if (core < 0 || (uint32_t)core >= core_count())
+        return err_raise(ERR_INVALID_PARAMETER_VALUE, "core %d does not exist", core);
+    if (ARG_I32(0) > 0)
+        TRY(s->move_session(s->owner, (uint32_t)ARG_I32(0), (uint32_t)core, &done));
+    RETURN_BOOL(done);
+}
+
+SUSPENDING(fn_percore_session_core)
+{
+    SERVICE(session_core);
+    bool found = false;
+    uint32_t core = 0;
+    if (ARG_I32(0) > 0)
+        TRY(s->session_core(s->owner, (uint32_t)ARG_I32(0), &core, &found));
+    if (!found)
+        RETURN_NULL();
+    RETURN_I32((int32_t)core);
+}
+
+static err_t reset_moves(void *arg)
+{
+    (void)arg;
+    stats_moves_reset();
+    return ERR_OK;
+}
+
+SUSPENDING(fn_pg_stat_reset_core_migration)
+{
+    if (!c->env->is_superuser)
+        return err_raise(ERR_INSUFFICIENT_PRIVILEGE,
+                         "permission denied for function pg_stat_reset_core_migration");
+    for (uint32_t core = 0; core < core_count(); core++)
+        TRY(core_call_wait(core, reset_moves, NULL));
+    *out = 0;
+    return ERR_OK;
+}
+
 /* Ours, for SELECT from a sequence: its last_value, whether that number was given out or not. */
 SUSPENDING(fn_percore_sequence_value)
 {

@@ -1,9 +1,10 @@
 /*
  * Where rows are, and what may be evaluated there.
  *
- * An expression fits a fragment unless it suspends (services of the session), takes sequence
- * numbers, or holds a subplan that reads rows which the fragment's shard does not have. A subplan
- * that does not depend on the row is no obstacle: it is run before the fragment opens.
+ * An expression fits a fragment unless it suspends (services of the session), shows or reads names
+ * of objects (regclass and its like), takes sequence numbers, or holds a subplan that reads rows
+ * which the fragment's shard does not have. A subplan that does not depend on the row is no
+ * obstacle: it is run before the fragment opens.
  */
 #include "sql/plan/plan_priv.h"
 
@@ -127,12 +128,35 @@ static bool subplan_fits(const struct subplan_draft *s, const struct dist *d)
     return s->sub.dist.kind == DIST_HOME ? dist_is_fragment(d) : dist_is_same(&s->sub.dist, d);
 }
 
+/* Its text form is a name, which only the session finds. */
+static bool type_names_objects(oid type)
+{
+    const struct type_info *t = type_find(type);
+    switch (t != NULL && t->element != OID_NONE ? t->element : type) {
+    case TYPE_REGCLASS:
+    case TYPE_REGCOLLATION:
+    case TYPE_REGNAMESPACE:
+    case TYPE_REGOPER:
+    case TYPE_REGOPERATOR:
+    case TYPE_REGPROC:
+    case TYPE_REGPROCEDURE:
+    case TYPE_REGROLE:
+    case TYPE_REGTYPE:
+        return true;
+    default:
+        return false;
+    }
+}
+
 static err_t fit_visit(struct expr *e, void *ctx, bool *descend)
 {
     struct fit_walk *w = ctx;
     switch (e->kind) {
     case EXPR_NEXTVAL:
         w->bad = true;
+        break;
+    case EXPR_IO_CAST:
+        w->bad = type_names_objects(e->type) || type_names_objects(e->args[0]->type);
         break;
     case EXPR_CALL:
     case EXPR_AGGREGATE:

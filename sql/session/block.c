@@ -120,6 +120,7 @@ SUSPENDS err_t block_commit_wait(struct session *s)
         return ERR_OK;
     }
     TRY(block_check_deferred_wait(s));
+    session_note_places(s);
     fiber_shield_begin();
     portal_drop_all_wait(s, true);
     uint64_t began_at = stats_clock();

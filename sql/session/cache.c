@@ -81,9 +81,20 @@ static err_t cache_key(struct session *s, enum key_kind kind, const char *text, 
     return strbuf_put(key, text, strlen(text) + 1);
 }
 
+bool cached_is_here(const struct cached *c)
+{
+    return c->core == core_id();
+}
+
+uint64_t cached_uses(const struct cached *c)
+{
+    return cached_is_here(c) ? c->uses : 0;
+}
+
 bool cached_is_current(const struct session *s, const struct cached *c)
 {
-    return !s->catalog.txn_changed_catalog && c->catalog_version == catalog_version() &&
+    return cached_is_here(c) && !s->catalog.txn_changed_catalog &&
+           c->catalog_version == catalog_version() &&
            core_now_us() - c->planned_at_us < PLAN_AGE_US_MAX;
 }
 
@@ -144,13 +155,23 @@ static void cache_insert(struct cache *cache, struct cached *c)
 
 void cached_hold(struct cached *c)
 {
+    ASSERT(cached_is_here(c));
     c->references++;
+}
+
+static void cached_release_post(void *arg)
+{
+    cached_release(arg);
 }
 
 void cached_release(struct cached *c)
 {
     if (!c)
         return;
+    if (!cached_is_here(c)) {
+        core_post(c->core, cached_release_post, c);
+        return;
+    }
     ASSERT(c->references > 0);
     if (--c->references == 0 && !c->is_linked)
         cached_free(c);
@@ -198,6 +219,7 @@ static struct cached *cached_new(const char *text)
     c->mem = mem;
     c->text = arena_strdup(mem, text);
     c->references = 1;
+    c->core = core_id();
     return c;
 }
 
@@ -295,6 +317,19 @@ SUSPENDS err_t cached_get_wait(struct session *s, const char *text, const oid *t
     if (is_shared)
         cached_share(cache, c, hash, &key);
     *out = c;
+    return ERR_OK;
+}
+
+/* A statement that came with its session from another core. */
+SUSPENDS err_t cached_come_here_wait(struct session *s, struct cached **c, const oid *types,
+                                     uint32_t type_count)
+{
+    if (cached_is_here(*c))
+        return ERR_OK;
+    struct cached *here;
+    TRY(cached_get_wait(s, (*c)->text, types, type_count, true, &here));
+    cached_release(*c);
+    *c = here;
     return ERR_OK;
 }
 
@@ -409,6 +444,7 @@ SUSPENDS err_t cached_simple_wait(struct session *s, const struct literals *lite
 SUSPENDS err_t cached_renew_wait(struct session *s, const struct cached *c, struct cached **out)
 {
     const struct statement *st = c->statement;
+    ASSERT(!c->raw || cached_is_here(c)); /* lives within one message */
     if (!c->raw)
         return cached_get_wait(s, c->text, st->param_types, st->param_count, true, out);
     struct cached *fresh = cached_new(c->text);

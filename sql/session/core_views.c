@@ -1,7 +1,7 @@
 /*
  * Virtual relations over the cores' statistics (core/stats.h): pg_stat_core, pg_stat_core_link,
- * pg_stat_core_latency. Every core's page may be read by anyone at any time, so no core is asked;
- * figures of one row need not be of the very same moment.
+ * pg_stat_core_latency, pg_stat_core_migration. Every core's page may be read by anyone at any
+ * time, so no core is asked; figures of one row need not be of the very same moment.
  */
 #include "core/stats.h"
 #include "sql/catalog/virtual.h"
@@ -108,9 +108,36 @@ static err_t latency_begin(const struct session_env *env, struct arena *mem, voi
 
 static const struct virtual_rows latency_rows = {.begin = latency_begin, .next = view_next};
 
+/* ---- pg_stat_core_migration: one row per core ---- */
+
+static err_t migration_begin(const struct session_env *env, struct arena *mem, void **state)
+{
+    enum { COUNTS = 8 };
+    (void)env;
+    struct view_rows *v = view_new(mem, COUNTS + 3);
+    for (uint32_t core = 0; core < core_count(); core++) {
+        const struct stats_page *page = stats_of(core);
+        bool *nulls;
+        datum *row = view_add(v, &nulls);
+        view_set(row, nulls, 0, datum_of_i32((int32_t)core));
+        for (uint32_t i = 0; i < COUNTS; i++)
+            view_count(row, nulls, 1 + i, stats_move(page, i));
+        double ns = (double)stats_move(page, COUNTS);
+        uint64_t count = stats_move(page, 0);
+        view_set(row, nulls, COUNTS + 1, datum_of_f64(ns / 1e6));
+        if (count > 0)
+            view_set(row, nulls, COUNTS + 2, datum_of_f64(ns / (double)count / 1e3));
+    }
+    *state = v;
+    return ERR_OK;
+}
+
+static const struct virtual_rows migration_rows = {.begin = migration_begin, .next = view_next};
+
 void core_views_register(void)
 {
     virtual_register("pg_stat_core", &core_rows);
     virtual_register("pg_stat_core_link", &link_rows);
     virtual_register("pg_stat_core_latency", &latency_rows);
+    virtual_register("pg_stat_core_migration", &migration_rows);
 }

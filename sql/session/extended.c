@@ -80,6 +80,7 @@ static SUSPENDS err_t extended_bind_wait(struct session *s, const char *portal,
             prep->cached->is_empty || (u && (u->kind == UTIL_COMMIT || u->kind == UTIL_ROLLBACK ||
                                              u->kind == UTIL_ROLLBACK_TO));
         TRY(block_begin_statement_wait(s, "", is_exit));
+        TRY(cached_come_here_wait(s, &prep->cached, prep->param_types, prep->param_count));
     } else {
         TRY(block_ensure_txn_wait(s));
         TRY(prepared_current_wait(s, prep));
@@ -197,6 +198,11 @@ static SUSPENDS err_t extended_execute_wait(struct session *s, const char *name,
     s->query = p->cached->text;
     if (p->cached->is_empty)
         return s->sink->empty(s->sink);
+    if (!p->plan) {
+        const struct statement *st = p->cached->statement;
+        TRY(cached_come_here_wait(s, &p->cached, st->param_types, st->param_count));
+        s->query = p->cached->text;
+    }
     const struct utility *u = p->cached->statement->utility;
     bool is_exit =
         u && (u->kind == UTIL_COMMIT || u->kind == UTIL_ROLLBACK || u->kind == UTIL_ROLLBACK_TO);

@@ -2,6 +2,7 @@
  * copied here, and given back by a second call. */
 #include <malloc.h>
 
+#include "sql/catalog/cache.h"
 #include "sql/session/registry.h"
 #include "sql/session/session_priv.h"
 
@@ -12,6 +13,32 @@ struct memory_call {
     uint32_t room;
 };
 
+void session_memory(struct session *s, void (*piece)(void *p), void (*arena)(struct arena *a))
+{
+    piece(s);
+    piece(s->path_mem);
+    piece(s->services);
+    piece(s->portals);
+    piece(s->role_names);
+    settings_view_memory(s->settings, piece);
+    prepared_memory(s, piece);
+    sequence_values_memory(s, piece);
+    foreign_queue_memory(s->foreign, piece, arena);
+    notify_memory(s, piece);
+    catalog_session_memory(&s->catalog, piece);
+    if (s->txn)
+        txn_memory(s->txn, piece);
+    for (uint32_t i = 0; s->portals && i < NAME_BUCKETS; i++) {
+        for (struct portal *p = s->portals[i]; p; p = p->next) {
+            if (p->snapshot)
+                txn_cursor_memory(p->snapshot, piece);
+            arena(p->mem);
+        }
+    }
+    arena(s->statement);
+    arena(s->block_mem);
+}
+
 /* Of everything that is its own; plans are the core's. */
 static int64_t session_bytes(const struct session *s)
 {
@@ -19,7 +46,7 @@ static int64_t session_bytes(const struct session *s)
                    malloc_usable_size(s->services) + malloc_usable_size(s->portals) +
                    malloc_usable_size(s->role_names) + settings_view_bytes(s->settings) +
                    prepared_bytes(s);
-    bytes += s->statement ? arena_bytes(s->statement) : 0;
+    bytes += s->statement && !s->is_lent ? arena_bytes(s->statement) : 0;
     bytes += s->block_mem ? arena_bytes(s->block_mem) : 0;
     return (int64_t)bytes;
 }

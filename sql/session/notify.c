@@ -28,10 +28,23 @@ struct listen_action {
     struct notify_channel *held; /* from before the commit until it is settled */
 };
 
+/* What a session has not seen yet and took along to another core. */
+struct carried {
+    struct carried *next;
+    uint32_t pid;
+    const char *channel;
+    const char *payload;
+    char text[];
+};
+
+/* Belongs to the session's core; while the session is on its way, to the one that it goes to. */
 struct notify_session {
+    struct session *session; /* NULL while it is made ready on the core that it comes to */
     struct listening *first; /* in order of LISTEN */
     struct listening *last;
     struct notify_arrival *unseen;
+    uint64_t after_slot;     /* of the desk: batches up to it were for the core it came from */
+    struct carried *carried; /* seen before anything else */
     /* of the running transaction, in block_mem */
     struct notification *notifications;
     uint32_t notification_count;
@@ -46,8 +59,10 @@ struct notify_session {
 
 static struct notify_session *notify_of(struct session *s)
 {
-    if (!s->notify)
+    if (!s->notify) {
         s->notify = core_zalloc(sizeof(*s->notify));
+        s->notify->session = s;
+    }
     return s->notify;
 }
 
@@ -198,7 +213,7 @@ static void notify_settle(struct session *s)
     n->actions = NULL;
     n->action_count = n->action_room = 0;
     n->folds = NULL;
-    if (n->first || n->unseen)
+    if (n->first || n->unseen || n->carried)
         return;
     core_free(n);
     s->notify = NULL;
@@ -255,12 +270,11 @@ SUSPENDS err_t notify_before_commit_wait(struct session *s)
 static struct listening *session_listening(struct session *s, const char *channel)
 {
     struct notify_channel *c = notify_channel_find(s->catalog.database, channel);
-    return c ? listening_find(s, c) : NULL;
+    return c && s->notify ? listening_find(s->notify, c) : NULL;
 }
 
-static void session_unlisten(struct session *s, struct listening *l)
+static void session_unlisten(struct notify_session *n, struct listening *l)
 {
-    struct notify_session *n = s->notify;
     if (l->session_prev)
         l->session_prev->session_next = l->session_next;
     else
@@ -272,14 +286,13 @@ static void session_unlisten(struct session *s, struct listening *l)
     listening_remove(l);
 }
 
-static void session_listen(struct session *s, struct notify_channel *held)
+static void session_listen(struct notify_session *n, struct notify_channel *held)
 {
-    struct notify_session *n = s->notify;
-    if (listening_find(s, held)) {
+    if (listening_find(n, held)) {
         notify_channel_release(held);
         return;
     }
-    struct listening *l = listening_add(s, held);
+    struct listening *l = listening_add(n, held);
     l->session_prev = n->last;
     if (n->last)
         n->last->session_next = l;
@@ -292,17 +305,17 @@ static void notify_apply(struct session *s, struct listen_action *a)
 {
     struct notify_session *n = s->notify;
     if (a->is_listen) {
-        session_listen(s, a->held);
+        session_listen(n, a->held);
         return;
     }
     if (a->name) {
         struct listening *l = session_listening(s, a->name);
         if (l)
-            session_unlisten(s, l);
+            session_unlisten(n, l);
         return;
     }
     while (n->first)
-        session_unlisten(s, n->first);
+        session_unlisten(n, n->first);
 }
 
 static bool notify_hears_itself(struct session *s)
@@ -341,20 +354,20 @@ SUSPENDS void notify_after_commit_wait(struct session *s, bool is_committed)
 
 /* ---- what came ---- */
 
-void notify_session_arrived(struct session *s, struct notify_arrival *a)
+void notify_session_arrived(struct notify_session *n, struct notify_arrival *a)
 {
-    struct notify_session *n = s->notify;
-    if (n->unseen)
+    if (n->unseen || a->batch->slot <= n->after_slot)
         return;
     n->unseen = a;
     a->waiters++;
-    if (s->block == BLOCK_NONE && s->on_notify)
+    const struct session *s = n->session;
+    if (s && s->block == BLOCK_NONE && s->on_notify)
         s->on_notify(s->on_notify_owner);
 }
 
 bool session_has_notifications(const struct session *s)
 {
-    return s->block == BLOCK_NONE && s->notify && s->notify->unseen;
+    return s->block == BLOCK_NONE && s->notify && (s->notify->unseen || s->notify->carried);
 }
 
 static SUSPENDS err_t notify_show_wait(struct session *s, const struct notify_batch *b)
@@ -369,12 +382,28 @@ static SUSPENDS err_t notify_show_wait(struct session *s, const struct notify_ba
     return ERR_OK;
 }
 
+static SUSPENDS err_t notify_show_carried_wait(struct session *s)
+{
+    struct carried *c = s->notify->carried;
+    s->notify->carried = c->next;
+    err_t e = ERR_OK;
+    if (session_listening(s, c->channel))
+        e = s->sink->notification(s->sink, c->pid, c->channel, c->payload);
+    core_free(c);
+    return e;
+}
+
 SUSPENDS err_t session_notifications_wait(struct session *s)
 {
     err_t e = ERR_OK;
     while (e == ERR_OK && session_has_notifications(s)) {
+        if (s->notify->carried) {
+            e = notify_show_carried_wait(s);
+            continue;
+        }
         struct notify_arrival *a = s->notify->unseen;
-        e = notify_show_wait(s, a->batch); /* it may wait: a stays, more may come behind it */
+        if (a->batch->slot > s->notify->after_slot)
+            e = notify_show_wait(s, a->batch); /* it may wait: a stays, more may come behind it */
         s->notify->unseen = a->next;
         if (a->next)
             a->next->waiters++;
@@ -385,6 +414,140 @@ SUSPENDS err_t session_notifications_wait(struct session *s)
     return e;
 }
 
+/* ---- to another core ---- */
+
+struct prepare_call {
+    const struct notify_session *from;
+    oid database;
+    struct notify_session *made;
+};
+
+static SUSPENDS err_t notify_prepare_call(void *arg)
+{
+    struct prepare_call *c = arg;
+    struct notify_session *n = core_zalloc(sizeof(*n));
+    c->made = n;
+    for (const struct listening *l = c->from->first; l; l = l->session_next)
+        session_listen(n, notify_channel_hold_wait(c->database, l->channel->name));
+    return ERR_OK;
+}
+
+/* Both cores listen from here on, until the session is at the new one. */
+SUSPENDS struct notify_session *notify_prepare_wait(struct session *s, uint32_t to)
+{
+    if (!s->notify || !s->notify->first)
+        return NULL;
+    struct prepare_call c = {.from = s->notify, .database = s->catalog.database};
+    ERR_IGNORE(core_call_wait(to, notify_prepare_call, &c)); /* never fails */
+    return c.made;
+}
+
+static void notify_drop(struct notify_session *n)
+{
+    while (n->first)
+        session_unlisten(n, n->first);
+    if (n->unseen)
+        notify_arrival_leave(n->unseen);
+    n->unseen = NULL;
+    while (n->carried) {
+        struct carried *c = n->carried;
+        n->carried = c->next;
+        core_free(c);
+    }
+}
+
+static err_t notify_forget_call(void *arg)
+{
+    struct notify_session *n = arg;
+    notify_drop(n);
+    core_free(n);
+    return ERR_OK;
+}
+
+SUSPENDS void notify_forget_wait(struct notify_session *prepared, uint32_t to)
+{
+    if (prepared)
+        ERR_IGNORE(core_call_wait(to, notify_forget_call, prepared)); /* never fails */
+}
+
+SUSPENDS uint64_t notify_caught_up_session_wait(struct session *s)
+{
+    return notify_caught_up_wait(notify_desk_of(s->catalog.database));
+}
+
+/* The rest of what it has not seen, up to the slot, in order. */
+static void notify_carry(struct session *s, uint64_t until)
+{
+    struct notify_session *n = s->notify;
+    struct carried **last = &n->carried;
+    while (*last)
+        last = &(*last)->next;
+    for (struct notify_arrival *a = n->unseen; a; a = a->next) {
+        const struct notify_batch *b = a->batch;
+        const char *text = b->text;
+        bool is_its =
+            b->database == s->catalog.database && b->slot <= until && b->slot > n->after_slot;
+        for (uint32_t i = 0; i < b->count && is_its; i++) {
+            size_t channel_bytes = strlen(text) + 1;
+            size_t bytes = channel_bytes + strlen(text + channel_bytes) + 1;
+            if (session_listening(s, text)) {
+                struct carried *c = core_malloc(sizeof(*c) + bytes);
+                *c = (struct carried){
+                    .pid = b->pid, .channel = c->text, .payload = c->text + channel_bytes};
+                memcpy(c->text, text, bytes);
+                *last = c;
+                last = &c->next;
+            }
+            text += bytes;
+        }
+    }
+}
+
+void notify_leave(struct session *s, struct notify_session *prepared, uint64_t until)
+{
+    struct notify_session *n = s->notify;
+    if (!n)
+        return;
+    notify_carry(s, until);
+    struct carried *carried = n->carried;
+    n->carried = NULL;
+    notify_drop(n);
+    n->carried = carried;
+    if (!prepared) /* it only has things to say, when its transaction commits */
+        return;
+    /* What lies on the new core was made there; the transaction's lists are in its own memory. */
+    prepared->carried = n->carried;
+    prepared->after_slot = until;
+    prepared->notifications = n->notifications;
+    prepared->notification_count = n->notification_count;
+    prepared->notification_room = n->notification_room;
+    prepared->actions = n->actions;
+    prepared->action_count = n->action_count;
+    prepared->action_room = n->action_room;
+    prepared->folds = n->folds;
+    prepared->fold_mask = n->fold_mask;
+    core_free(n);
+    s->notify = prepared;
+}
+
+void notify_join(struct session *s)
+{
+    if (s->notify)
+        s->notify->session = s;
+}
+
+/* Pieces that change their core; what was prepared there belongs to it already. */
+void notify_memory(struct session *s, void (*piece)(void *p))
+{
+    struct notify_session *n = s->notify;
+    if (!n)
+        return;
+    if (n->session)
+        piece(n);
+    for (struct carried *c = n->carried; c; c = c->next)
+        piece(c);
+}
+
 void session_on_notify(struct session *s, void (*fn)(void *owner), void *owner)
 {
     s->on_notify = fn;
@@ -393,14 +556,9 @@ void session_on_notify(struct session *s, void (*fn)(void *owner), void *owner)
 
 void notify_unlisten_now(struct session *s)
 {
-    struct notify_session *n = s->notify;
-    if (!n)
+    if (!s->notify)
         return;
-    while (n->first)
-        session_unlisten(s, n->first);
-    if (n->unseen)
-        notify_arrival_leave(n->unseen);
-    n->unseen = NULL;
+    notify_drop(s->notify);
     notify_settle(s);
 }
 

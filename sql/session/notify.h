@@ -9,6 +9,7 @@
 #include "sql/types/types.h"
 
 struct session;
+struct notify_session;
 
 enum {
     NOTIFY_CHANNEL_BYTES_MAX = 63,
@@ -69,7 +70,7 @@ struct notify_channel {
 /* One session on one channel. */
 struct listening {
     struct notify_node node; /* by session and channel */
-    struct session *session;
+    struct notify_session *owner;
     struct notify_channel *channel;
     struct listening *session_next; /* in order of LISTEN */
     struct listening *session_prev;
@@ -85,8 +86,8 @@ SUSPENDS struct notify_channel *notify_channel_hold_wait(oid database, const cha
 void notify_channel_release(struct notify_channel *c);
 struct notify_channel *notify_channel_find(oid database, const char *name);
 /* Takes over a hold. */
-struct listening *listening_add(struct session *s, struct notify_channel *c);
-struct listening *listening_find(const struct session *s, const struct notify_channel *c);
+struct listening *listening_add(struct notify_session *n, struct notify_channel *c);
+struct listening *listening_find(const struct notify_session *n, const struct notify_channel *c);
 void listening_remove(struct listening *l); /* and gives its hold back */
 
 /* A place in the order of commits, taken before the commit. ERR_PROGRAM_LIMIT_EXCEEDED when the
@@ -97,12 +98,15 @@ void notify_release(struct notify_batch *b, bool is_committed);
 /* Until the desk's batches up to slot have come to this core. Not interruptible. */
 SUSPENDS void notify_arrived_wait(uint32_t desk, uint64_t slot);
 void notify_arrival_leave(struct notify_arrival *a);
+/* Everything that the desk has sent so far to this core has come; returns the last such slot. Not
+ * interruptible. */
+SUSPENDS uint64_t notify_caught_up_wait(uint32_t desk);
 SUSPENDS double notify_usage_wait(oid database);
 
 /* ---- notify.c ---- */
 
 /* A batch for it has come to this core. */
-void notify_session_arrived(struct session *s, struct notify_arrival *a);
+void notify_session_arrived(struct notify_session *n, struct notify_arrival *a);
 
 struct notify_mark { /* for savepoints */
     uint32_t notifications;
@@ -121,6 +125,19 @@ void notify_rollback_to(struct session *s, struct notify_mark mark);
 SUSPENDS err_t notify_before_commit_wait(struct session *s);
 SUSPENDS void notify_after_commit_wait(struct session *s, bool is_committed);
 void notify_abort(struct session *s);
+
+/*
+ * To another core: prepare makes ready there (listens to the same channels), before anything else
+ * of the session goes; then leave, on the old core, and join, on the new one; or forget, on the old
+ * core, when it stays after all. NULL: it listens to nothing.
+ */
+SUSPENDS struct notify_session *notify_prepare_wait(struct session *s, uint32_t to);
+SUSPENDS void notify_forget_wait(struct notify_session *prepared, uint32_t to);
+SUSPENDS uint64_t notify_caught_up_session_wait(struct session *s);
+void notify_leave(struct session *s, struct notify_session *prepared, uint64_t until);
+void notify_join(struct session *s);
+void notify_memory(struct session *s, void (*piece)(void *p));
+
 err_t notify_channels(const struct session *s, struct arena *mem, const char *const **names,
                       uint32_t *count);
 

@@ -43,6 +43,7 @@ struct desk {
     struct notify_batch *first; /* reserved and not gone out */
     struct notify_batch *last;
     uint64_t slots; /* given so far */
+    uint64_t gone;  /* the last one that went out, or was dropped */
     uint64_t bytes; /* reserved or not given back */
 };
 
@@ -194,6 +195,7 @@ static void desk_released(struct desk *d)
         d->first = b->next;
         if (!d->first)
             d->last = NULL;
+        d->gone = b->slot;
         if (b->state == BATCH_COMMITTED) {
             desk_send_out(d, b);
         } else {
@@ -261,6 +263,25 @@ SUSPENDS double notify_usage_wait(oid database)
     struct usage_call c = {0};
     ERR_IGNORE(core_call_wait(notify_desk_of(database), desk_usage_call, &c));
     return (double)c.bytes / NOTIFY_QUEUE_BYTES_MAX;
+}
+
+struct gone_call {
+    uint64_t slot;
+};
+
+static err_t desk_gone_call(void *arg)
+{
+    struct gone_call *c = arg;
+    c->slot = notify_here()->desk.gone;
+    return ERR_OK;
+}
+
+/* The answer comes behind what was sent before it. */
+SUSPENDS uint64_t notify_caught_up_wait(uint32_t desk)
+{
+    struct gone_call c = {0};
+    ERR_IGNORE(core_call_wait(desk, desk_gone_call, &c)); /* never fails */
+    return c.slot;
 }
 
 /* A core's word to the desk about a channel. */
@@ -368,31 +389,31 @@ void notify_channel_release(struct notify_channel *c)
     core_free(c);
 }
 
-static uint64_t listening_hash(const struct session *s, const struct notify_channel *c)
+static uint64_t listening_hash(const struct notify_session *n, const struct notify_channel *c)
 {
-    return hash_combine(hash_mix((uint64_t)(uintptr_t)s), (uint64_t)(uintptr_t)c);
+    return hash_combine(hash_mix((uint64_t)(uintptr_t)n), (uint64_t)(uintptr_t)c);
 }
 
-struct listening *listening_add(struct session *s, struct notify_channel *c)
+struct listening *listening_add(struct notify_session *n, struct notify_channel *c)
 {
     struct listening *l = core_zalloc(sizeof(*l));
-    l->session = s;
+    l->owner = n;
     l->channel = c;
     l->channel_next = c->first;
     if (c->first)
         c->first->channel_prev = l;
     c->first = l;
-    table_add(&notify_here()->board.listenings, &l->node, listening_hash(s, c));
+    table_add(&notify_here()->board.listenings, &l->node, listening_hash(n, c));
     return l;
 }
 
-struct listening *listening_find(const struct session *s, const struct notify_channel *c)
+struct listening *listening_find(const struct notify_session *n, const struct notify_channel *c)
 {
-    uint64_t hash = listening_hash(s, c);
-    struct notify_node *n = table_first(&notify_here()->board.listenings, hash);
-    for (; n; n = n->next) {
-        struct listening *l = CONTAINER_OF(n, struct listening, node);
-        if (l->session == s && l->channel == c)
+    uint64_t hash = listening_hash(n, c);
+    struct notify_node *at = table_first(&notify_here()->board.listenings, hash);
+    for (; at; at = at->next) {
+        struct listening *l = CONTAINER_OF(at, struct listening, node);
+        if (l->owner == n && l->channel == c)
             return l;
     }
     return NULL;
@@ -452,7 +473,7 @@ static void board_arrive(void *arg)
     for (uint32_t i = 0; i < batch->count; i++) {
         const struct notify_channel *c = notify_channel_find(batch->database, text);
         for (struct listening *l = c && c != before ? c->first : NULL; l; l = l->channel_next)
-            notify_session_arrived(l->session, a);
+            notify_session_arrived(l->owner, a);
         before = c;
         text += strlen(text) + 1;
         text += strlen(text) + 1;

@@ -44,8 +44,7 @@ SUSPENDS void portal_drop_wait(struct session *s, struct portal *p)
         at = &(*at)->next;
     *at = p->next;
     s->portal_count--;
-    if (p->exec)
-        exec_end_wait(p->exec);
+    portal_exec_end_wait(p);
     txn_cursor_close(p->snapshot);
     cached_release(p->cached);
     arena_free(p->mem);
@@ -107,15 +106,15 @@ err_t portal_keep(struct portal *p, const struct slot *row)
     return ERR_OK;
 }
 
-/* Row number n (from 1); *row = NULL behind the end. */
-static SUSPENDS err_t cursor_row_wait(struct session *s, struct portal *p, int64_t n,
+/* Row number n (from 1); *row = NULL behind the end. more: those that will be asked for next. */
+static SUSPENDS err_t cursor_row_wait(struct session *s, struct portal *p, int64_t n, int64_t more,
                                       const struct slot **row)
 {
     *row = NULL;
     if (p->scroll || p->hold) {
         while (!p->is_done && p->kept_count < (uint64_t)n) {
             const struct slot *next;
-            TRY(exec_next_wait(p->exec, &next));
+            TRY(portal_next_wait(s, p, (uint64_t)n - p->kept_count + (uint64_t)more, &next));
             if (next)
                 TRY(portal_keep(p, next));
             else
@@ -127,8 +126,7 @@ static SUSPENDS err_t cursor_row_wait(struct session *s, struct portal *p, int64
     }
     if (p->is_done)
         return ERR_OK;
-    (void)s;
-    TRY(exec_next_wait(p->exec, row));
+    TRY(portal_next_wait(s, p, 1 + (uint64_t)more, row));
     if (!*row)
         p->is_done = true;
     return ERR_OK;
@@ -148,7 +146,7 @@ static SUSPENDS err_t cursor_forward_wait(struct session *s, struct portal *p, i
 {
     for (int64_t i = 0; i < n; i++) {
         const struct slot *row;
-        TRY(cursor_row_wait(s, p, p->position + 1, &row));
+        TRY(cursor_row_wait(s, p, p->position + 1, n - i - 1, &row));
         if (!row) {
             p->position = (p->scroll || p->hold) ? (int64_t)p->kept_count + 1 : p->position;
             break;
@@ -190,7 +188,7 @@ static SUSPENDS err_t cursor_absolute_wait(struct session *s, struct portal *p, 
     const struct slot *row;
     if (n < 0) {
         TRY(cursor_require_scroll(p));
-        TRY(cursor_row_wait(s, p, INT64_MAX, &row));
+        TRY(cursor_row_wait(s, p, INT64_MAX, 0, &row));
         n = (int64_t)p->kept_count + 1 + n;
         if (n < 0)
             n = 0;
@@ -206,7 +204,7 @@ static SUSPENDS err_t cursor_absolute_wait(struct session *s, struct portal *p, 
         TRY(cursor_forward_wait(s, p, n - p->position - 1, false, &skipped));
         return cursor_forward_wait(s, p, 1, send, count);
     }
-    TRY(cursor_row_wait(s, p, n, &row));
+    TRY(cursor_row_wait(s, p, n, 0, &row));
     p->position = row ? n : (int64_t)p->kept_count + 1;
     return row ? cursor_send_wait(s, p, row, send, count) : ERR_OK;
 }

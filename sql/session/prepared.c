@@ -94,6 +94,15 @@ void prepared_drop_all(struct session *s)
     s->prepared = NULL;
 }
 
+void prepared_memory(struct session *s, void (*piece)(void *p))
+{
+    piece(s->prepared);
+    for (uint32_t i = 0; s->prepared && i <= s->prepared_mask; i++) {
+        for (struct prepared *p = s->prepared[i]; p; p = p->next)
+            piece(p);
+    }
+}
+
 size_t prepared_bytes(const struct session *s)
 {
     size_t bytes = s->prepared ? sizeof(struct prepared *) * (s->prepared_mask + 1) : 0;
@@ -129,7 +138,7 @@ err_t prepared_raise_changed(void)
 /* The plan is made again when the catalog has changed since. */
 SUSPENDS err_t prepared_current_wait(struct session *s, struct prepared *p)
 {
-    if (p->cached->is_empty || cached_is_current(s, p->cached))
+    if (cached_is_current(s, p->cached) || (p->cached->is_empty && cached_is_here(p->cached)))
         return ERR_OK;
     struct cached *fresh;
     TRY(cached_get_wait(s, p->cached->text, p->param_types, p->param_count, true, &fresh));

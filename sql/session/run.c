@@ -120,7 +120,7 @@ SUSPENDS err_t run_lock_current_wait(struct session *s, struct cached **c, bool 
     enum { ROUNDS_MAX = 100 };
     for (int round = 0; round < ROUNDS_MAX; round++) {
         TRY(run_lock_tables_wait(s, (*c)->plan));
-        if ((*c)->catalog_version == catalog_version())
+        if (cached_is_here(*c) && (*c)->catalog_version == catalog_version())
             return ERR_OK;
         struct cached *fresh;
         TRY(cached_renew_wait(s, *c, &fresh));
@@ -246,8 +246,7 @@ static SUSPENDS err_t run_keep_rows_wait(struct portal *p)
         TRY(portal_keep(p, row));
         TRY(fiber_rest_wait());
     }
-    exec_end_wait(p->exec);
-    p->exec = NULL;
+    portal_exec_end_wait(p);
     p->is_kept = true;
     return ERR_OK;
 }
@@ -265,12 +264,12 @@ static SUSPENDS err_t run_kept_rows_wait(struct portal *p, uint64_t max_rows, st
     return ERR_OK;
 }
 
-static SUSPENDS err_t run_portal_rows_wait(struct portal *p, uint64_t max_rows,
+static SUSPENDS err_t run_portal_rows_wait(struct session *s, struct portal *p, uint64_t max_rows,
                                            struct row_sink *sink, uint64_t *sent)
 {
     while (max_rows == 0 || *sent < max_rows) {
         const struct slot *row;
-        TRY(exec_next_wait(p->exec, &row));
+        TRY(portal_next_wait(s, p, max_rows == 0 ? UINT64_MAX : max_rows - *sent, &row));
         if (!row) {
             p->is_done = true;
             break;
@@ -288,6 +287,7 @@ static SUSPENDS err_t run_portal_start_wait(struct session *s, struct portal *p)
     err_t e = run_lock_current_wait(s, &p->cached, true);
     p->plan = p->cached->plan;
     TRY(e);
+    p->core = core_id();
     return run_start_wait(s, p->plan, p->params, p->param_nulls, p->param_count, &p->exec);
 }
 
@@ -311,13 +311,12 @@ SUSPENDS err_t run_portal_wait(struct session *s, struct portal *p, uint64_t max
         e = run_keep_rows_wait(p);
     if (e == ERR_OK)
         e = p->is_kept ? run_kept_rows_wait(p, max_rows, sink, &sent)
-                       : run_portal_rows_wait(p, max_rows, sink, &sent);
+                       : run_portal_rows_wait(s, p, max_rows, sink, &sent);
     p->rows_sent = sent;
     if (e == ERR_OK && p->is_done && !p->is_kept) { /* kept: the tag counts this Execute's rows */
         if (p->plan->command != CMD_SELECT)
             p->rows_sent = exec_row_count(p->exec);
-        exec_end_wait(p->exec);
-        p->exec = NULL;
+        portal_exec_end_wait(p);
     }
     *finished = p->is_done;
     if (p->snapshot) {

@@ -221,29 +221,17 @@ static err_t services_setting_set(void *owner, const char *name, const char *val
     return session_set(owner, name, value, is_local);
 }
 
-struct cancel_call {
-    uint32_t pid;
-    bool terminate;
-    bool done;
-};
-
-static err_t services_cancel_call(void *arg)
+static void services_cancel_visit(void *ctx, struct session *target)
 {
-    struct cancel_call *c = arg;
-    struct session *target = session_find_local(c->pid);
-    c->done = target != NULL;
-    if (target)
-        session_cancel(target, c->terminate);
-    return ERR_OK;
+    const bool *terminate = ctx;
+    session_cancel(target, *terminate);
 }
 
 static SUSPENDS err_t services_cancel_backend(void *owner, uint32_t pid, bool terminate, bool *done)
 {
     struct session *s = owner;
-    struct cancel_call c = {.pid = pid, .terminate = terminate};
-    TRY(core_call_wait(registry_core_of(pid), services_cancel_call, &c));
-    *done = c.done;
-    if (!c.done)
+    TRY(registry_visit_wait(pid, services_cancel_visit, &terminate, done));
+    if (!*done)
         return session_notice(s, "WARNING", ERR_WARNING,
                               "PID %u is not a PostgreSQL server process", pid);
     return ERR_OK;
@@ -332,6 +320,33 @@ static err_t services_export_snapshot(void *owner, struct arena *mem, const char
     return exported_make(owner, mem, out);
 }
 
+static void services_move_visit(void *ctx, struct session *target)
+{
+    const uint32_t *core = ctx;
+    session_move_request(target, *core);
+}
+
+static SUSPENDS err_t services_move_session(void *owner, uint32_t pid, uint32_t core, bool *done)
+{
+    const struct session *s = owner;
+    if (!s->catalog.is_superuser && pid != s->pid)
+        return err_raise(ERR_INSUFFICIENT_PRIVILEGE,
+                         "must be a superuser to move the session of another");
+    return registry_visit_wait(pid, services_move_visit, &core, done);
+}
+
+static void services_core_visit(void *ctx, struct session *target)
+{
+    (void)target;
+    *(uint32_t *)ctx = core_id();
+}
+
+static SUSPENDS err_t services_session_core(void *owner, uint32_t pid, uint32_t *core, bool *found)
+{
+    (void)owner;
+    return registry_visit_wait(pid, services_core_visit, core, found);
+}
+
 static err_t services_notify(void *owner, const char *channel, const char *payload)
 {
     return notify_send(owner, channel, payload);
@@ -374,6 +389,8 @@ struct sql_services *services_new(struct session *s)
     v->check_database = services_check_database;
     v->blockers = services_blockers;
     v->session_memory = services_session_memory;
+    v->move_session = services_move_session;
+    v->session_core = services_session_core;
     v->notify = services_notify;
     v->export_snapshot = services_export_snapshot;
     v->listening_channels = services_listening_channels;
@@ -381,6 +398,19 @@ struct sql_services *services_new(struct session *s)
     v->notice = services_notice;
     v->notice_detail = services_notice_detail;
     return v;
+}
+
+void sequence_values_memory(struct session *s, void (*piece)(void *p))
+{
+    for (struct sequence_value *v = s->sequence_values; v; v = v->next)
+        piece(v);
+}
+
+/* Versions of the catalog are counted by each core for itself. */
+void sequence_values_forget_rights(struct session *s)
+{
+    for (struct sequence_value *v = s->sequence_values; v; v = v->next)
+        v->allowed = NULL;
 }
 
 void sequence_values_free(struct session *s)

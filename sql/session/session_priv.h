@@ -27,7 +27,8 @@ struct savepoint {
     struct savepoint *outer;
 };
 
-/* One analysed and planned statement, shared by all sessions of the core. */
+/* One analysed and planned statement, shared by all sessions of the core. Plans run on the core
+ * that made them only: their programs are compiled when they first run. */
 struct cached {
     struct cached *hash_next;
     struct cached *lru_prev;
@@ -45,6 +46,8 @@ struct cached {
     uint64_t catalog_version;
     uint64_t planned_at_us;
     uint32_t references;
+    uint32_t core; /* that it belongs to; others read it, while a session that came from there holds
+                      it, and give it back by a post */
     uint64_t uses;
     bool is_empty;
     bool is_linked; /* in the cache; else freed with its last reference */
@@ -75,6 +78,8 @@ struct portal {
     const struct result_column *columns;
     uint32_t column_count;
     struct exec *exec;
+    uint32_t core;               /* where exec is; it stays there when the session moves */
+    struct portal_far *far;      /* rows that came from there: portal_exec.c; NULL = none did */
     struct txn_cursor *snapshot; /* what it sees, while it is open over other statements */
     bool is_done;
     bool is_failed;
@@ -142,6 +147,18 @@ struct session {
     uint32_t prepared_mask;
     uint32_t prepared_count;
     uint32_t portal_count;
+
+    /* to other cores: move.c */
+    uint32_t move_count;
+    uint16_t move_to;   /* asked for by percore_move_session: core + 1 */
+    uint16_t away_core; /* where its transactions touched rows most */
+    uint8_t away_score;
+    uint8_t here_score; /* how much of it was here */
+    uint8_t stay_shift; /* it moved back and forth: stays longer */
+    bool is_lent;       /* its services work for a portal on another core, and its fiber waits */
+    uint64_t moved_us;
+    void (*on_move)(void *owner);
+    void *on_move_owner;
 
     struct fiber *fiber; /* running a request */
     struct timer statement_timer;
@@ -226,7 +243,13 @@ struct bound {
 SUSPENDS err_t cached_simple_wait(struct session *s, const struct literals *literals, bool at_once,
                                   struct cached **out, struct bound *params);
 SUSPENDS err_t cached_renew_wait(struct session *s, const struct cached *c, struct cached **out);
+/* On this core, and made by the catalog of now. */
 bool cached_is_current(const struct session *s, const struct cached *c);
+bool cached_is_here(const struct cached *c);
+uint64_t cached_uses(const struct cached *c); /* 0 for one of another core */
+/* *c becomes this core's statement of the same text and parameter types. */
+SUSPENDS err_t cached_come_here_wait(struct session *s, struct cached **c, const oid *types,
+                                     uint32_t type_count);
 void cached_hold(struct cached *c);
 void cached_release(struct cached *c);
 const struct result_column *cached_columns(struct arena *mem, const struct cached *c,
@@ -279,6 +302,13 @@ SUSPENDS void portal_drop_since_wait(struct session *s, uint32_t mark);
 SUSPENDS err_t cursor_fetch_wait(struct session *s, const struct utility *u, bool send,
                                  uint64_t *count);
 
+/* portal_exec.c: a portal's execution, on whatever core it is */
+/* The next row, NULL at the end; valid until the next call. want: how many the caller will ask for
+ * at least, this one included. */
+SUSPENDS err_t portal_next_wait(struct session *s, struct portal *p, uint64_t want,
+                                const struct slot **row);
+SUSPENDS void portal_exec_end_wait(struct portal *p); /* NULL is fine */
+
 /* prepared.c */
 struct prepared *prepared_find(struct session *s, const char *name);
 SUSPENDS err_t prepared_add_wait(struct session *s, const char *name, const char *text,
@@ -286,6 +316,7 @@ SUSPENDS err_t prepared_add_wait(struct session *s, const char *name, const char
 void prepared_drop(struct session *s, struct prepared *p);
 void prepared_drop_all(struct session *s);
 size_t prepared_bytes(const struct session *s);
+void prepared_memory(struct session *s, void (*piece)(void *p));
 SUSPENDS err_t prepared_current_wait(struct session *s, struct prepared *p);
 bool prepared_same_result(const struct plan *a, const struct plan *b);
 err_t prepared_raise_changed(void); /* "cached plan must not change result type" */
@@ -295,7 +326,14 @@ void session_views_register(void);
 /* core_views.c: pg_stat_core, pg_stat_core_link, pg_stat_core_latency */
 void core_views_register(void);
 
+/* move.c */
+void session_move_request(struct session *s, uint32_t core);
+/* Before its transaction ends: where that has touched rows. */
+void session_note_places(struct session *s);
+
 /* memory.c */
+/* Everything that belongs to the session itself, piece by piece and arena by arena. */
+void session_memory(struct session *s, void (*piece)(void *p), void (*arena)(struct arena *a));
 SUSPENDS err_t session_memory_wait(struct arena *mem, struct session_bytes **rows, uint32_t *count);
 
 /* registry.c */
@@ -303,11 +341,19 @@ void registry_add(struct session *s); /* assigns the pid */
 void registry_remove(struct session *s);
 /* On all cores, of a role or in a database; those that are being opened count. */
 SUSPENDS err_t registry_sessions_of_wait(oid object, uint64_t *count);
-uint32_t registry_core_of(uint32_t pid);
+uint32_t registry_core_of(uint32_t pid); /* its home */
+/* A session goes to another core, has come from one. Its move_count says how often before. */
+void registry_leave(struct session *s, uint32_t to);
+void registry_join(struct session *s);
+/* Calls fn (may not suspend) on the core that has the session, wherever it has moved to. */
+SUSPENDS err_t registry_visit_wait(uint32_t pid, void (*fn)(void *ctx, struct session *s),
+                                   void *ctx, bool *found);
 
 /* services.c */
 struct sql_services *services_new(struct session *s); /* core_free */
 void sequence_values_free(struct session *s);
+void sequence_values_memory(struct session *s, void (*piece)(void *p));
+void sequence_values_forget_rights(struct session *s);
 
 /* ---- login_facts.c ---- */
 struct login_setting { /* of ALTER ROLE or ALTER DATABASE */

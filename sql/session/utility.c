@@ -286,6 +286,7 @@ static SUSPENDS err_t utility_declare_wait(struct session *s, struct cached *c,
         .param_nulls = p->param_nulls,
         .param_count = p->param_count,
     };
+    p->core = core_id();
     err_t e = exec_start_wait(&o, &p->exec);
     if (e == ERR_OK)
         p->snapshot = txn_cursor_open(s->txn);

@@ -132,7 +132,8 @@ static void activity_add(void *ctx, struct session *s)
         .txn = s->txn ? txn_id(s->txn) : 0,
         .database_name = arena_strdup(c->mem, s->database),
         .user = arena_strdup(c->mem, s->user),
-        .application = arena_strdup(c->mem, setting_string(s->settings, SET_application_name)),
+        .application = arena_strdup(
+            c->mem, s->is_lent ? "" : setting_string(s->settings, SET_application_name)),
         .state = s->state,
         .query = arena_strdup(c->mem, s->query ? s->query : ""),
     };
@@ -220,7 +221,7 @@ static const struct virtual_rows activity_rows = {.begin = activity_begin, .next
 
 static err_t prepared_begin(const struct session_env *env, struct arena *mem, void **state)
 {
-    struct session *s = session_find_local(env->pid);
+    struct session *s = env->services->owner; /* it may be on another core, and waits */
     struct view_rows *v = view_new(mem, 7);
     for (uint32_t b = 0; s && s->prepared && b <= s->prepared_mask; b++) {
         for (struct prepared *p = s->prepared[b]; p; p = p->next) {
@@ -246,7 +247,7 @@ static err_t prepared_begin(const struct session_env *env, struct arena *mem, vo
             TRY(array_make(mem, &view, &row[3]));
             nulls[3] = false;
             view_set(row, nulls, 4, datum_of_bool(p->from_sql));
-            view_set(row, nulls, 5, datum_of_i64((int64_t)p->cached->uses));
+            view_set(row, nulls, 5, datum_of_i64((int64_t)cached_uses(p->cached)));
             view_set(row, nulls, 6, datum_of_i64(0));
         }
     }
@@ -258,7 +259,7 @@ static const struct virtual_rows prepared_rows = {.begin = prepared_begin, .next
 
 static err_t cursors_begin(const struct session_env *env, struct arena *mem, void **state)
 {
-    struct session *s = session_find_local(env->pid);
+    struct session *s = env->services->owner; /* it may be on another core, and waits */
     struct view_rows *v = view_new(mem, 6);
     for (uint32_t b = 0; s && s->portals && b < NAME_BUCKETS; b++) {
         for (struct portal *p = s->portals[b]; p; p = p->next) {
