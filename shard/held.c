@@ -227,21 +227,22 @@ SUSPENDS static err_t hold_wait(struct txn *t, const struct held_transaction *h)
     return e;
 }
 
-static err_t weak_locks_detach(void *arg)
+/* On the core that has its weak table locks: the session may have moved since it took them. */
+static err_t hold_here(void *arg)
 {
     struct txn *t = arg;
     t->table_locks.session = 0;
+    t->held_next = held_of_core[core_id()];
+    held_of_core[core_id()] = t;
+    txn_memory(t, core_memory_join);
     return ERR_OK;
 }
 
-/* The session may have moved since it took its locks; what it leaves behind is held where it is
- * now. */
 SUSPENDS static void detach_wait(struct txn *t)
 {
     uint32_t session = t->options.session;
     t->options.session = 0;
     t->options.synchronous_commit = true;
-    ERR_IGNORE(core_call_wait(t->lock_core, weak_locks_detach, t));
     for (uint32_t core = 0; t->has_strong_locks && core < core_count(); core++) {
         struct table_lock_call c = {.id = t->id};
         if (core != t->lock_core)
@@ -249,8 +250,8 @@ SUSPENDS static void detach_wait(struct txn *t)
     }
     if (t->has_advisory_locks)
         advisory_txn_detach_wait(&t->advisory_locks, session, t->id);
-    t->held_next = held_of_core[core_id()];
-    held_of_core[core_id()] = t;
+    txn_memory(t, core_memory_leave);
+    ERR_IGNORE(core_call_wait(t->lock_core, hold_here, t));
 }
 
 err_t txn_hold_wait(struct txn *t, const struct held_transaction *h, uint32_t count_max)
@@ -261,15 +262,15 @@ err_t txn_hold_wait(struct txn *t, const struct held_transaction *h, uint32_t co
     (void)txn_assign_id(t);
     txn_settle_views(t);
     struct name_call name = {
-        .name = h->name, .info = *h, .core = core_id(), .count_max = count_max};
+        .name = h->name, .info = *h, .core = t->lock_core, .count_max = count_max};
     name.info.id = t->id;
     err_t e = core_call_wait(REGISTRY_CORE, name_reserve, &name);
     bool is_reserved = e == ERR_OK;
     if (e == ERR_OK)
         e = hold_wait(t, h);
     if (e == ERR_OK) {
-        detach_wait(t);
         txn_hooks_end_wait(t);
+        detach_wait(t);
         ERR_IGNORE(core_call_wait(REGISTRY_CORE, name_announce, &name));
     } else {
         struct diag *kept = core_malloc(sizeof(*kept));

@@ -7,6 +7,11 @@
  * of it; an owner that holds the lock already goes ahead of the queue, or it would wait for those
  * who wait for it. Grants go to the front of the queue as far as they are compatible. Each hold
  * knows the seq of each mode, so that undo to a savepoint gives back what was taken since.
+ *
+ * Strong table locks are taken on one core after the other. So that nobody who comes later goes
+ * ahead on a core that they have not reached, they are announced on all cores first: an
+ * announcement has a place in the queue and stands in the way of the weak modes only (strong
+ * requests meet on the first core). Who announced takes the place when it comes.
  */
 #include "core/defects.h"
 #include "shard/shard_priv.h"
@@ -20,6 +25,7 @@ struct lock_waiter {
     struct lock_waiter *next;
     uint32_t mode;
     uint32_t seq;
+    bool is_announced; /* it waits elsewhere, or not at all yet: no fiber, not granted */
 };
 
 struct lock {
@@ -32,6 +38,7 @@ struct lock {
     struct {
         uint32_t held;
         uint32_t waiting;
+        uint32_t announced;
     } counts[]; /* by mode: no decision walks over all holders or all waiters */
 };
 
@@ -47,6 +54,7 @@ struct lock_hold {
 };
 
 #define BIT(m) ((uint16_t)(1u << (m)))
+#define WEAK_MODES (BIT(LOCK_ACCESS_SHARE) | BIT(LOCK_ROW_SHARE) | BIT(LOCK_ROW_EXCLUSIVE))
 
 static const uint16_t row_conflicts[LOCK_MODES_MAX] = {
     [LOCK_KEY_SHARE] = BIT(LOCK_UPDATE),
@@ -88,6 +96,12 @@ static const uint16_t advisory_conflicts[LOCK_MODES_MAX] = {
     [ADVISORY_EXCLUSIVE_TXN] = BIT(ADVISORY_SHARED_SESSION) | BIT(ADVISORY_SHARED_TXN) |
                                BIT(ADVISORY_EXCLUSIVE_SESSION) | BIT(ADVISORY_EXCLUSIVE_TXN),
 };
+
+/* Whether announcements stand in its way. */
+static bool is_weak(const struct lock_table *t, uint32_t mode)
+{
+    return t->kind == LOCKS_OF_TABLES && (WEAK_MODES & BIT(mode)) != 0;
+}
 
 static bool is_counted(const struct lock_table *t, uint32_t mode)
 {
@@ -217,6 +231,15 @@ static bool held_conflict(const struct lock_table *t, const struct lock *l,
     return false;
 }
 
+/* Modes that are announced. */
+static uint16_t announced_modes(const struct lock_table *t, const struct lock *l)
+{
+    uint16_t modes = 0;
+    for (uint32_t m = 0; m < t->mode_count; m++)
+        modes |= l->counts[m].announced != 0 ? BIT(m) : 0;
+    return modes;
+}
+
 /* Modes that somebody waits for. */
 static uint16_t waiting_modes(const struct lock_table *t, const struct lock *l)
 {
@@ -260,7 +283,10 @@ static void grant(struct lock_table *t, struct lock *l, struct lock_owner *o, ui
 static void waiter_remove(struct lock_waiter *w)
 {
     struct lock *l = w->lock;
-    l->counts[w->mode].waiting--;
+    if (w->is_announced)
+        l->counts[w->mode].announced--;
+    else
+        l->counts[w->mode].waiting--;
     if (w->prev != NULL)
         w->prev->next = w->next;
     else
@@ -277,11 +303,16 @@ static void grant_waiters(struct lock_table *t, struct lock *l)
 {
     uint16_t ahead = 0;
     uint16_t open = waiting_modes(t, l);
+    uint16_t announced = 0;
     struct lock_waiter *w = l->first;
     while (w != NULL && open != 0) {
         struct lock_waiter *next = w->next;
-        if ((t->conflicts[w->mode] & ahead) == 0 &&
-            !held_conflict(t, l, hold_of(l, w->owner), w->mode)) {
+        uint16_t in_the_way = ahead | (is_weak(t, w->mode) ? announced : 0);
+        if (w->is_announced) {
+            announced |= BIT(w->mode);
+            open &= (uint16_t) ~(t->conflicts[w->mode] & WEAK_MODES);
+        } else if ((t->conflicts[w->mode] & in_the_way) == 0 &&
+                   !held_conflict(t, l, hold_of(l, w->owner), w->mode)) {
             waiter_remove(w);
             grant(t, l, w->owner, w->mode, w->seq);
             txn_wait_wake(&w->wait);
@@ -438,6 +469,51 @@ uint32_t lock_hold_count(const struct lock_table *t, const struct lock_owner *o,
     return is_counted(t, mode) ? h->seq[mode] : 1;
 }
 
+static struct lock_waiter *announcement_of(const struct lock *l, const struct lock_owner *o)
+{
+    struct lock_waiter *w = l != NULL && o->announced > 0 ? l->first : NULL;
+    while (w != NULL && !(w->is_announced && w->owner == o))
+        w = w->next;
+    return w;
+}
+
+void lock_announce(struct lock_table *t, struct lock_owner *o, uint64_t a, uint64_t b,
+                   uint32_t mode)
+{
+    struct lock *l = lock_find(t, a, b);
+    if (l == NULL)
+        l = lock_make(t, a, b);
+    struct lock_waiter *w = core_zalloc(sizeof(*w));
+    *w = (struct lock_waiter){
+        .table = t, .lock = l, .owner = o, .mode = mode, .is_announced = true, .prev = l->last};
+    if (l->last != NULL)
+        l->last->next = w;
+    else
+        l->first = w;
+    l->last = w;
+    l->counts[mode].announced++;
+    o->announced++;
+}
+
+/* The announcement is over; who stood behind it may go on. */
+static void announcement_end(struct lock_table *t, struct lock_waiter *w)
+{
+    if (w == NULL)
+        return;
+    struct lock *l = w->lock;
+    w->owner->announced--;
+    waiter_remove(w);
+    core_free(w);
+    if (l->first != NULL)
+        grant_waiters(t, l);
+    lock_drop_if_idle(t, l);
+}
+
+void lock_announce_end(struct lock_table *t, struct lock_owner *o, uint64_t a, uint64_t b)
+{
+    announcement_end(t, announcement_of(lock_find(t, a, b), o));
+}
+
 /* ---- who waits for whom ---- */
 
 static void wait_blockers(const struct txn_wait *wait, struct blocker_list *out)
@@ -449,7 +525,7 @@ static void wait_blockers(const struct txn_wait *wait, struct blocker_list *out)
             blocker_add(out, h->owner->session);
     }
     for (const struct lock_waiter *a = w->lock->first; a != w && a != NULL; a = a->next) {
-        if ((BIT(a->mode) & conflicts) != 0)
+        if ((BIT(a->mode) & conflicts) != 0 && (!a->is_announced || is_weak(w->table, w->mode)))
             blocker_add(out, a->owner->session);
     }
 }
@@ -473,6 +549,19 @@ static void edges_to_holders(const struct lock_waiter *w, uint64_t from, struct 
     }
 }
 
+/* Those that come later wait for w too, and for all of its mode before it. */
+static void edges_behind(const struct lock_waiter *w, uint64_t name, uint64_t *of_mode,
+                         struct wait_graph *g)
+{
+    uint64_t node = wait_node_virtual(g);
+    struct wait_edge v = {.from = node, .to = name, .to_id = w->owner->id};
+    wait_graph_add(g, &v);
+    v = (struct wait_edge){.from = node, .to = of_mode[w->mode]};
+    if (v.to != 0)
+        wait_graph_add(g, &v);
+    of_mode[w->mode] = node;
+}
+
 /*
  * The whole queue, linear in holders and waiters: waiters of one mode share a virtual node that
  * leads to the holders in their way, and another that leads to all waiters of a mode so far. An
@@ -482,11 +571,19 @@ static void wait_edges(const struct txn_wait *wait, struct wait_graph *g)
 {
     const struct lock_waiter *first = wait->owner;
     const struct lock *l = first->lock;
-    if (l->first != first)
+    const struct lock_waiter *real = l->first;
+    while (real->is_announced)
+        real = real->next;
+    if (real != first)
         return;
     uint64_t holders[LOCK_MODES_MAX] = {0};
     uint64_t ahead[LOCK_MODES_MAX] = {0};
+    uint64_t announced[LOCK_MODES_MAX] = {0};
     for (const struct lock_waiter *w = l->first; w != NULL; w = w->next) {
+        if (w->is_announced) {
+            edges_behind(w, wait_node(w->owner->id, w->owner->session), announced, g);
+            continue;
+        }
         struct wait_edge e = {.from = wait_node(w->owner->id, w->owner->session),
                               .wait = w->wait.serial,
                               .a = l->a,
@@ -504,17 +601,16 @@ static void wait_edges(const struct txn_wait *wait, struct wait_graph *g)
             wait_graph_add(g, &e);
         }
         for (uint32_t m = 0; m < LOCK_MODES_MAX; m++) {
+            if ((w->table->conflicts[w->mode] & BIT(m)) == 0)
+                continue;
             e.to = ahead[m];
-            if (ahead[m] != 0 && (w->table->conflicts[w->mode] & BIT(m)) != 0)
+            if (ahead[m] != 0)
+                wait_graph_add(g, &e);
+            e.to = announced[m];
+            if (announced[m] != 0 && is_weak(w->table, w->mode))
                 wait_graph_add(g, &e);
         }
-        uint64_t node = wait_node_virtual(g);
-        struct wait_edge v = {.from = node, .to = e.from, .to_id = w->owner->id};
-        wait_graph_add(g, &v);
-        v = (struct wait_edge){.from = node, .to = ahead[w->mode]};
-        if (v.to != 0)
-            wait_graph_add(g, &v);
-        ahead[w->mode] = node;
+        edges_behind(w, e.from, ahead, g);
     }
 }
 
@@ -570,23 +666,35 @@ err_t lock_acquire_wait(struct lock_table *t, struct lock_owner *o, uint64_t a, 
         return ERR_OK;
     }
     struct lock_hold *own = hold_of(l, o);
+    struct lock_waiter *announced = announcement_of(l, o);
     if (own != NULL) {
         if ((own->modes & BIT(mode)) != 0) {
             own->seq[mode] += is_counted(t, mode);
+            announcement_end(t, announced);
             return ERR_OK;
         }
         /* A mode whose conflicts cover this one's gives all that this one gives; advisory locks are
          * given back one by one. */
         for (uint32_t m = 0; m < LOCK_MODES_MAX && t->kind != LOCKS_ADVISORY; m++) {
-            if ((own->modes & BIT(m)) != 0 && (t->conflicts[mode] & ~t->conflicts[m]) == 0)
-                return ERR_OK;
+            if ((own->modes & BIT(m)) == 0 || (t->conflicts[mode] & ~t->conflicts[m]) != 0)
+                continue;
+            announcement_end(t, announced);
+            return ERR_OK;
         }
     }
     bool must_wait = held_conflict(t, l, own, mode) && !DEFECT_SOMETIMES(LOCK_IGNORED, 8);
-    if (own == NULL)
-        must_wait |= (t->conflicts[mode] & waiting_modes(t, l)) != 0;
+    if (own == NULL && announced == NULL) {
+        uint16_t ahead = waiting_modes(t, l) | (is_weak(t, mode) ? announced_modes(t, l) : 0);
+        must_wait |= (t->conflicts[mode] & ahead) != 0;
+    } else if (own == NULL) {
+        for (const struct lock_waiter *w = l->first; w != announced; w = w->next) {
+            if ((t->conflicts[mode] & BIT(w->mode)) != 0 && !w->is_announced)
+                must_wait = true;
+        }
+    }
     if (!must_wait) {
         grant(t, l, o, mode, seq);
+        announcement_end(t, announced);
         *fresh = true;
         return ERR_OK;
     }
@@ -615,6 +723,14 @@ err_t lock_acquire_wait(struct lock_table *t, struct lock_owner *o, uint64_t a, 
         else
             l->last = &w;
         l->first = &w;
+    } else if (announced != NULL) {
+        w.next = announced;
+        w.prev = announced->prev;
+        announced->prev = &w;
+        if (w.prev != NULL)
+            w.prev->next = &w;
+        else
+            l->first = &w;
     } else {
         w.prev = l->last;
         if (l->last != NULL)
@@ -623,6 +739,7 @@ err_t lock_acquire_wait(struct lock_table *t, struct lock_owner *o, uint64_t a, 
             l->first = &w;
         l->last = &w;
     }
+    announcement_end(t, announced); /* w is ahead of it: nobody is let by */
     uint64_t began_at = stats_clock();
     err_t e = txn_wait_wait(&w.wait, limits);
     stats_trace_add(STATS_STAGE_lock, began_at);

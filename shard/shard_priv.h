@@ -26,6 +26,7 @@ struct lock_owner {
     uint32_t session;
     bool is_ending; /* prepared: decided soon whatever its session does, so not shown as blocking */
     struct lock_hold *holds;
+    uint32_t announced;
 };
 
 enum { LOCK_MODES_MAX = 9 };
@@ -54,6 +55,11 @@ SUSPENDS err_t lock_acquire_wait(struct lock_table *t, struct lock_owner *o, uin
                                  uint32_t mode, uint32_t seq, enum lock_policy policy,
                                  struct wait_limits limits, enum lock_outcome *outcome,
                                  bool *fresh);
+/* A strong table lock that will be asked for here: see lock.c. The request, or lock_announce_end,
+ * ends it. */
+void lock_announce(struct lock_table *t, struct lock_owner *o, uint64_t a, uint64_t b,
+                   uint32_t mode);
+void lock_announce_end(struct lock_table *t, struct lock_owner *o, uint64_t a, uint64_t b);
 void lock_release_mode(struct lock_table *t, struct lock_owner *o, uint64_t a, uint64_t b,
                        uint32_t mode);
 void lock_release_since(struct lock_table *t, struct lock_owner *o, uint32_t seq);

@@ -1,7 +1,8 @@
 /*
  * Table locks, by name, one table per core. The three weak modes do not conflict with each other,
  * so a transaction takes them on its session's core only; a strong mode is taken on every core in
- * order of core numbers, and so meets every weak holder. On other cores the owner is found by
+ * order of core numbers, and so meets every weak holder; it is announced on all of them first, so
+ * that no weak request that comes later goes ahead anywhere. On other cores the owner is found by
  * transaction id.
  */
 #include "shard/table_lock.h"
@@ -55,7 +56,7 @@ static void owner_drop_if_idle(struct remote_owner **at)
 {
     struct remote_owner *o = *at;
     ASSUME(o != NULL);
-    if (o->owner.holds == NULL) {
+    if (o->owner.holds == NULL && o->owner.announced == 0) {
         *at = o->next;
         core_free(o);
     }
@@ -83,19 +84,53 @@ void table_lock_release_local(struct lock_owner *o, uint32_t since_seq)
         lock_release_since(&core_locks()->table, o, since_seq);
 }
 
+static struct remote_owner *owner_get(struct core_locks *l, txn_id_t id, uint32_t session)
+{
+    struct remote_owner *o = *owner_place(l, id);
+    if (o == NULL) {
+        o = core_zalloc(sizeof(*o));
+        o->owner.id = id;
+        o->owner.session = session;
+        o->next = l->owners[id % OWNER_BUCKETS];
+        l->owners[id % OWNER_BUCKETS] = o;
+    }
+    return o;
+}
+
+void table_lock_announce_local(struct lock_owner *o, uint64_t name, enum table_lock_mode mode)
+{
+    lock_announce(&core_locks()->table, o, name, 0, (uint32_t)mode);
+}
+
+void table_lock_announce_end_local(struct lock_owner *o, uint64_t name)
+{
+    lock_announce_end(&core_locks()->table, o, name, 0);
+}
+
+err_t table_lock_announce_remote(void *arg)
+{
+    struct table_lock_call *c = arg;
+    struct remote_owner *o = owner_get(core_locks(), c->id, c->session);
+    table_lock_announce_local(&o->owner, c->name, c->mode);
+    return ERR_OK;
+}
+
+err_t table_lock_announce_end_remote(void *arg)
+{
+    struct table_lock_call *c = arg;
+    struct remote_owner **at = owner_place(core_locks(), c->id);
+    if (*at == NULL)
+        return ERR_OK;
+    table_lock_announce_end_local(&(*at)->owner, c->name);
+    owner_drop_if_idle(owner_place(core_locks(), c->id));
+    return ERR_OK;
+}
+
 err_t table_lock_remote(void *arg)
 {
     struct table_lock_call *c = arg;
     struct core_locks *l = core_locks();
-    struct remote_owner **at = owner_place(l, c->id);
-    struct remote_owner *o = *at;
-    if (o == NULL) {
-        o = core_zalloc(sizeof(*o));
-        o->owner.id = c->id;
-        o->owner.session = c->session;
-        o->next = l->owners[c->id % OWNER_BUCKETS];
-        l->owners[c->id % OWNER_BUCKETS] = o;
-    }
+    struct remote_owner *o = owner_get(l, c->id, c->session);
     err_t e =
         table_lock_local_wait(&o->owner, c->name, c->mode, c->seq, c->policy, c->limits, &c->busy);
     if (e != ERR_OK || c->busy)

@@ -22,7 +22,12 @@ SUSPENDS err_t table_lock_local_wait(struct lock_owner *o, uint64_t name, enum t
                                      uint32_t seq, enum lock_policy policy,
                                      struct wait_limits limits, bool *busy);
 void table_lock_release_local(struct lock_owner *o, uint32_t since_seq);
+/* See lock_announce. */
+void table_lock_announce_local(struct lock_owner *o, uint64_t name, enum table_lock_mode mode);
+void table_lock_announce_end_local(struct lock_owner *o, uint64_t name);
 /* core_fn, on another core; arg = struct table_lock_call. */
+err_t table_lock_announce_remote(void *arg);
+err_t table_lock_announce_end_remote(void *arg);
 SUSPENDS err_t table_lock_remote(void *arg);
 err_t table_unlock_remote(void *arg);
 /* core_fn, on another core: the transaction is a prepared one now, without a session. */

@@ -820,21 +820,84 @@ SUSPENDS static err_t lock_at_home_wait(struct txn *t, uint64_t name, enum table
     return core_call_wait(t->lock_core, lock_home_call, &c);
 }
 
+static err_t announce_home_call(void *arg)
+{
+    struct lock_home_call *c = arg;
+    c->txn->table_locks.id = c->txn->id;
+    table_lock_announce_local(&c->txn->table_locks, c->name, c->mode);
+    return ERR_OK;
+}
+
+static err_t announce_end_home_call(void *arg)
+{
+    struct lock_home_call *c = arg;
+    table_lock_announce_end_local(&c->txn->table_locks, c->name);
+    return ERR_OK;
+}
+
+/* On all cores, at once; none of it suspends there or fails. */
+SUSPENDS static void announce_wait(struct txn *t, uint64_t name, enum table_lock_mode mode,
+                                   bool is_end)
+{
+    uint32_t cores = core_count();
+    if (cores == 1)
+        return;
+    struct lock_home_call home = {.txn = t, .name = name, .mode = mode};
+    struct table_lock_call *calls = core_malloc(cores * sizeof(*calls));
+    fiber_shield_begin();
+    for (uint32_t core = 0; core < cores; core++) {
+        struct table_lock_call *c = &calls[core];
+        *c = (struct table_lock_call){
+            .id = t->id, .session = t->options.session, .name = name, .mode = mode};
+        if (core == t->lock_core)
+            core_call_start(&c->call, core, is_end ? announce_end_home_call : announce_home_call,
+                            &home);
+        else
+            core_call_start(&c->call, core,
+                            is_end ? table_lock_announce_end_remote : table_lock_announce_remote,
+                            c);
+    }
+    for (uint32_t core = 0; core < cores; core++)
+        ERR_IGNORE(core_call_join_wait(&calls[core].call));
+    fiber_shield_end();
+    core_free(calls);
+}
+
+SUSPENDS static err_t lock_strong_wait(struct txn *t, uint64_t name, enum table_lock_mode mode,
+                                       bool nowait);
+
 err_t txn_lock_table_wait(struct txn *t, uint64_t database_and_relation, enum table_lock_mode mode,
                           bool nowait)
 {
     if (table_lock_is_weak(mode))
         return lock_at_home_wait(t, database_and_relation, mode, nowait);
     (void)txn_assign_id(t);
+    if (nowait)
+        return lock_strong_wait(t, database_and_relation, mode, true);
+    announce_wait(t, database_and_relation, mode, false);
+    err_t e = lock_strong_wait(t, database_and_relation, mode, false);
+    if (e != ERR_OK) {
+        struct diag *kept = core_malloc(sizeof(*kept));
+        diag_copy(kept, err_diag());
+        announce_wait(t, database_and_relation, mode, true);
+        e = err_adopt(kept);
+        core_free(kept);
+    }
+    return e;
+}
+
+SUSPENDS static err_t lock_strong_wait(struct txn *t, uint64_t name, enum table_lock_mode mode,
+                                       bool nowait)
+{
     for (uint32_t core = 0; core < core_count(); core++) {
         if (core == t->lock_core) {
-            TRY(lock_at_home_wait(t, database_and_relation, mode, nowait));
+            TRY(lock_at_home_wait(t, name, mode, nowait));
             continue;
         }
         t->has_strong_locks = true;
         struct table_lock_call c = {.id = t->id,
                                     .session = t->options.session,
-                                    .name = database_and_relation,
+                                    .name = name,
                                     .mode = mode,
                                     .seq = t->seq,
                                     .policy = nowait ? LOCK_NOWAIT : LOCK_WAIT,

@@ -80,6 +80,8 @@ static void life_settings(void)
     set("max_wal_size", "2MB");
     set("checkpoint_timeout", "30s");
     set("timezone", "UTC");
+    if (run->life.session_moves != NULL)
+        set("session_moves", run->life.session_moves);
 }
 
 NORETURN static void life_process(void)
@@ -232,6 +234,8 @@ static void draw_life(struct life *l, uint32_t number, uint32_t count)
     if (sim_below(16) == 0)
         l->work_us *= 16;
     l->link_slots = sim_below(6) == 0 ? 2 : 0;
+    static const char *const moves[] = {"force", "off", "auto", "auto"};
+    l->session_moves = moves[sim_below(4)];
     l->is_last = number + 1 == count;
     if (l->is_last) {
         l->faults = io_sim_usual_faults;

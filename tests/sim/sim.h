@@ -31,7 +31,8 @@ struct life {
     bool is_last;      /* no faults; all is verified */
     bool is_rotten;    /* bits of the data files have turned: errors are right, wrong answers not */
     uint32_t link_slots;
-    uint64_t disk_room; /* UINT64_MAX = no limit */
+    const char *session_moves; /* the setting */
+    uint64_t disk_room;        /* UINT64_MAX = no limit */
     struct io_sim_faults faults;
 };
 
