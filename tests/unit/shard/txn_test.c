@@ -431,6 +431,9 @@ SUSPENDS static void table_locks_steps(void)
     CHECK_OK(fiber_spawn(table_locker, &c));
     nap(3000);
     CHECK(!c.done);
+    /* It waits on core 0; it is announced everywhere. */
+    CHECK_OK(core_call_wait(core_count() - 1, remote_weak, &got));
+    CHECK(!got);
     CHECK_OK(txn_commit_wait(a));
     nap(1000);
     CHECK(!c.done);
@@ -444,6 +447,76 @@ SUSPENDS static void table_locks_steps(void)
     CHECK_OK(txn_commit_wait(c.txn));
     CHECK_OK(core_call_wait(core_count() - 1, remote_weak, &got));
     CHECK(got);
+    CHECK_OK(shards_close_wait());
+}
+
+/* ---- a transaction that moves to another core ---- */
+
+struct moving {
+    struct txn *txn;
+    struct txn_cursor *cursor;
+    struct txn_places *places;
+    int64_t tag;
+    err_t lock;
+};
+
+SUSPENDS static err_t arrive(void *arg)
+{
+    struct moving *m = arg;
+    txn_join(m->txn, &m->cursor, 1, m->places);
+    return ERR_OK;
+}
+
+SUSPENDS static err_t go_on(void *arg)
+{
+    struct moving *m = arg;
+    /* What it holds on its old core it has at once, though somebody waits for it there. */
+    m->lock = txn_lock_table_wait(m->txn, 77, LOCK_ACCESS_SHARE, false);
+    txn_statement_begin(m->txn);
+    m->tag = get(m->txn, 0);
+    struct test_row r = {.key = 8, .tag = 1, .len = 50, .seed = 1};
+    TRY(on_shard_wait(m->txn, 0, true, table_insert, &r));
+    txn_cursor_close(m->cursor);
+    return txn_commit_wait(m->txn);
+}
+
+SUSPENDS static void moves_steps(void)
+{
+    start(2);
+    put(0, 1);
+    struct moving m = {.txn = test_begin(REPEATABLE_READ, 21)};
+    ts_t ts = txn_snapshot(m.txn);
+    CHECK_OK(txn_lock_table_wait(m.txn, 77, LOCK_ACCESS_SHARE, false));
+    m.cursor = txn_cursor_open(m.txn);
+    struct table_session c = {.txn = test_begin(READ_COMMITTED, 22), .mode = LOCK_ACCESS_EXCLUSIVE};
+    CHECK_OK(fiber_spawn(table_locker, &c));
+    nap(3000);
+    CHECK(!c.done);
+    uint64_t moves = shared_snapshot_moves();
+    m.places = txn_leave(m.txn, &m.cursor, 1);
+    CHECK(shared_oldest_read(0) <= ts); /* nobody may purge what it sees */
+    CHECK_OK(core_call_wait(1, arrive, &m));
+    CHECK(shared_oldest_read(1) == ts && shared_snapshot_moves() == moves + 1);
+    txn_places_free(m.places);
+    struct live_snapshots live;
+    CHECK_OK(snapshots_gather_wait(&live));
+    CHECK(live.count >= 1 && live.ranges[0].first == ts);
+    snapshots_gather_end(&live);
+    struct txn *t = test_begin(READ_COMMITTED, 23);
+    struct test_row r = {.key = 0, .tag = 2, .len = 50, .seed = 2};
+    CHECK_OK(on_shard_wait(t, 0, true, table_update, &r));
+    CHECK_OK(txn_commit_wait(t));
+    CHECK(get_new(0) == 2);
+    CHECK_OK(core_call_wait(1, go_on, &m));
+    CHECK_OK(m.lock);
+    CHECK(m.tag == 1);
+    CHECK(shared_oldest_read(1) == UINT64_MAX);
+    for (uint32_t i = 0; i < 1000 && !c.done; i++)
+        nap(1000);
+    CHECK(c.done);
+    CHECK_OK(c.result);
+    CHECK_OK(txn_commit_wait(c.txn));
+    CHECK(get_new(8) == 1);
     CHECK_OK(shards_close_wait());
 }
 
@@ -964,6 +1037,7 @@ SCENARIO(deadlock, 2)
 SCENARIO(lock_modes, 1)
 SCENARIO(lock_queue, 1)
 SCENARIO(table_locks, 3)
+SCENARIO(moves, 2)
 SCENARIO(file, 1)
 SCENARIO(sequence, 1)
 SCENARIO(budget, 1)
@@ -973,5 +1047,6 @@ SCENARIO(held, 2)
 SCENARIO(hooks, 1)
 
 SUITE_MAIN("shard transactions", TEST(visibility), TEST(write_waits), TEST(unique), TEST(deadlock),
-           TEST(lock_modes), TEST(lock_queue), TEST(table_locks), TEST(file), TEST(sequence),
-           TEST(budget), TEST(prepared), TEST(prepared_reader), TEST(held), TEST(hooks))
+           TEST(lock_modes), TEST(lock_queue), TEST(table_locks), TEST(moves), TEST(file),
+           TEST(sequence), TEST(budget), TEST(prepared), TEST(prepared_reader), TEST(held),
+           TEST(hooks))
