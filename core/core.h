@@ -110,6 +110,9 @@ uint64_t core_now_us(void);         /* monotonic, cached once per reactor turn *
 uint64_t core_now_precise_ns(void); /* monotonic, read now */
 int64_t core_wall_us(void);         /* microseconds since 1970-01-01 UTC */
 uint64_t core_random_u64(void);
+/* Chooses the unusual of two ways that are both right. Only in the simulation, as its seed says;
+ * elsewhere always false. Not for hot paths. */
+bool core_varies(void);
 void core_random_bytes(void *out, size_t bytes); /* from the kernel's generator */
 
 struct timer {

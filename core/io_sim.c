@@ -147,6 +147,12 @@ bool backend_rests_early(void)
            sim_random() % 100 < sim_world->faults.rest_percent;
 }
 
+bool core_varies(void)
+{
+    return sim_world->faults.vary_percent != 0 &&
+           sim_random() % 100 < sim_world->faults.vary_percent;
+}
+
 uint64_t backend_now_ns(void)
 {
     /* Readers of the clock see it move, so that loops that wait for a time end. */

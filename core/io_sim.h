@@ -68,7 +68,8 @@ struct io_sim_faults {
     uint32_t rename_error;
     uint32_t disk_slow; /* a request that takes up to slow_us_max */
     uint64_t disk_slow_us_max;
-    uint32_t stall; /* per turn: the core stands still for up to stall_us_max */
+    uint64_t durable_us_max; /* durable writes take up to so much; 0 = as long as others */
+    uint32_t stall;          /* per turn: the core stands still for up to stall_us_max */
     uint64_t stall_us_max;
     uint64_t doorbell_us_max; /* doorbells are late by up to so much */
     uint32_t doorbell_lost;   /* that never comes; the sleeper's own time limit finds the message */
@@ -78,6 +79,7 @@ struct io_sim_faults {
     uint32_t net_split_percent; /* of the sends that are cut anywhere */
     uint32_t net_window_bytes;
     uint32_t rest_percent; /* of the legal points in loops where a fiber gives up its core early */
+    uint32_t vary_percent; /* of the choices that core_varies() asks for */
 };
 struct io_sim_faults *io_sim_faults(void);
 extern const struct io_sim_faults io_sim_usual_faults; /* as after a reset */
@@ -89,16 +91,25 @@ void io_sim_fail_read(uint64_t nth);
 void io_sim_fail_sync(uint64_t nth, enum io_sim_fault fault);
 /* From now on the disk has room for so many bytes more (UINT64_MAX = no limit). */
 void io_sim_disk_room(uint64_t bytes);
-/* The world ends at the nth step of the disk from now: each request's beginning and end is one, so
- * is each change of a name. With is_kill only the process ends: what it wrote stays in the system's
- * cache, requests under way may still happen, and the disk lives on. */
-void io_sim_end_at(uint64_t nth, bool is_kill);
+/* Where the world ends, counted from now. With is_kill only the process ends: what it wrote stays
+ * in the system's cache, requests under way may still happen, and the disk lives on. */
+enum io_sim_end {
+    IO_SIM_END_STEP,   /* the nth step: a request's beginning or end, a change of a name */
+    IO_SIM_END_SYNC,   /* the nth sync begins, and makes nothing durable any more */
+    IO_SIM_END_SYNCED, /* `more` steps after the nth sync has ended */
+    IO_SIM_END_STUCK,  /* the nth durable write (O_DSYNC) does not end, the world `more` us later */
+};
+/* nth = 0: not. */
+void io_sim_end_at(enum io_sim_end where, uint64_t nth, uint64_t more, bool is_kill);
 uint64_t io_sim_disk_steps(void); /* so far */
 /* Now, from any fiber: does not return before the world ends. */
 void io_sim_power_loss(void);
 void io_sim_end_now(bool is_kill);
 bool io_sim_power_was_lost(void); /* the world ended that way, or by io_sim_end_at() */
 uint64_t io_sim_write_count(void);
+/* The durable write to this file that completed `back` before the last one (0 = the last). false:
+ * that is not known, or there was none. */
+bool io_sim_durable_write(const char *path, uint32_t back, uint64_t *offset, uint32_t *len);
 /* Turns one bit of what is stored. false: no such file or offset. */
 bool io_sim_flip_bit(const char *path, uint64_t offset, uint32_t bit);
 /* Size of a file as it is now; false when there is none. */

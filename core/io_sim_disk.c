@@ -21,7 +21,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-enum { SECTOR_BYTES = 512, STUCK_CHANCE = 20, STUCK_US_MAX = 3000000 };
+enum { SECTOR_BYTES = 512, RECENT_WRITES = 16, STUCK_CHANCE = 20, STUCK_US_MAX = 3000000 };
+#define NEVER_US UINT64_C(1000000000000)
 #define IN_FLIGHT UINT64_MAX
 
 struct unsynced {
@@ -32,12 +33,19 @@ struct unsynced {
     uint8_t bytes[];
 };
 
+struct durable_write {
+    uint64_t offset;
+    uint32_t len;
+};
+
 struct inode {
     struct inode *next_all;
     struct image now;
     struct image durable;
     struct unsynced *first;
     struct unsynced *last;
+    uint64_t durable_count; /* of durable writes that completed */
+    struct durable_write recent[RECENT_WRITES];
     bool is_dir;
 };
 
@@ -81,7 +89,9 @@ struct sim_disk {
     uint64_t write_count;
     uint64_t serial; /* of completions */
     uint64_t steps;
-    uint64_t end_in; /* steps until the world ends; 0 = not by this */
+    enum io_sim_end end_where;
+    uint64_t end_in; /* of what end_where counts; 0 = not by this */
+    uint64_t end_more;
     bool end_is_kill;
 };
 static struct sim_disk first_disk;
@@ -406,9 +416,11 @@ void io_sim_disk_room(uint64_t bytes)
     disk->has_room_limit = bytes != UINT64_MAX;
 }
 
-void io_sim_end_at(uint64_t nth, bool is_kill)
+void io_sim_end_at(enum io_sim_end where, uint64_t nth, uint64_t more, bool is_kill)
 {
+    disk->end_where = where;
     disk->end_in = nth;
+    disk->end_more = more;
     disk->end_is_kill = is_kill;
 }
 
@@ -431,6 +443,18 @@ bool io_sim_file_size(const char *path, uint64_t *bytes)
     return true;
 }
 
+bool io_sim_durable_write(const char *path, uint32_t back, uint64_t *offset, uint32_t *len)
+{
+    const struct name *n = *name_find(&disk->names, path);
+    if (n == NULL || back >= RECENT_WRITES || back >= n->inode->durable_count)
+        return false;
+    const struct durable_write *w =
+        &n->inode->recent[(n->inode->durable_count - 1 - back) % RECENT_WRITES];
+    *offset = w->offset;
+    *len = w->len;
+    return true;
+}
+
 bool io_sim_flip_bit(const char *path, uint64_t offset, uint32_t bit)
 {
     struct name *n = *name_find(&disk->names, path);
@@ -447,12 +471,25 @@ bool io_sim_flip_bit(const char *path, uint64_t offset, uint32_t bit)
     return true;
 }
 
+static void end_now(void *arg)
+{
+    (void)arg;
+    if (sim_world->end == SIM_RUNS)
+        sim_world->end = disk->end_is_kill ? SIM_KILLED : SIM_POWER_LOST;
+}
+
+/* Something that may be counted happens. True for the one that is waited for. */
+static bool counts(enum io_sim_end what)
+{
+    return disk->end_where == what && disk->end_in > 0 && --disk->end_in == 0;
+}
+
 /* A step of the disk: the world may end here. */
 static void step(void)
 {
     disk->steps++;
-    if (disk->end_in > 0 && --disk->end_in == 0 && sim_world->end == SIM_RUNS)
-        sim_world->end = disk->end_is_kill ? SIM_KILLED : SIM_POWER_LOST;
+    if (counts(IO_SIM_END_STEP))
+        end_now(NULL);
 }
 
 /* Negative errno when this operation is the one to fail. */
@@ -476,14 +513,21 @@ static int fault_take(struct fault *f)
 
 enum operation { OP_READ, OP_WRITE, OP_SYNC };
 
-static uint64_t operation_us(enum operation op)
+static uint64_t operation_us(enum operation op, const struct io_file *f)
 {
+    if (op == OP_WRITE && (f->flags & IO_DSYNC) != 0 && runner.core != NULL &&
+        counts(IO_SIM_END_STUCK)) {
+        sim_event_add(runner.core, disk->end_more, end_now, NULL);
+        return NEVER_US;
+    }
     if (sim_happens(sim_world->faults.disk_slow)) {
         /* Some are as good as stuck. */
         uint64_t most =
             sim_random() % STUCK_CHANCE == 0 ? STUCK_US_MAX : sim_world->faults.disk_slow_us_max;
         return sim_random_between(100, MAX(most, 100));
     }
+    if (op == OP_WRITE && (f->flags & IO_DSYNC) != 0 && sim_world->faults.durable_us_max != 0)
+        return sim_random_between(40, MAX(sim_world->faults.durable_us_max, 40));
     switch (op) {
     case OP_READ:
         return sim_random_between(20, 120);
@@ -493,6 +537,12 @@ static uint64_t operation_us(enum operation op)
         return sim_random_between(100, 1500);
     }
     return 1;
+}
+
+/* Of a file's size, or a name. */
+static uint64_t change_us(void)
+{
+    return operation_us(OP_SYNC, NULL);
 }
 
 static int read_begin(void)
@@ -563,6 +613,7 @@ static void write_end(const struct io_file *f, const void *buf, uint32_t len, ui
     if ((f->flags & IO_DSYNC) == 0)
         return;
     image_write(&n->durable, u->bytes, len, offset);
+    n->recent[n->durable_count++ % RECENT_WRITES] = (struct durable_write){offset, len};
     if (before != NULL)
         before->next = u->next;
     else
@@ -577,6 +628,8 @@ static void write_end(const struct io_file *f, const void *buf, uint32_t len, ui
 static int sync_begin(void)
 {
     step();
+    if (counts(IO_SIM_END_SYNC))
+        end_now(NULL);
     int fault = fault_take(&disk->sync_fault);
     if (fault == 0 && sim_happens(sim_world->faults.sync_error))
         fault = -EIO;
@@ -595,6 +648,8 @@ static void sync_end(struct inode *n, uint64_t began, int fault)
     }
     inode_sync(n, began);
     journal_make_durable(UINT64_MAX);
+    if (counts(IO_SIM_END_SYNCED))
+        io_sim_end_at(IO_SIM_END_STEP, MAX(disk->end_more, (uint64_t)1), 0, disk->end_is_kill);
 }
 
 static uint32_t read_now(const struct inode *n, void *buf, uint32_t len, uint64_t offset)
@@ -681,7 +736,7 @@ err_t io_read_some_wait(struct io_file *f, void *buf, uint32_t len, uint64_t off
     if (cannot_wait())
         return err_would_suspend();
     int fault = read_begin();
-    pass_time_wait(operation_us(OP_READ));
+    pass_time_wait(operation_us(OP_READ, f));
     if (fault != 0)
         return fail(ERR_IO_ERROR, "read file", f->path, -fault);
     *out_len = read_now(f->inode, buf, len, offset);
@@ -704,7 +759,7 @@ err_t io_write_wait(struct io_file *f, const void *buf, uint32_t len, uint64_t o
     if (cannot_wait())
         return err_would_suspend();
     int res = write_begin(f, buf, len, offset);
-    pass_time_wait(operation_us(OP_WRITE));
+    pass_time_wait(operation_us(OP_WRITE, f));
     if (res < 0)
         return fail(err_of(res), "write to file", f->path, -res);
     write_end(f, buf, len, offset);
@@ -718,7 +773,7 @@ err_t io_sync_wait(struct io_file *f)
         return err_would_suspend();
     int fault = sync_begin();
     uint64_t began = disk->serial;
-    pass_time_wait(operation_us(OP_SYNC));
+    pass_time_wait(operation_us(OP_SYNC, f));
     sync_end(f->inode, began, fault);
     stop_if_over_wait();
     return fault != 0 ? fail(err_of(fault), "fsync file", f->path, -fault) : ERR_OK;
@@ -728,7 +783,7 @@ err_t io_allocate_wait(struct io_file *f, uint64_t offset, uint64_t len)
 {
     if (cannot_wait())
         return err_would_suspend();
-    pass_time_wait(operation_us(OP_WRITE));
+    pass_time_wait(change_us());
     step();
     if (sim_happens(sim_world->faults.allocate_error))
         return fail(ERR_IO_ERROR, "extend file", f->path, EIO);
@@ -746,7 +801,7 @@ err_t io_truncate_wait(struct io_file *f, uint64_t size)
 {
     if (cannot_wait())
         return err_would_suspend();
-    pass_time_wait(operation_us(OP_WRITE));
+    pass_time_wait(change_us());
     struct inode *n = f->inode;
     step();
     stop_if_over_wait();
@@ -787,7 +842,7 @@ err_t io_rename_wait(const char *from, const char *to)
     struct inode *inode = n->inode;
     journal_add(JOURNAL_ADD, to, inode, false);
     journal_add(JOURNAL_REMOVE, from, NULL, true);
-    pass_time_wait(operation_us(OP_SYNC));
+    pass_time_wait(change_us());
     names_sync_wait();
     return ERR_OK;
 }
@@ -810,7 +865,7 @@ err_t io_mkdir_wait(const char *path)
     step();
     if (*name_find(&disk->names, path) == NULL)
         journal_add(JOURNAL_ADD, path, inode_new(true), false);
-    pass_time_wait(operation_us(OP_SYNC));
+    pass_time_wait(change_us());
     names_sync_wait();
     return ERR_OK;
 }
@@ -820,7 +875,7 @@ err_t io_sync_dir_wait(const char *path)
     (void)path;
     if (cannot_wait())
         return err_would_suspend();
-    pass_time_wait(operation_us(OP_SYNC));
+    pass_time_wait(change_us());
     names_sync_wait();
     return ERR_OK;
 }
@@ -908,7 +963,7 @@ static void request_start(struct io_request *req, enum operation op, struct io_f
                                .len = len,
                                .res = res,
                                .op = op};
-    sim_event_add(core_self(), operation_us(op), request_fire, req);
+    sim_event_add(core_self(), operation_us(op, f), request_fire, req);
 }
 
 void io_read_start(struct io_request *req, struct io_file *f, void *buf, uint32_t len,

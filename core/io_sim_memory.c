@@ -52,13 +52,13 @@ void *io_sim_alloc(size_t bytes)
     char *p = (char *)region->free[c];
     if (p != NULL) {
         region->free[c] = region->free[c]->next;
-    } else {
+        memset(p, 0, bytes + HEADER_BYTES);
+    } else { /* never touched, so zero */
         size_t room = (class_bytes(c) + 15) & ~(size_t)15;
         ASSERT(region->used + room <= region->bytes);
         p = (char *)region + region->used;
         region->used += room;
     }
-    memset(p, 0, bytes + HEADER_BYTES);
     *(uint32_t *)(void *)p = c;
     return p + HEADER_BYTES;
 }

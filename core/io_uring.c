@@ -57,6 +57,11 @@ bool backend_rests_early(void)
     return false;
 }
 
+bool core_varies(void)
+{
+    return false;
+}
+
 void backend_random_bytes(void *out, size_t bytes)
 {
     char *at = out;

@@ -153,7 +153,9 @@ static void go_to_sleep(struct core *c)
     atomic_store_explicit(&words->state, CORE_ASLEEP, memory_order_seq_cst);
     atomic_thread_fence(memory_order_seq_cst);
     if (links_have_inbound(c) || atomic_load(&shared_words.is_stopping)) {
-        /* A borrower may have it already: the next turn wakes in order. */
+        /* A borrower may have it already: the next turn wakes in order, at once, as if rung for. */
+        c->sleep_deadline_us = c->now_us;
+        atomic_store_explicit(&words->bell, 1, memory_order_seq_cst);
         return;
     }
     stats_add(&c->stats->sleeps, 1);

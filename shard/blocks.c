@@ -117,7 +117,7 @@ void block_release(struct blocks *b, uint64_t block, bool is_cut)
     ASSERT(bit_get(b->used, block));
     ASSERT(!bit_get(b->pending0, block));
     ASSERT(!bit_get(b->pending1, block));
-    if (bit_get(b->fresh, block))
+    if (bit_get(b->fresh, block) || DEFECT(BLOCKS_REUSED))
         block_free_now(b, block);
     else
         bit_set(is_cut ? b->pending1 : b->pending0, block);
@@ -171,6 +171,8 @@ uint64_t blocks_allocate(struct blocks *b, uint32_t want, enum block_use use, ui
     want = (uint32_t)MIN((uint64_t)want, b->free_count - reserve);
     uint64_t best = 0;
     uint32_t best_length = 0;
+    if (core_varies()) /* blocks that were freed a moment ago */
+        b->hint = 0;
     uint64_t word = word_with_room(b, b->hint);
     for (int looked = 0; looked < RUNS_LOOKED_AT && best_length < want; looked++) {
         if (word >= b->words) {
@@ -209,8 +211,6 @@ uint64_t blocks_allocate(struct blocks *b, uint32_t want, enum block_use use, ui
 
 void blocks_cut(struct blocks *b)
 {
-    if (DEFECT(BLOCKS_REUSED))
-        blocks_cut_durable(b);
     memset(b->fresh, 0, b->words * sizeof(uint64_t));
 }
 

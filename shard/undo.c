@@ -167,10 +167,12 @@ err_t undo_to_wait(struct shard *s, struct part *p, uint32_t seq)
 {
     if (p->sweep_count != 0)
         TRY(index_sweep_wait(s, p, seq));
-    uint32_t first = seq + (DEFECT(SAVEPOINT_KEEPS_ONE) && seq != 0 ? 1 : 0);
     p->is_undoing = true;
     err_t e = spill_newest_wait(s, p);
-    while (e == ERR_OK && p->newest != NULL && p->newest->seq >= first) {
+    while (e == ERR_OK && p->newest != NULL && p->newest->seq >= seq) {
+        if (DEFECT(SAVEPOINT_KEEPS_ONE) && seq != 0 && p->newest->older != NULL &&
+            p->newest->older->seq < seq)
+            break;
         e = undo_newest_wait(s, p, TARGET_CHOOSE, false, false);
         if (e == ERR_OK)
             e = spill_newest_wait(s, p);

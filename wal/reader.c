@@ -11,9 +11,9 @@
  *
  * Records of the torn write that did reach the disk could become reachable again when new records
  * are written up to exactly their start. So replay writes zeros over everything that the last batch
- * may have touched (WIPE_BYTES) before the first append.
+ * may have touched (wipe_bytes()) before the first append.
  *
- * Two pieces of READ_BYTES: one is parsed while the next is read.
+ * Two pieces of 1 MiB (at most a segment): one is parsed while the next is read.
  */
 #include "core/defects.h"
 #include "wal/wal_priv.h"
@@ -21,10 +21,14 @@
 #include <stdio.h>
 
 enum {
-    READ_BYTES = 1 << 20,
+    READ_BYTES_MAX = 1 << 20,
     SEARCH_BYTES = 64 << 10, /* head of a later segment: longer than any record */
-    WIPE_BYTES = WAL_WRITE_BYTES_MAX + 2 * RECORD_SPAN_MAX,
 };
+
+static uint64_t wipe_bytes(void)
+{
+    return wal_write_bytes_max() + 2 * (uint64_t)RECORD_SPAN_MAX;
+}
 
 struct piece {
     uint8_t *bytes;
@@ -37,6 +41,7 @@ struct piece {
 
 struct log_reader {
     struct wal *w;
+    uint32_t piece_bytes;
     struct piece pieces[2];
     struct wait_queue queue;
     struct io_file *file;
@@ -79,7 +84,7 @@ SUSPENDS static err_t reader_open_file_wait(struct log_reader *r, uint64_t no)
     return io_size_wait(r->file, &r->file_bytes);
 }
 
-/* Begin to load the piece at `at` (a multiple of READ_BYTES). The other piece is complete. */
+/* Begin to load the piece at `at` (a multiple of piece_bytes). The other piece is complete. */
 SUSPENDS static err_t piece_start_wait(struct log_reader *r, struct piece *p, uint64_t at)
 {
     TRY(reader_open_file_wait(r, segment_of(at)));
@@ -88,18 +93,18 @@ SUSPENDS static err_t piece_start_wait(struct log_reader *r, struct piece *p, ui
     p->request.result = ERR_OK;
     uint64_t offset = at % WAL_SEGMENT_BYTES;
     uint64_t have = r->file_missing || r->file_bytes <= offset ? 0 : r->file_bytes - offset;
-    if (have >= READ_BYTES) {
+    if (have >= r->piece_bytes) {
         p->in_flight = true;
         p->request = (struct io_request){.done = piece_read, .owner = p};
-        io_read_start(&p->request, r->file, p->bytes, READ_BYTES, offset);
+        io_read_start(&p->request, r->file, p->bytes, r->piece_bytes, offset);
         return ERR_OK;
     }
-    memset(p->bytes, 0, READ_BYTES); /* a file cut short reads as zeros behind its end */
+    memset(p->bytes, 0, r->piece_bytes); /* a file cut short reads as zeros behind its end */
     uint32_t got = 0;
     if (have > 0)
         TRY(io_read_some_wait(r->file, p->bytes, (uint32_t)align_up(have, IO_BLOCK_BYTES), offset,
                               &got));
-    memset(p->bytes + got, 0, READ_BYTES - got);
+    memset(p->bytes + got, 0, r->piece_bytes - got);
     return ERR_OK;
 }
 
@@ -118,7 +123,7 @@ SUSPENDS static err_t piece_finish_wait(struct log_reader *r, struct piece *p)
 /* The piece that holds position pos becomes pieces[0]; the next one is being read. */
 SUSPENDS static err_t reader_seek_wait(struct log_reader *r, uint64_t pos)
 {
-    uint64_t at = align_down(pos, READ_BYTES);
+    uint64_t at = align_down(pos, r->piece_bytes);
     struct piece *p = r->pieces;
     if (p[0].at == at)
         return piece_finish_wait(r, &p[0]);
@@ -133,7 +138,7 @@ SUSPENDS static err_t reader_seek_wait(struct log_reader *r, uint64_t pos)
         TRY(piece_start_wait(r, &p[0], at));
         TRY(piece_finish_wait(r, &p[0]));
     }
-    return piece_start_wait(r, &p[1], at + READ_BYTES);
+    return piece_start_wait(r, &p[1], at + r->piece_bytes);
 }
 
 /* len bytes at pos, contiguous; valid until the next call. Meant for ascending positions. */
@@ -141,15 +146,15 @@ SUSPENDS static err_t reader_get_wait(struct log_reader *r, uint64_t pos, uint32
                                       const uint8_t **out)
 {
     struct piece *p = r->pieces;
-    if (UNLIKELY(p[0].at != align_down(pos, READ_BYTES) || p[0].in_flight))
+    if (UNLIKELY(p[0].at != align_down(pos, r->piece_bytes) || p[0].in_flight))
         TRY(reader_seek_wait(r, pos));
     uint64_t offset = pos - p[0].at;
-    if (LIKELY(offset + len <= READ_BYTES)) {
+    if (LIKELY(offset + len <= r->piece_bytes)) {
         *out = p[0].bytes + offset;
         return ERR_OK;
     }
     TRY(piece_finish_wait(r, &p[1]));
-    uint64_t first = READ_BYTES - offset;
+    uint64_t first = r->piece_bytes - offset;
     memcpy(r->assembled, p[0].bytes + offset, first);
     memcpy(r->assembled + first, p[1].bytes, len - first);
     *out = r->assembled;
@@ -180,7 +185,7 @@ SUSPENDS static err_t next_candidate_wait(struct log_reader *r, uint64_t *pos, u
     while (*pos < limit) {
         const uint8_t *p;
         TRY(reader_get_wait(r, *pos, RECORD_ALIGN, &p));
-        uint64_t n = MIN(limit - *pos, READ_BYTES - *pos % READ_BYTES);
+        uint64_t n = MIN(limit - *pos, r->piece_bytes - *pos % r->piece_bytes);
         for (uint64_t i = 0; i < n; i += RECORD_ALIGN) {
             if (UNLIKELY(p[i + offsetof(struct record_header, magic)] == RECORD_MAGIC)) {
                 *pos += i;
@@ -249,12 +254,13 @@ SUSPENDS static err_t apply_all_wait(struct log_reader *r, lsn_t from, wal_apply
 /* ---- going on from the end ---- */
 
 /* Zeros behind end in its segment (whole rest if the file was cut short) and in the next one. */
-SUSPENDS static err_t wipe_segment_wait(struct wal *w, uint64_t from, uint64_t to, uint8_t *buffer,
-                                        const uint8_t *prefix, uint32_t prefix_bytes, char *path)
+SUSPENDS static err_t wipe_segment_wait(struct log_reader *r, uint64_t from, uint64_t to,
+                                        uint8_t *buffer, const uint8_t *prefix,
+                                        uint32_t prefix_bytes)
 {
-    wal_segment_path(w, segment_of(from), path);
+    wal_segment_path(r->w, segment_of(from), r->path);
     struct io_file *f;
-    err_t err = io_open_wait(path, IO_WRITE | IO_DIRECT | IO_DSYNC, 0600, &f);
+    err_t err = io_open_wait(r->path, IO_WRITE | IO_DIRECT | IO_DSYNC, 0600, &f);
     if (err == ERR_UNDEFINED_FILE)
         return ERR_OK;
     TRY(err);
@@ -262,11 +268,11 @@ SUSPENDS static err_t wipe_segment_wait(struct wal *w, uint64_t from, uint64_t t
     err = io_size_wait(f, &size);
     if (size < WAL_SEGMENT_BYTES)
         to = (segment_of(from) + 1) * WAL_SEGMENT_BYTES;
-    memset(buffer, 0, READ_BYTES);
+    memset(buffer, 0, r->piece_bytes);
     if (prefix_bytes > 0)
         memcpy(buffer, prefix, prefix_bytes);
-    for (uint64_t at = from; at < to && err == ERR_OK; at += READ_BYTES) {
-        uint32_t len = (uint32_t)MIN(to - at, (uint64_t)READ_BYTES);
+    for (uint64_t at = from; at < to && err == ERR_OK; at += r->piece_bytes) {
+        uint32_t len = (uint32_t)MIN(to - at, (uint64_t)r->piece_bytes);
         err = io_write_wait(f, buffer, len, at % WAL_SEGMENT_BYTES);
         memset(buffer, 0, prefix_bytes);
     }
@@ -277,7 +283,7 @@ SUSPENDS static err_t wipe_segment_wait(struct wal *w, uint64_t from, uint64_t t
 SUSPENDS static err_t wipe_wait(struct log_reader *r, lsn_t end, uint8_t *prefix)
 {
     uint64_t from = align_down(end, IO_BLOCK_BYTES);
-    uint64_t to = align_up(end + WIPE_BYTES, IO_BLOCK_BYTES);
+    uint64_t to = align_up(end + wipe_bytes(), IO_BLOCK_BYTES);
     uint64_t border = (segment_of(end) + 1) * WAL_SEGMENT_BYTES;
     uint32_t prefix_bytes = (uint32_t)(end - from);
     if (prefix_bytes > 0) {
@@ -288,9 +294,9 @@ SUSPENDS static err_t wipe_wait(struct log_reader *r, lsn_t end, uint8_t *prefix
     TRY(piece_finish_wait(r, &r->pieces[1]));
     uint8_t *buffer = r->pieces[0].bytes;
     r->pieces[0].at = UINT64_MAX;
-    TRY(wipe_segment_wait(r->w, from, MIN(to, border), buffer, prefix, prefix_bytes, r->path));
+    TRY(wipe_segment_wait(r, from, MIN(to, border), buffer, prefix, prefix_bytes));
     if (to > border)
-        TRY(wipe_segment_wait(r->w, border, to, buffer, NULL, 0, r->path));
+        TRY(wipe_segment_wait(r, border, to, buffer, NULL, 0));
     return ERR_OK;
 }
 
@@ -380,10 +386,11 @@ static struct log_reader *reader_new(struct wal *w, struct arena *mem)
 {
     struct log_reader *r = ARENA_NEW(mem, struct log_reader);
     r->w = w;
+    r->piece_bytes = (uint32_t)MIN((uint64_t)READ_BYTES_MAX, WAL_SEGMENT_BYTES);
     r->path = arena_alloc(mem, WAL_PATH_BYTES);
     r->assembled = arena_alloc(mem, RECORD_SPAN_MAX);
     for (int i = 0; i < 2; i++) {
-        r->pieces[i].bytes = io_buffer_alloc(READ_BYTES);
+        r->pieces[i].bytes = io_buffer_alloc(r->piece_bytes);
         r->pieces[i].at = UINT64_MAX;
         r->pieces[i].reader = r;
     }
@@ -395,7 +402,7 @@ SUSPENDS static void reader_end_wait(struct log_reader *r)
     for (int i = 0; i < 2; i++) {
         while (r->pieces[i].in_flight)
             wait_queue_shielded_wait(&r->queue);
-        io_buffer_free(r->pieces[i].bytes, READ_BYTES);
+        io_buffer_free(r->pieces[i].bytes, r->piece_bytes);
     }
     reader_close_file_wait(r);
 }

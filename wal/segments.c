@@ -23,6 +23,7 @@
 
 enum { FILL_BYTES = 256 << 10, NAME_DIGITS = 16 };
 static const char name_suffix[] = ".wal";
+uint32_t wal_segment_shift = 24;
 static const char unfinished_name[] = "unfinished";
 
 void wal_segment_path(const struct wal *w, uint64_t no, char *path)

@@ -11,10 +11,12 @@
 
 typedef uint64_t lsn_t;
 
-enum {
-    WAL_RECORD_BYTES_MAX = 16384, /* payload of one record; larger rows are several records */
-    WAL_SEGMENT_BYTES = 16 << 20,
-};
+enum { WAL_RECORD_BYTES_MAX = 16384 }; /* payload of one record; larger rows are several records */
+
+/* Size of a segment: 16 MiB. The simulation sets less before it makes its first log, so that
+ * segments end and are recycled often; not for anybody else, and never less than 256 KiB. */
+extern uint32_t wal_segment_shift;
+#define WAL_SEGMENT_BYTES (UINT64_C(1) << wal_segment_shift)
 
 struct wal;
 

@@ -25,16 +25,13 @@ enum {
     RECORD_ALIGN = 8,
     RECORD_MAGIC = 0xa7,
     RECORD_SPAN_MAX = RECORD_HEADER_BYTES + WAL_RECORD_BYTES_MAX,
-    WAL_WRITE_BYTES_MAX = 1 << 20,    /* one physical write */
     WAL_BOUNCE_BYTES = 256 << 10,     /* writes up to here go through a copy */
     WAL_BUFFER_BYTES_MIN = 256 << 10, /* smallest ring */
     WAL_SEGMENTS_AHEAD = 2,           /* existing behind the one being written */
     WAL_OPEN_SEGMENTS = 4,
     WAL_PATH_BYTES = 4096,
-    WAL_FULL_MARGIN_BYTES = 4 << 20, /* left for commits and undo when the disk is full */
     WAL_KEEPER_RETRY_US = 100000,
 };
-_Static_assert(WAL_SEGMENT_BYTES % WAL_WRITE_BYTES_MAX == 0, "replay reads whole pieces");
 _Static_assert(WAL_RECORD_BYTES_MAX <= UINT16_MAX, "length field");
 _Static_assert(RECORD_ALIGN >= 8 && RECORD_HEADER_BYTES % RECORD_ALIGN == 0, "record alignment");
 
@@ -113,9 +110,19 @@ static inline uint64_t align_up(uint64_t x, uint64_t unit)
 {
     return (x + unit - 1) & ~(unit - 1);
 }
+/* One physical write. A power of two, as the next. */
+static inline uint64_t wal_write_bytes_max(void)
+{
+    return MIN((uint64_t)MIB(1), WAL_SEGMENT_BYTES / 2);
+}
+/* Left for commits and undo when the disk is full. */
+static inline uint64_t full_margin_bytes(void)
+{
+    return WAL_SEGMENT_BYTES / 4;
+}
 static inline uint64_t segment_of(lsn_t lsn)
 {
-    return lsn / WAL_SEGMENT_BYTES;
+    return lsn >> wal_segment_shift;
 }
 static inline uint32_t record_span(uint32_t len)
 {

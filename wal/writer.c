@@ -139,7 +139,7 @@ SUSPENDS static err_t reserve_wait(struct wal *w, uint32_t records, uint32_t byt
         if (UNLIKELY(w->failure != ERR_OK))
             return wal_raise_failure(w);
         if (UNLIKELY(w->keeper_error != ERR_OK) && !critical &&
-            w->ready_end * WAL_SEGMENT_BYTES < w->end + need + WAL_FULL_MARGIN_BYTES) {
+            w->ready_end * WAL_SEGMENT_BYTES < w->end + need + full_margin_bytes()) {
             err_t err =
                 err_raise(w->keeper_error, "could not extend the log in \"%s\"%s", w->directory,
                           w->keeper_error == ERR_DISK_FULL ? ": No space left on device" : "");
@@ -297,7 +297,7 @@ void wal_write_begin(struct wal *w)
     w->stalled = false;
     lsn_t from = align_down(w->durable, IO_BLOCK_BYTES);
     lsn_t to = MIN(w->batch_target, (no + 1) * WAL_SEGMENT_BYTES);
-    to = MIN(to, from + WAL_WRITE_BYTES_MAX);
+    to = MIN(to, from + wal_write_bytes_max());
     uint64_t offset = from % w->capacity;
     const uint8_t *source;
     uint64_t len = align_up(to, IO_BLOCK_BYTES) - from;

@@ -356,6 +356,16 @@ enum answer client_finish_wait(struct client *c)
     return answer_wait(c, false, NULL);
 }
 
+/* A cancel request may come at any moment of any statement. */
+SUSPENDS static enum answer finish_or_cancel_wait(struct client *c)
+{
+    if (controller_cancels()) {
+        ERR_IGNORE(fiber_sleep_wait(sim_below(400)));
+        client_cancel_wait(c);
+    }
+    return client_finish_wait(c);
+}
+
 bool client_send_query(struct client *c, const char *text)
 {
     begin_request(c);
@@ -380,7 +390,9 @@ enum answer client_query_wait(struct client *c, const char *format, ...)
     out_bytes(c, text, (size_t)len + 1);
     out_end(c, at);
     free(text);
-    return out_send_wait(c) ? client_finish_wait(c) : LOST;
+    if (!out_send_wait(c))
+        return LOST;
+    return strcmp(format, "ROLLBACK") == 0 ? client_finish_wait(c) : finish_or_cancel_wait(c);
 }
 
 static bool is_prepared(struct client *c, const char *name)
@@ -431,7 +443,7 @@ enum answer client_execute_wait(struct client *c, const char *name, const char *
     out_end(c, out_begin(c, 'S'));
     if (!out_send_wait(c))
         return LOST;
-    enum answer a = client_finish_wait(c);
+    enum answer a = finish_or_cancel_wait(c);
     if (c->parsed && name[0] != '\0') {
         SIM_CHECK(c->prepared_count < ARRAY_LEN(c->prepared), "too many prepared statements");
         (void)snprintf(c->prepared[c->prepared_count++], sizeof(c->prepared[0]), "%s", name);
@@ -471,7 +483,7 @@ enum answer client_copy_in_wait(struct client *c, const char *text, const char *
     if (done < len)
         out_text(c, "the client had enough");
     out_end(c, at);
-    return out_send_wait(c) ? client_finish_wait(c) : LOST;
+    return out_send_wait(c) ? finish_or_cancel_wait(c) : LOST;
 }
 
 /* ---- what came ---- */

@@ -28,6 +28,12 @@ bool controller_work_is_over(void)
     return work.is_over;
 }
 
+bool controller_cancels(void)
+{
+    return work.running > 0 && !work.is_over && run->life.cancel_one_in != 0 &&
+           sim_below(run->life.cancel_one_in) == 0;
+}
+
 /* Errors that come from faults, from others at work, or from our own requests. */
 void sim_expect_error(const struct client *c, const char *doing)
 {
@@ -73,8 +79,13 @@ NO_SUSPEND_ANALYSIS static void end_life(void)
         return; /* the server ends the world */
     }
     /* Near some step of the disk, or without one. */
-    io_sim_end_at(1 + sim_below(20), l->end == END_KILL);
-    sleep_wait(5000);
+    static const enum io_sim_end ends[] = {IO_SIM_END_STEP, IO_SIM_END_STEP, IO_SIM_END_SYNC,
+                                           IO_SIM_END_SYNCED, IO_SIM_END_STUCK};
+    enum io_sim_end where = ends[sim_below(ARRAY_LEN(ends))];
+    uint64_t nth = 1 + sim_below(where == IO_SIM_END_STEP ? 20 : 4);
+    io_sim_end_at(where, nth, 1 + sim_below(where == IO_SIM_END_STUCK ? 4000 : 8),
+                  l->end == END_KILL);
+    sleep_wait(where == IO_SIM_END_STEP ? 5000 : 20000);
     io_sim_end_now(l->end == END_KILL);
 }
 
@@ -140,13 +151,24 @@ SUSPENDS static void checkpoints_main(void *arg)
     worker_ended();
 }
 
+/* Those behind the first few are for any work that many can do. */
+static const struct workload *work_of(uint32_t number)
+{
+    const struct workload *w;
+    bool fits;
+    do {
+        uint32_t kind = sim_below(workload_count);
+        w = workloads[kind];
+        fits = number < WORKERS_MAX ? run->workload_mask == 0 || (run->workload_mask >> kind & 1)
+                                    : w->is_for_crowds;
+    } while (!fits);
+    return w;
+}
+
 SUSPENDS static void worker_main(void *arg)
 {
     uint32_t number = (uint32_t)(uintptr_t)arg;
-    uint32_t kind = sim_below(workload_count);
-    while (run->workload_mask != 0 && (run->workload_mask >> kind & 1) == 0)
-        kind = sim_below(workload_count);
-    const struct workload *w = workloads[kind];
+    const struct workload *w = work_of(number);
     w->work_wait(number);
     worker_ended();
 }
@@ -159,7 +181,7 @@ SUSPENDS static void work_wait(void)
         if (fiber_spawn(worker_main, (void *)(uintptr_t)i) != ERR_OK)
             sim_fail("no fiber for a worker");
     }
-    if (sim_below(2) == 0) {
+    for (uint32_t i = 0; i < run->life.checkpointers; i++) {
         work.running++;
         if (fiber_spawn(checkpoints_main, NULL) != ERR_OK)
             sim_fail("no fiber for checkpoints");
@@ -186,7 +208,10 @@ SUSPENDS static void verify_wait(void)
     struct client *c = first_client_wait();
     for (uint32_t i = 0; i < workload_count; i++) {
         sim_note("verifying %s", workloads[i]->name);
-        workloads[i]->verify_wait(c);
+        if (!run->life.is_cut_short)
+            workloads[i]->verify_wait(c);
+        else if (workloads[i]->verify_itself_wait != NULL)
+            workloads[i]->verify_itself_wait(c);
     }
     client_close_wait(c);
     *io_sim_faults() = before;

@@ -10,10 +10,12 @@
 
 #include "core/settings.h"
 #include "tools/server.h"
+#include "wal/wal.h"
 
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -21,12 +23,16 @@
 
 enum {
     SHARDS_MAX = 4,
-    LIFE_WALL_S_MAX = 100,
+    LIFE_CPU_S_MAX = 100, /* others may keep the machine busy */
+    LIFE_WALL_S_MAX = 1000,
     EXIT_FAILED = 3,   /* sim_fail() */
     EXIT_REFUSED = 4,  /* the server did not start or not end in order */
     EXIT_HUNG = 5,     /* nothing could happen any more */
     RUN_REGION_GB = 6, /* address space only */
     BASE_SEED = 77,
+    CROWD_ONE_IN = 400,
+    LOG_SEGMENTS_MAX = 1000,
+    LOG_SEGMENT_SHIFT = 18, /* so that segments end and are used again */
     CORES_MAX = 5,
 };
 
@@ -90,9 +96,11 @@ NORETURN static void life_process(void)
     (void)getrlimit(RLIMIT_CORE, &limit);
     limit.rlim_cur = 0;
     (void)setrlimit(RLIMIT_CORE, &limit);
+    limit = (struct rlimit){.rlim_cur = LIFE_CPU_S_MAX, .rlim_max = LIFE_CPU_S_MAX + 5};
+    (void)setrlimit(RLIMIT_CPU, &limit);
     (void)alarm(LIFE_WALL_S_MAX);
     const struct life *life = &run->life;
-    io_sim_end_at(life->end_step, life->end == END_KILL);
+    io_sim_end_at(life->end_where, life->end_nth, life->end_more, life->end == END_KILL);
     io_sim_disk_room(life->disk_room);
     *io_sim_faults() = life->faults;
     life_settings();
@@ -132,8 +140,9 @@ static void report_life(int status, int output)
 {
     char text[2500];
     if (run->failure[0] == '\0') {
-        const char *what = WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM
-                               ? "ran too long (wall time)"
+        int by = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+        const char *what = by == SIGALRM || by == SIGXCPU || by == SIGKILL
+                               ? "ran too long or was killed"
                            : WIFSIGNALED(status)                 ? "the server crashed"
                            : WEXITSTATUS(status) == EXIT_HUNG    ? "everything waits for nothing"
                            : WEXITSTATUS(status) == EXIT_REFUSED ? "the server refused"
@@ -146,6 +155,21 @@ static void report_life(int status, int output)
     take_output(output, text, sizeof(text));
     size_t n = strlen(run->failure);
     (void)snprintf(run->failure + n, sizeof(run->failure) - n, "\n%s", text);
+}
+
+/* Damage is told as damage. */
+static bool tells_of_rot(int output)
+{
+    static const char *const words[] = {
+        "damaged", "invalid", "corrupt", "checksum", "no valid superblock", "could not read"};
+    char text[2500];
+    if (output < 0)
+        return true;
+    take_output(output, text, sizeof(text));
+    for (uint32_t i = 0; i < ARRAY_LEN(words); i++)
+        if (strstr(text, words[i]) != NULL)
+            return true;
+    return false;
 }
 
 /* False when it found a bug. */
@@ -168,7 +192,7 @@ static bool life_run(void)
         bool went_down =
             WIFEXITED(status) && (WEXITSTATUS(status) == EXIT_REFUSED || WEXITSTATUS(status) == 1);
         io_sim_process_died();
-        if (went_down && run->life.may_fail) {
+        if (went_down && run->life.may_fail && (!run->life.is_rotten || tells_of_rot(output))) {
             ok = true;
             if (sim_verbose)
                 fprintf(stderr, "sim: life %u: the server went down, as it may\n",
@@ -190,6 +214,9 @@ static void draw_faults(struct life *l)
     struct io_sim_faults *f = &l->faults;
     *f = io_sim_usual_faults;
     f->rest_percent = sim_below(3) == 0 ? 30 : 2;
+    f->vary_percent = sim_below(2) == 0 ? 50 : 0;
+    if (sim_below(4) == 0)
+        f->durable_us_max = 300 + sim_below(10000);
     f->doorbell_us_max = sim_below(4) == 0 ? 3000 : 50;
     f->net_split_percent = sim_below(4) == 0 ? 90 : 25;
     f->net_window_bytes = sim_below(4) == 0 ? 512 + sim_below(4096) : 65536;
@@ -224,6 +251,27 @@ static void draw_faults(struct life *l)
     }
 }
 
+static void draw_end(struct life *l)
+{
+    static const enum io_sim_end ends[] = {IO_SIM_END_STEP, IO_SIM_END_STEP,   IO_SIM_END_STEP,
+                                           IO_SIM_END_SYNC, IO_SIM_END_SYNCED, IO_SIM_END_STUCK};
+    l->end_where = ends[sim_below(ARRAY_LEN(ends))];
+    switch (l->end_where) {
+    case IO_SIM_END_STEP:
+        l->end_nth = 1 + (sim_below(3) == 0 ? sim_below(300) : sim_below(4000));
+        break;
+    case IO_SIM_END_SYNC:
+    case IO_SIM_END_SYNCED:
+        l->end_nth = 1 + sim_below(sim_below(2) == 0 ? 12 : 100);
+        l->end_more = 1 + sim_below(8);
+        break;
+    case IO_SIM_END_STUCK:
+        l->end_nth = 1 + sim_below(400);
+        l->end_more = 50 + sim_below(5000);
+        break;
+    }
+}
+
 /* After the first, lives differ from seed to seed in nearly everything. */
 static void draw_life(struct life *l, uint32_t number, uint32_t count)
 {
@@ -236,7 +284,16 @@ static void draw_life(struct life *l, uint32_t number, uint32_t count)
     l->link_slots = sim_below(6) == 0 ? 2 : 0;
     static const char *const moves[] = {"force", "off", "auto", "auto"};
     l->session_moves = moves[sim_below(4)];
+    if (sim_below(4) != 0)
+        l->checkpointers = 1 + (sim_below(4) == 0 ? sim_below(3) : 0);
+    l->checkpoint_pause_us = sim_below(2) == 0 ? sim_below(20000) : sim_below(2000);
+    l->cancel_one_in = sim_below(3) == 0 ? 20 + sim_below(400) : 0;
     l->is_last = number + 1 == count;
+    if (sim_below(CROWD_ONE_IN) == 0) {
+        l->workers = 1000 + sim_below(2000);
+        l->work_us = 20000 + sim_below(60000);
+        l->cancel_one_in = 0;
+    }
     if (l->is_last) {
         l->faults = io_sim_usual_faults;
         l->end = END_STOP;
@@ -246,34 +303,113 @@ static void draw_life(struct life *l, uint32_t number, uint32_t count)
     draw_faults(l);
     l->end = (enum life_end)sim_below(3);
     if (l->end != END_STOP && sim_below(4) != 0)
-        l->end_step = 1 + (sim_below(3) == 0 ? sim_below(300) : sim_below(4000));
+        draw_end(l);
 }
 
-/* Some bits of the data files turn after all is well; then everything is read. */
-static bool rotten_life(uint32_t number)
+/* ---- rot ---- */
+
+/* Bits of the data files; now and then of the superblocks, which exist twice. */
+static bool rot_pages(void)
 {
-    run->life = (struct life){.number = number,
-                              .cores = 1 + sim_below(4),
-                              .end = END_STOP,
-                              .is_rotten = true,
-                              .may_fail = true,
-                              .disk_room = UINT64_MAX,
-                              .faults = io_sim_usual_faults};
     uint32_t bits = 1 + sim_below(4);
     for (uint32_t i = 0; i < bits; i++) {
         char path[64];
         uint64_t bytes = 0;
         (void)snprintf(path, sizeof(path), SIM_DATA "/shard-%04u/pages", sim_below(run->shards));
         if (!io_sim_file_size(path, &bytes) || bytes == 0)
-            return true;
+            return false;
+        if (sim_below(4) == 0)
+            bytes = MIN(bytes, (uint64_t)2 * 8192);
         (void)io_sim_flip_bit(path, io_sim_random(bytes), sim_below(8));
     }
+    return true;
+}
+
+/* The last segment that was written to. */
+static bool log_path(uint32_t shard, char *path, size_t room)
+{
+    uint64_t offset;
+    uint32_t len;
+    bool found = false;
+    for (uint32_t no = 0; no < LOG_SEGMENTS_MAX; no++) {
+        char one[64];
+        (void)snprintf(one, sizeof(one), SIM_DATA "/shard-%04u/wal/%016X.wal", shard, no);
+        if (!io_sim_durable_write(one, 0, &offset, &len))
+            continue;
+        (void)snprintf(path, room, "%s", one);
+        found = true;
+    }
+    return found;
+}
+
+/* Bits of a log: in the last two writes, which may be what a power loss tears, or before them. */
+static bool rot_log(bool is_tail)
+{
+    char path[64];
+    uint64_t offset = 0;
+    uint64_t last = 0;
+    uint32_t len = 0;
+    uint32_t last_len = 0;
+    if (!log_path(sim_below(run->shards), path, sizeof(path)) ||
+        !io_sim_durable_write(path, 0, &last, &last_len) ||
+        !io_sim_durable_write(path, 2, &offset, &len))
+        return false;
+    uint64_t from = is_tail ? offset : 0;
+    uint64_t to = is_tail ? last + last_len : offset;
+    /* The middle: near the end, where the next start surely reads it. */
+    uint64_t far = 0;
+    if (!is_tail && io_sim_durable_write(path, 3 + sim_below(12), &far, &len) && far < to)
+        from = far;
+    if (from >= to)
+        return false;
+    if (sim_verbose)
+        fprintf(stderr, "sim: rot in %s, %llu to %llu\n", path, (unsigned long long)from,
+                (unsigned long long)to);
+    (void)io_sim_flip_bit(path, from + io_sim_random(to - from), sim_below(8));
+    return true;
+}
+
+/* A life that is killed at work, so that the next start has a log to read. */
+static bool killed_life(uint32_t number)
+{
+    run->life = (struct life){.number = number,
+                              .cores = 1 + sim_below(4),
+                              .workers = 1 + sim_below(12),
+                              .work_us = 10000 + sim_below(40000),
+                              .end = END_KILL,
+                              .disk_room = UINT64_MAX,
+                              .faults = io_sim_usual_faults};
+    return life_run();
+}
+
+/* Some bits turn after all is well; then everything is read. */
+static bool rotten_life(uint32_t number)
+{
+    enum { PAGES, LOG_MIDDLE, LOG_TAIL, KINDS } kind = sim_below(KINDS);
+    if (kind != PAGES && !killed_life(number))
+        return false;
+    run->life = (struct life){.number = number + 1,
+                              .cores = 1 + sim_below(4),
+                              .end = END_STOP,
+                              .is_rotten = true,
+                              .is_cut_short = kind == LOG_TAIL,
+                              .may_fail = true,
+                              .disk_room = UINT64_MAX,
+                              .faults = io_sim_usual_faults};
+    if (kind == PAGES ? !rot_pages() : !rot_log(kind == LOG_TAIL))
+        return true;
     return life_run();
 }
 
 static const char *end_name(enum life_end e)
 {
     return e == END_STOP ? "stop" : e == END_POWER ? "power loss" : "kill";
+}
+
+static const char *where_name(enum io_sim_end where)
+{
+    static const char *const names[] = {"step", "sync", "end of sync", "stuck write"};
+    return names[where];
 }
 
 static void start_run(uint64_t seed, uint32_t shards)
@@ -305,6 +441,7 @@ static void seed_process(uint64_t seed, struct result *out)
     /* Some seeds run few kinds of work, at higher rates each. */
     if (sim_below(3) == 0)
         run->workload_mask = 1u << sim_below(workload_count) | 1u << sim_below(workload_count);
+    run->has_big_rows = sim_below(6) == 0;
     run->pool_kb = sim_below(2) == 0 ? 1024 : (uint64_t)1024 << sim_below(5);
     uint32_t count = 2 + sim_below(5);
     bool ok = true;
@@ -314,10 +451,10 @@ static void seed_process(uint64_t seed, struct result *out)
         if (sim_verbose)
             fprintf(stderr,
                     "sim: life %u of %u: %u cores, %u shards, pool %llu kB each, %u workers for "
-                    "%llu us, ends by %s at step %llu%s\n",
+                    "%llu us, ends by %s at %s %llu%s\n",
                     i, count, l->cores, run->shards, (unsigned long long)run->pool_kb, l->workers,
-                    (unsigned long long)l->work_us, end_name(l->end),
-                    (unsigned long long)l->end_step, l->may_fail ? ", may fail" : "");
+                    (unsigned long long)l->work_us, end_name(l->end), where_name(l->end_where),
+                    (unsigned long long)l->end_nth, l->may_fail ? ", may fail" : "");
         ok = life_run();
     }
     if (ok && sim_below(6) == 0)
@@ -360,6 +497,7 @@ void lives_run_seed(uint64_t seed, struct result *out)
 
 void lives_make_bases(void)
 {
+    wal_segment_shift = LOG_SEGMENT_SHIFT;
     for (uint32_t shards = 1; shards <= SHARDS_MAX; shards++) {
         (void)io_sim_disk_take();
         io_sim_share_memory((uint64_t)RUN_REGION_GB << 30);

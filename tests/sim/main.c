@@ -3,8 +3,9 @@
  *
  * sim --seed N [--verbose]: one seed; prints its trace hash.
  *
- * sim --seeds N [--first S] [--minutes M] [--failures F]: that many seeds from S on (default: from
- * the clock), or for that long. Prints figures and how to replay what failed.
+ * sim --seeds N [--first S] [--minutes M] [--failures F] [--traces]: that many seeds from S on
+ * (default: from the clock), or for that long. Prints figures and how to replay what failed; with
+ * --traces also a line for each seed.
  *
  * In a build with PERCORE_DEFECTS, --defect N in front: with that defect of core/defects.h.
  *
@@ -31,21 +32,27 @@ static void print_failure(uint64_t seed, const struct result *r)
     (void)fflush(stdout);
 }
 
+static void print_seed(uint64_t seed, const struct result *r)
+{
+    printf("seed %llu %s trace %016llx lives %u statements %llu commits %llu steps %llu simulated "
+           "%.3f s\n",
+           (unsigned long long)seed, r->ok ? "ok" : "failed", (unsigned long long)r->trace,
+           r->lives, (unsigned long long)r->statements, (unsigned long long)r->commits,
+           (unsigned long long)r->disk_steps, (double)r->simulated_us / 1e6);
+}
+
 static int run_one(uint64_t seed)
 {
     struct result r;
     lives_run_seed(seed, &r);
     if (!r.ok)
         print_failure(seed, &r);
-    printf("seed %llu %s trace %016llx lives %u statements %llu commits %llu steps %llu simulated "
-           "%.3f s\n",
-           (unsigned long long)seed, r.ok ? "ok" : "failed", (unsigned long long)r.trace, r.lives,
-           (unsigned long long)r.statements, (unsigned long long)r.commits,
-           (unsigned long long)r.disk_steps, (double)r.simulated_us / 1e6);
+    print_seed(seed, &r);
     return r.ok ? 0 : 1;
 }
 
-static int run_many(uint64_t first, uint64_t count, double minutes, uint32_t failures_max)
+static int run_many(uint64_t first, uint64_t count, double minutes, uint32_t failures_max,
+                    bool with_traces)
 {
     double begin = wall_seconds();
     uint64_t done = 0;
@@ -65,6 +72,8 @@ static int run_many(uint64_t first, uint64_t count, double minutes, uint32_t fai
         commits += r.commits;
         lives += r.lives;
         simulated += (double)r.simulated_us / 1e6;
+        if (with_traces)
+            print_seed(seed, &r);
         if (!r.ok) {
             failed++;
             print_failure(seed, &r);
@@ -87,6 +96,7 @@ int main(int argc, char **argv)
     uint64_t first = (uint64_t)time(NULL) * 100000;
     double minutes = 0;
     uint32_t failures_max = 5;
+    bool with_traces = false;
 #ifdef PERCORE_DEFECTS
     enum defect defect = DEFECT_NONE;
 #endif
@@ -105,6 +115,10 @@ int main(int argc, char **argv)
             sim_verbose = true;
             continue;
         }
+        if (strcmp(argv[i], "--traces") == 0) {
+            with_traces = true;
+            continue;
+        }
         if (strcmp(argv[i], "--seed") == 0) {
             seed = strtoull(value, NULL, 10);
         } else if (strcmp(argv[i], "--seeds") == 0) {
@@ -117,7 +131,7 @@ int main(int argc, char **argv)
             failures_max = (uint32_t)strtoul(value, NULL, 10);
         } else {
             fprintf(stderr, "usage: sim --seed N [--verbose] | --seeds N [--first S] [--minutes M] "
-                            "[--failures N]\n");
+                            "[--failures N] [--traces]\n");
             return 2;
         }
         i++;
@@ -128,5 +142,5 @@ int main(int argc, char **argv)
 #ifdef PERCORE_DEFECTS
     defect_chosen = defect; /* the first disks are made without it */
 #endif
-    return count > 0 ? run_many(first, count, minutes, failures_max) : run_one(seed);
+    return count > 0 ? run_many(first, count, minutes, failures_max, with_traces) : run_one(seed);
 }

@@ -18,18 +18,28 @@
 
 /* ---- a run and its lives ---- */
 
+/* Workers with rows or tables of their own; more only share. */
+enum { WORKERS_MAX = 16 };
+
 enum life_end { END_STOP, END_POWER, END_KILL };
 
 struct life {
     uint32_t number; /* 0 = the first */
     uint32_t cores;
     enum life_end end;
-    uint64_t end_step; /* disk step at which it ends by power or kill; 0 = after the work */
+    enum io_sim_end end_where; /* ends by power or kill there; */
+    uint64_t end_nth;          /* 0 = after the work */
+    uint64_t end_more;
     uint64_t work_us;  /* how long the clients work, in virtual time */
     uint32_t workers;  /* clients at a time */
     bool may_fail;     /* its faults may make the server refuse to start, or go down */
     bool is_last;      /* no faults; all is verified */
-    bool is_rotten;    /* bits of the data files have turned: errors are right, wrong answers not */
+    bool is_rotten;    /* bits of its files have turned: errors are right, wrong answers not */
+    bool is_cut_short; /* in the log's last writes, which may be taken for a torn tail: what was
+                        * acknowledged last may be lost, as a whole */
+    uint32_t checkpointers; /* clients that only make checkpoints */
+    uint64_t checkpoint_pause_us;
+    uint32_t cancel_one_in; /* of the statements at work; 0 = none */
     uint32_t link_slots;
     const char *session_moves; /* the setting */
     uint64_t disk_room;        /* UINT64_MAX = no limit */
@@ -41,6 +51,7 @@ struct run {
     uint32_t shards;
     uint64_t pool_kb;
     uint32_t workload_mask; /* 0 = all */
+    bool has_big_rows;      /* so that tables outgrow the pool */
     bool is_set_up;         /* the tables are there */
     struct life life;
     bool is_life_start; /* verifying what the last life left: no fate is open any more */
@@ -74,6 +85,8 @@ static inline uint32_t sim_below(uint32_t n)
 /* The entry of the clients' core: arg unused. */
 SUSPENDS void controller_main(void *arg);
 bool controller_work_is_over(void);
+/* Shall the statement that was just sent be cancelled? */
+bool controller_cancels(void);
 
 /* ---- a client (client.c) ---- */
 
@@ -117,6 +130,9 @@ struct workload {
     void (*work_wait)(uint32_t number);
     /* Nobody else works. Compares the database with the model. */
     void (*verify_wait)(struct client *c);
+    /* Without the model: what must hold within the database. NULL = nothing. */
+    void (*verify_itself_wait)(struct client *c);
+    bool is_for_crowds;  /* any number of workers */
     void (*start)(void); /* allocates the model, once per run */
 };
 extern const struct workload bank_workload;

@@ -81,7 +81,8 @@ void work_checkpoints_wait(void)
         a = client_query_wait(c, "CHECKPOINT");
         if (a == FAILED)
             sim_expect_error(c, "CHECKPOINT");
-        ERR_IGNORE(fiber_sleep_wait(sim_below(20000)));
+        if (run->life.checkpoint_pause_us != 0)
+            ERR_IGNORE(fiber_sleep_wait(io_sim_random(run->life.checkpoint_pause_us)));
     }
 }
 

@@ -91,7 +91,7 @@ SUSPENDS static enum answer transfer_wait(struct client *c)
                            .to = (uint8_t)sim_below(ACCOUNTS),
                            .amount = (int16_t)(1 + sim_below(100)),
                            .fate = FATE_ABORTED};
-    enum answer a = work_begin_wait(c, (enum sim_isolation)sim_below(2));
+    enum answer a = work_begin_wait(c, (enum sim_isolation)sim_below(3));
     if (a == DONE)
         a = move_wait(c, id, t);
     if (a == FAILED) {
@@ -191,10 +191,28 @@ SUSPENDS static void verify_wait(struct client *c)
     }
 }
 
+/* Whatever transfers are there, the balances are theirs. */
+SUSPENDS static void verify_itself_wait(struct client *c)
+{
+    verify_query_wait(c,
+                      "SELECT a.id FROM accounts a WHERE balance <> %d "
+                      "+ coalesce((SELECT sum(amount) FROM transfers WHERE b = a.id), 0) "
+                      "- coalesce((SELECT sum(amount) FROM transfers t WHERE t.a = a.id), 0)",
+                      FIRST_BALANCE);
+    SIM_CHECK(client_rows(c) == 0, "account %lld does not hold what its transfers make it",
+              (long long)client_int(c, 0, 0));
+    verify_query_wait(c, "SELECT sum(balance), count(*) FROM accounts");
+    SIM_CHECK(client_int(c, 0, 0) == ACCOUNTS * FIRST_BALANCE && client_int(c, 0, 1) == ACCOUNTS,
+              "the sum of %lld balances is %lld", (long long)client_int(c, 0, 1),
+              (long long)client_int(c, 0, 0));
+}
+
 const struct workload bank_workload = {
     .name = "bank",
     .start = start,
     .set_up_wait = set_up_wait,
     .work_wait = work_wait,
     .verify_wait = verify_wait,
+    .verify_itself_wait = verify_itself_wait,
+    .is_for_crowds = true,
 };

@@ -10,43 +10,73 @@
 
 /* ---- sequences ---- */
 
-enum { SEQUENCE_MAX = 400000 };
+enum { SEQUENCE_MAX = 100000 };
+
+/* Some are asked often, others hardly ever; one gives each session a few values at a time. */
+static const struct {
+    const char *name;
+    const char *options;
+    int32_t step;
+    bool is_cached;
+} sequences[] = {
+    {"numbers", "", 1, false},           {"slow", "", 1, false},
+    {"threes", "INCREMENT 3", 3, false}, {"down", "INCREMENT -1", -1, false},
+    {"cached", "CACHE 10", 1, true},     {"slower", "INCREMENT 7 START 100", 7, false},
+};
 
 static struct sequence_model {
+    int64_t last; /* furthest value that was told */
     uint8_t seen[SEQUENCE_MAX];
-} * sequence;
+} * models;
 
 static void sequence_start(void)
 {
-    sequence = io_sim_alloc(sizeof(*sequence));
+    models = io_sim_alloc(sizeof(*models) * ARRAY_LEN(sequences));
 }
 
 SUSPENDS static enum answer sequence_set_up_wait(struct client *c)
 {
-    return client_query_wait(c, "CREATE SEQUENCE numbers");
+    enum answer a = DONE;
+    for (uint32_t i = 0; i < ARRAY_LEN(sequences) && a == DONE; i++)
+        a = client_query_wait(c, "CREATE SEQUENCE %s %s", sequences[i].name, sequences[i].options);
+    return a;
 }
 
-static void sequence_saw(int64_t value)
+/* before: what was told when the value was asked for. */
+static void sequence_saw(uint32_t n, int64_t value, int64_t before)
 {
-    if (value <= 0 || value >= SEQUENCE_MAX)
+    struct sequence_model *m = &models[n];
+    int32_t step = sequences[n].step;
+    uint64_t place = (uint64_t)(value < 0 ? -value : value);
+    if (place >= SEQUENCE_MAX)
         return;
-    sim_note("nextval %lld", (long long)value);
-    SIM_CHECK(sequence->seen[value] == 0, "the sequence gives %lld twice", (long long)value);
-    sequence->seen[value] = 1;
+    sim_note("nextval %s %lld", sequences[n].name, (long long)value);
+    SIM_CHECK(m->seen[place] == 0, "the sequence %s gives %lld twice", sequences[n].name,
+              (long long)value);
+    m->seen[place] = 1;
+    SIM_CHECK(sequences[n].is_cached || before == 0 || (step > 0 ? value > before : value < before),
+              "the sequence %s gives %lld after %lld", sequences[n].name, (long long)value,
+              (long long)before);
+    if (m->last == 0 || (step > 0 ? value > m->last : value < m->last))
+        m->last = value;
 }
 
-SUSPENDS static enum answer sequence_step_wait(struct client *c)
+SUSPENDS static enum answer sequence_step_wait(struct client *c, uint32_t n)
 {
     bool in_block = sim_below(3) == 0;
     enum answer a = DONE;
     if (in_block)
-        a = work_begin_wait(c, (enum sim_isolation)sim_below(2));
-    if (a == DONE)
-        a = client_query_wait(c, "SELECT nextval('numbers') FROM generate_series(1, %u)",
-                              sim_below(4) == 0 ? 1 + sim_below(40) : 1);
+        a = work_begin_wait(c, (enum sim_isolation)sim_below(3));
+    int64_t before = models[n].last;
+    uint32_t count = n == 0 && sim_below(4) == 0 ? 1 + sim_below(40) : 1;
+    if (a == DONE && count > 1)
+        a = client_query_wait(c, "SELECT nextval('%s') FROM generate_series(1, %u)",
+                              sequences[n].name, count);
+    else if (a == DONE)
+        a = client_query_wait(c, "SELECT nextval('%s')", sequences[n].name);
     if (a == DONE)
         for (uint32_t i = 0; i < client_rows(c); i++)
-            sequence_saw(client_int(c, i, 0));
+            sequence_saw(n, client_int(c, i, 0), before);
     if (a == FAILED)
         sim_expect_error(c, "nextval");
     if (in_block && a != LOST)
@@ -56,11 +86,12 @@ SUSPENDS static enum answer sequence_step_wait(struct client *c)
 
 SUSPENDS static void sequence_work_wait(uint32_t number)
 {
-    (void)number;
     struct client *c = NULL;
     enum answer a = LOST;
+    uint32_t own = sim_below(ARRAY_LEN(sequences));
+    (void)number;
     while ((c = work_client_wait(c, a)) != NULL) {
-        a = sequence_step_wait(c);
+        a = sequence_step_wait(c, sim_below(4) == 0 ? sim_below(ARRAY_LEN(sequences)) : own);
         if (sim_below(3) != 0)
             ERR_IGNORE(fiber_sleep_wait(sim_below(2000)));
     }
@@ -68,8 +99,11 @@ SUSPENDS static void sequence_work_wait(uint32_t number)
 
 SUSPENDS static void sequence_verify_wait(struct client *c)
 {
-    verify_query_wait(c, "SELECT nextval('numbers')");
-    sequence_saw(client_int(c, 0, 0));
+    for (uint32_t n = 0; n < ARRAY_LEN(sequences); n++) {
+        int64_t before = models[n].last;
+        verify_query_wait(c, "SELECT nextval('%s')", sequences[n].name);
+        sequence_saw(n, client_int(c, 0, 0), before);
+    }
 }
 
 const struct workload sequence_workload = {
@@ -78,6 +112,7 @@ const struct workload sequence_workload = {
     .set_up_wait = sequence_set_up_wait,
     .work_wait = sequence_work_wait,
     .verify_wait = sequence_verify_wait,
+    .is_for_crowds = true,
 };
 
 /* ---- COPY ---- */

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WORKERS_MAX = 16, ROWS_EACH = 30, UNIQUE_VALUES = 300, SECONDS = 20, SAVEPOINTS_MAX = 3 };
+enum { ROWS_EACH = 30, UNIQUE_VALUES = 300, SECONDS = 20, SAVEPOINTS_MAX = 3 };
 
 struct row {
     bool exists;
@@ -71,8 +71,12 @@ static uint32_t draw_text_len(void)
         return 1900 + sim_below(300);
     case 2:
         return sim_below(60000);
+    case 3:
+    case 4:
+    case 5:
+        return 400 + sim_below(3000); /* some sectors */
     default:
-        return sim_below(200);
+        return run->has_big_rows ? 1000 + sim_below(7000) : sim_below(200);
     }
 }
 
@@ -88,7 +92,29 @@ struct work {
     struct pending now;
     struct pending saved[SAVEPOINTS_MAX];
     uint32_t saved_count;
+    bool is_single; /* each statement is a transaction */
 };
+
+/* The row that a statement will make. In a transaction of its own, its fate is open until the
+ * answer comes, and the world may end before. */
+static void intend(struct work *w, uint32_t i, const struct row *r)
+{
+    struct tracked *t = &model->workers[w->number].rows[i];
+    if (!w->is_single)
+        return;
+    t->maybe = *r;
+    t->is_open = true;
+}
+
+static void settle_single(struct work *w, uint32_t i, enum answer a)
+{
+    struct tracked *t = &model->workers[w->number].rows[i];
+    enum fate fate = FATE_UNKNOWN;
+    (void)work_single(&fate, a);
+    if (a == DONE)
+        t->now = t->maybe;
+    t->is_open = a == LOST;
+}
 
 SUSPENDS static enum answer insert_wait(struct work *w, uint32_t i)
 {
@@ -106,6 +132,7 @@ SUSPENDS static enum answer insert_wait(struct work *w, uint32_t i)
     (void)snprintf(id, sizeof(id), "%u", w->number * 1000 + i);
     (void)snprintf(unique, sizeof(unique), "%d", r.unique);
     (void)snprintf(second, sizeof(second), "%d", r.second);
+    intend(w, i, &r);
     enum answer a = client_execute_wait(w->c, "new", "INSERT INTO things VALUES ($1, $2, $3, $4)",
                                         id, unique, second, text, NULL);
     free(text);
@@ -122,10 +149,12 @@ SUSPENDS static enum answer change_wait(struct work *w, uint32_t i)
     switch (sim_below(4)) {
     case 0:
         r.unique = (int32_t)sim_below(UNIQUE_VALUES);
+        intend(w, i, &r);
         a = client_query_wait(w->c, "UPDATE things SET u = %d WHERE id = %u", r.unique, id);
         break;
     case 1:
         r.second = (int32_t)sim_below(SECONDS);
+        intend(w, i, &r);
         a = client_query_wait(w->c, "UPDATE things SET s = %d WHERE id = %u", r.second, id);
         break;
     case 2: {
@@ -134,6 +163,7 @@ SUSPENDS static enum answer change_wait(struct work *w, uint32_t i)
         char *text = malloc(r.text_len + 1);
         ASSERT(text != NULL);
         text_make(text, &r);
+        intend(w, i, &r);
         a = client_query_wait(w->c, "UPDATE things SET t = '%s' WHERE u = %d AND id = %u", text,
                               r.unique, id);
         free(text);
@@ -141,6 +171,7 @@ SUSPENDS static enum answer change_wait(struct work *w, uint32_t i)
     }
     default:
         r = (struct row){0};
+        intend(w, i, &r);
         a = client_query_wait(w->c, "DELETE FROM things WHERE id = %u", id);
         break;
     }
@@ -177,7 +208,20 @@ SUSPENDS static enum answer step_wait(struct work *w)
         return own_rows_wait(w);
     if (sim_below(10) == 0)
         return own_rows_wait(w);
-    return w->now.rows[i].exists ? change_wait(w, i) : insert_wait(w, i);
+    enum answer a = w->now.rows[i].exists ? change_wait(w, i) : insert_wait(w, i);
+    if (w->is_single)
+        settle_single(w, i, a);
+    return a;
+}
+
+SUSPENDS static enum answer single_wait(struct work *w)
+{
+    w->is_single = true;
+    enum answer a = step_wait(w);
+    w->is_single = false;
+    if (a == FAILED && strcmp(client_sqlstate(w->c), "23505") != 0)
+        sim_expect_error(w->c, "changing a thing");
+    return a;
 }
 
 /* A unique violation or the like: back to the last savepoint, if there is one. */
@@ -235,7 +279,9 @@ SUSPENDS static enum answer transaction_wait(struct work *w)
     w->saved_count = 0;
     for (uint32_t i = 0; i < ROWS_EACH; i++)
         w->now.rows[i] = model->workers[w->number].rows[i].now;
-    enum answer a = work_begin_wait(w->c, (enum sim_isolation)sim_below(2));
+    if (sim_below(3) == 0)
+        return single_wait(w);
+    enum answer a = work_begin_wait(w->c, (enum sim_isolation)sim_below(3));
     uint32_t steps = 1 + sim_below(6);
     for (uint32_t i = 0; i < steps && a == DONE; i++) {
         a = savepoint_wait(w);
@@ -361,4 +407,5 @@ const struct workload rows_workload = {
     .set_up_wait = set_up_wait,
     .work_wait = work_wait,
     .verify_wait = verify_wait,
+    .verify_itself_wait = verify_indexes_wait,
 };
