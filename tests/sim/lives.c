@@ -30,7 +30,7 @@ enum {
     EXIT_HUNG = 5,     /* nothing could happen any more */
     RUN_REGION_GB = 6, /* address space only */
     BASE_SEED = 77,
-    CROWD_ONE_IN = 400,
+    CROWD_ONE_IN = 1000,
     LOG_SEGMENTS_MAX = 1000,
     LOG_SEGMENT_SHIFT = 18, /* so that segments end and are used again */
     CORES_MAX = 5,
@@ -62,8 +62,8 @@ void sim_fail(const char *format, ...)
         (void)vsnprintf(run->failure + n, sizeof(run->failure) - (size_t)n, format, args);
     }
     va_end(args);
-    if (getenv("SIM_ABORT") != NULL)
-        abort();
+    if (getenv("SIM_STOP") != NULL) /* for a debugger */
+        (void)raise(SIGSTOP);
     _exit(EXIT_FAILED);
 }
 
@@ -290,7 +290,7 @@ static void draw_life(struct life *l, uint32_t number, uint32_t count)
     l->cancel_one_in = sim_below(3) == 0 ? 20 + sim_below(400) : 0;
     l->is_last = number + 1 == count;
     if (sim_below(CROWD_ONE_IN) == 0) {
-        l->workers = 1000 + sim_below(2000);
+        l->workers = 1000 + sim_below(1500);
         l->work_us = 20000 + sim_below(60000);
         l->cancel_one_in = 0;
     }
@@ -308,6 +308,13 @@ static void draw_life(struct life *l, uint32_t number, uint32_t count)
 
 /* ---- rot ---- */
 
+static void flip_bit(const char *path, uint64_t from, uint64_t to)
+{
+    uint64_t at = from + io_sim_random(to - from);
+    uint32_t bit = sim_below(8);
+    (void)io_sim_flip_bit(path, at, bit);
+}
+
 /* Bits of the data files; now and then of the superblocks, which exist twice. */
 static bool rot_pages(void)
 {
@@ -320,7 +327,7 @@ static bool rot_pages(void)
             return false;
         if (sim_below(4) == 0)
             bytes = MIN(bytes, (uint64_t)2 * 8192);
-        (void)io_sim_flip_bit(path, io_sim_random(bytes), sim_below(8));
+        flip_bit(path, 0, bytes);
     }
     return true;
 }
@@ -365,7 +372,7 @@ static bool rot_log(bool is_tail)
     if (sim_verbose)
         fprintf(stderr, "sim: rot in %s, %llu to %llu\n", path, (unsigned long long)from,
                 (unsigned long long)to);
-    (void)io_sim_flip_bit(path, from + io_sim_random(to - from), sim_below(8));
+    flip_bit(path, from, to);
     return true;
 }
 

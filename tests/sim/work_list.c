@@ -179,5 +179,4 @@ const struct workload list_workload = {
     .set_up_wait = set_up_wait,
     .work_wait = work_wait,
     .verify_wait = verify_wait,
-    .is_for_crowds = true,
 };
