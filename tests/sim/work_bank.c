@@ -20,6 +20,7 @@ static struct bank {
     uint32_t count;
     uint32_t acknowledged;
     uint32_t possible; /* acknowledged or unknown */
+    uint32_t witnesses;
     struct transfer transfers[TRANSFERS_MAX];
 } * bank;
 
@@ -35,6 +36,8 @@ SUSPENDS static enum answer set_up_wait(struct client *c)
     if (a == DONE)
         a = client_query_wait(c, "CREATE TABLE transfers (id int PRIMARY KEY, a int, b int, "
                                  "amount int)");
+    if (a == DONE)
+        a = client_query_wait(c, "CREATE TABLE witnesses (id int PRIMARY KEY, transfer int)");
     if (a == DONE)
         a = client_query_wait(c,
                               "INSERT INTO accounts SELECT i, %d, 'account ' || i FROM "
@@ -117,6 +120,24 @@ SUSPENDS static enum answer transfer_wait(struct client *c, bool in_order)
     return a;
 }
 
+/* Reads on all shards and writes on some, in one statement: its rows must not outlive what they
+ * saw.
+ */
+SUSPENDS static enum answer witness_wait(struct client *c)
+{
+    uint32_t id = bank->witnesses;
+    bank->witnesses += 3;
+    enum fate fate;
+    enum answer a = WORK_SINGLE(
+        &fate, client_query_wait(c,
+                                 "INSERT INTO witnesses SELECT %u + row_number() OVER (), id FROM "
+                                 "(SELECT id FROM transfers ORDER BY id DESC LIMIT 3) t",
+                                 id));
+    if (a == FAILED)
+        sim_expect_error(c, "a witness");
+    return a;
+}
+
 /* Sum of the balances in the answer; the model's or a snapshot's rows are compared elsewhere. */
 SUSPENDS static enum answer look_wait(struct client *c)
 {
@@ -152,9 +173,14 @@ SUSPENDS static void work_wait(uint32_t number)
 {
     struct client *c = NULL;
     enum answer a = LOST;
-    while ((c = work_client_wait(c, a)) != NULL)
-        a = number % 4 == 3 || sim_below(8) == 0 ? look_wait(c)
-                                                 : transfer_wait(c, number >= WORKERS_MAX);
+    while ((c = work_client_wait(c, a)) != NULL) {
+        if (number % 4 == 3 || sim_below(8) == 0)
+            a = look_wait(c);
+        else if (sim_below(6) == 0)
+            a = witness_wait(c);
+        else
+            a = transfer_wait(c, number >= WORKERS_MAX);
+    }
 }
 
 /* ---- verification ---- */
@@ -184,12 +210,22 @@ SUSPENDS static void verify_transfers_wait(struct client *c, int64_t *balances)
     SIM_CHECK(row == client_rows(c), "transfers holds %u rows, %u are known", client_rows(c), row);
 }
 
+SUSPENDS static void verify_witnesses_wait(struct client *c)
+{
+    verify_query_wait(c, "SELECT transfer FROM witnesses w WHERE NOT EXISTS "
+                         "(SELECT 1 FROM transfers t WHERE t.id = w.transfer)");
+    SIM_CHECK(client_rows(c) == 0,
+              "transfer %lld was seen by a statement that is there, and is lost",
+              (long long)client_int(c, 0, 0));
+}
+
 SUSPENDS static void verify_wait(struct client *c)
 {
     int64_t balances[ACCOUNTS];
     for (uint32_t i = 0; i < ACCOUNTS; i++)
         balances[i] = FIRST_BALANCE;
     verify_transfers_wait(c, balances);
+    verify_witnesses_wait(c);
     verify_query_wait(c, "SELECT id, balance FROM accounts ORDER BY id");
     SIM_CHECK(client_rows(c) == ACCOUNTS, "%u accounts", client_rows(c));
     for (uint32_t i = 0; i < ACCOUNTS; i++) {
@@ -202,6 +238,7 @@ SUSPENDS static void verify_wait(struct client *c)
 /* Whatever transfers are there, the balances are theirs. */
 SUSPENDS static void verify_itself_wait(struct client *c)
 {
+    verify_witnesses_wait(c);
     verify_query_wait(c,
                       "SELECT a.id FROM accounts a WHERE balance <> %d "
                       "+ coalesce((SELECT sum(amount) FROM transfers WHERE b = a.id), 0) "
