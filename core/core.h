@@ -145,6 +145,7 @@ struct core_options {
     uint32_t fiber_stack_bytes;   /* 0 = 64 KiB (more under a sanitizer) */
     uint32_t fibers_per_core_max; /* 0 = default */
     bool force_eventfd;           /* doorbells for tests */
+    void (*running)(void); /* on the calling thread, when the core threads run; may be NULL */
 };
 /* Start the core threads; entry(arg) runs in a fiber on every core. Returns when core_stop_all()
  * was called and all cores ended. */

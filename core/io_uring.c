@@ -417,6 +417,8 @@ err_t backend_run(void)
         if (pthread_create(&threads[started], &attr, thread_main, process.cores[started]) != 0)
             break;
     ASSERT(started == n); /* the barrier counts on all; a machine without n threads cannot serve */
+    if (process.options.running != NULL)
+        process.options.running();
     for (uint32_t i = 0; i < n; i++)
         pthread_join(threads[i], NULL);
     pthread_barrier_destroy(&all_started);

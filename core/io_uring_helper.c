@@ -1,22 +1,35 @@
 /*
- * A helper thread per core, started when first needed: blocking calls that io_uring does not have
- * (reading directories, truncating), long pure work (password hashing), and durable writes on
- * machines whose scheduler would keep the kernel's write workers waiting.
+ * A helper thread per core, started when needed and gone after IDLE_NS without work: blocking calls
+ * that io_uring does not have (reading directories, truncating), long pure work (password hashing),
+ * and durable writes on machines whose scheduler would keep the kernel's write workers waiting.
  */
 #include "core/io_uring_priv.h"
 
+#include <errno.h>
+#include <time.h>
 #include <unistd.h>
+
+enum { IDLE_NS = 1000000000 };
+
+/* Under the mutex. False: nothing has come for so long. */
+static bool helper_has_work(struct helper *h)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += IDLE_NS / 1000000000;
+    until.tv_nsec += IDLE_NS % 1000000000;
+    int r = 0;
+    while (h->first == NULL && !h->is_stopping && r != ETIMEDOUT)
+        r = pthread_cond_timedwait(&h->has_work, &h->mutex, &until);
+    return h->first != NULL;
+}
 
 static void *helper_main(void *arg)
 {
     struct backend *b = arg;
     struct helper *h = &b->helper;
     pthread_mutex_lock(&h->mutex);
-    for (;;) {
-        while (h->first == NULL && !h->is_stopping)
-            pthread_cond_wait(&h->has_work, &h->mutex);
-        if (h->first == NULL)
-            break;
+    while (helper_has_work(h)) {
         struct helper_work *w = h->first;
         h->first = w->next;
         if (h->first == NULL)
@@ -31,6 +44,7 @@ static void *helper_main(void *arg)
         if (write(b->bell_fd, &one, sizeof(one)) < 0)
             continue; /* the counter is full: the bell rings already */
     }
+    h->is_working = false;
     pthread_mutex_unlock(&h->mutex);
     return NULL;
 }
@@ -38,20 +52,24 @@ static void *helper_main(void *arg)
 err_t helper_init(struct backend *b)
 {
     pthread_mutex_init(&b->helper.mutex, NULL);
-    pthread_cond_init(&b->helper.has_work, NULL);
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&b->helper.has_work, &attr);
+    pthread_condattr_destroy(&attr);
     return ERR_OK;
 }
 
 void helper_destroy(struct backend *b)
 {
     struct helper *h = &b->helper;
-    if (h->is_running) {
+    if (h->has_thread) {
         pthread_mutex_lock(&h->mutex);
         h->is_stopping = true;
         pthread_cond_signal(&h->has_work);
         pthread_mutex_unlock(&h->mutex);
         pthread_join(h->thread, NULL);
-        h->is_running = false;
+        h->has_thread = false;
     }
     pthread_cond_destroy(&h->has_work);
     pthread_mutex_destroy(&h->mutex);
@@ -60,11 +78,6 @@ void helper_destroy(struct backend *b)
 void helper_start(struct backend *b, struct helper_work *w)
 {
     struct helper *h = &b->helper;
-    if (!h->is_running) {
-        int r = pthread_create(&h->thread, NULL, helper_main, b);
-        ASSERT(r == 0);
-        h->is_running = true;
-    }
     w->next = NULL;
     pthread_mutex_lock(&h->mutex);
     if (h->last != NULL)
@@ -72,8 +85,17 @@ void helper_start(struct backend *b, struct helper_work *w)
     else
         h->first = w;
     h->last = w;
+    bool is_working = h->is_working;
+    h->is_working = true;
     pthread_cond_signal(&h->has_work);
     pthread_mutex_unlock(&h->mutex);
+    if (is_working)
+        return;
+    if (h->has_thread)
+        pthread_join(h->thread, NULL); /* it is past its last work */
+    int r = pthread_create(&h->thread, NULL, helper_main, b);
+    ASSERT(r == 0);
+    h->has_thread = true;
 }
 
 bool helper_reap(struct backend *b)

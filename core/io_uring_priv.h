@@ -38,7 +38,8 @@ struct helper {
     struct helper_work *done;  /* m: newest first */
     _Atomic bool has_done;
     bool is_stopping; /* m */
-    bool is_running;
+    bool is_working;  /* m: the thread looks for work, or is about to be started */
+    bool has_thread;  /* of the core: to be joined */
     pthread_t thread;
 };
 

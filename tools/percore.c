@@ -4,7 +4,7 @@
  *
  *   main thread: options, configuration, lock file, placement, then core_run()
  *   first core's fiber: recovery or bootstrap, listeners; then waits for signals (server.c)
- *   signal thread: turns signals into bytes on a socket that the first core reads
+ *     while they run it turns signals into bytes on a socket that the first core reads
  *
  * Signals are PostgreSQL's: SIGTERM smart, SIGINT fast, SIGQUIT immediate shutdown, SIGHUP reload.
  */
@@ -181,42 +181,53 @@ static void parse_options(int argc, char **argv)
 
 /* ---- signals ---- */
 
-static void *signal_thread(void *arg)
+/* In the main thread: the cores' threads have these signals blocked. */
+static void signal_came(int number)
 {
-    const sigset_t *set = arg;
-    for (;;) {
-        int number;
-        if (sigwait(set, &number) != 0)
-            continue;
-        if (number == SIGQUIT) {
-            /* Immediate: as a crash; the log recovers everything acknowledged. */
-            static const char note[] = "received immediate shutdown request\n";
-            if (write(STDERR_FILENO, note, sizeof(note) - 1) < 0)
-                _exit(2);
+    int saved = errno;
+    if (number == SIGQUIT) {
+        /* Immediate: as a crash; the log recovers everything acknowledged. */
+        static const char note[] = "received immediate shutdown request\n";
+        if (write(STDERR_FILENO, note, sizeof(note) - 1) < 0)
             _exit(2);
-        }
-        uint8_t byte = (uint8_t)number;
-        if (write(server.signal_sockets[0], &byte, 1) != 1)
-            return NULL;
+        _exit(2);
     }
+    uint8_t byte = (uint8_t)number;
+    if (send(server.signal_sockets[0], &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+        errno = saved; /* so many wait to be read, or the cores have ended */
+    errno = saved;
 }
 
+static void signals_set(sigset_t *set)
+{
+    sigemptyset(set);
+    sigaddset(set, SIGHUP);
+    sigaddset(set, SIGINT);
+    sigaddset(set, SIGTERM);
+    sigaddset(set, SIGQUIT);
+}
+
+/* Signals wait until the core threads run. */
 static void start_signals(void)
 {
-    static sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGHUP);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGQUIT);
+    sigset_t set;
+    signals_set(&set);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, server.signal_sockets) != 0)
         die("could not create the signal socket");
-    pthread_t thread;
-    if (pthread_create(&thread, NULL, signal_thread, &set) != 0)
-        die("could not start the signal thread");
-    pthread_detach(thread);
+    struct sigaction action = {.sa_handler = signal_came, .sa_mask = set, .sa_flags = SA_RESTART};
+    for (int number = 1; number < NSIG; number++) {
+        if (sigismember(&set, number) == 1 && sigaction(number, &action, NULL) != 0)
+            die("could not set a signal's handler");
+    }
+}
+
+static void accept_signals(void)
+{
+    sigset_t set;
+    signals_set(&set);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
 static err_t reload_call(void *arg)
@@ -324,6 +335,7 @@ int main(int argc, char **argv)
     };
     struct core_options o;
     server_core_options(&server.placement, &o);
+    o.running = accept_signals;
     must(core_run(&o, server_entry, &config));
     return server_has_failed() ? 1 : 0;
 }

@@ -1,4 +1,5 @@
-"""Servers as perf's load profiles want them: data, password, TLS; and PgBouncer in front of PostgreSQL."""
+"""Load profiles: servers with data, password and TLS, PgBouncer in front of PostgreSQL, and running build/perf/load."""
+import json
 import os
 import pathlib
 import platform
@@ -15,6 +16,25 @@ from servers import Percore, Postgres, free_port  # noqa: E402
 
 PASSWORD = "secret"
 HBA = "local all all trust\nhost all worker 127.0.0.0/8 scram-sha-256\nhost all all 127.0.0.0/8 trust\n"
+ROWS = 100000
+LOAD = TOP / "build/perf/load"
+PROFILES = TOP / "perf/profiles"
+WORKER = ("-U", "worker", "-W", PASSWORD)
+
+
+# name: profile, options of load, over the unix socket
+CASES = {}
+for profile in ("hot_select_prepared", "hot_select", "hot_select1", "hot_row", "hot_kv", "idle_100ms", "idle_1000ms",
+                "burst_10ms", "realistic", "stateful", "scale_idle", "scale_realistic"):
+    CASES[profile] = (profile, (), False)
+for clients in (1, 16, 64):
+    CASES[f"churn_tcp_{clients}"] = ("churn", ("-c", clients), False)
+    CASES[f"churn_unix_{clients}"] = ("churn", ("-c", clients), True)
+for clients in (1, 16):
+    CASES[f"churn_scram_{clients}"] = ("churn", ("-c", clients, *WORKER), False)
+    CASES[f"churn_tls_{clients}"] = ("churn", ("-c", clients, "-s"), False)
+    CASES[f"churn_tls_resumed_{clients}"] = ("churn", ("-c", clients, "-r"), False)
+CASES["churn_work_16"] = ("churn_work", ("-c", 16), False)
 
 
 def processor():
@@ -138,3 +158,38 @@ def percore(**settings):
 
 def postgres(**settings):
     return Postgres(settings={"shared_buffers": "256MB", "max_connections": "1100", **settings})
+
+
+def with_tls(server):
+    server.root.mkdir(exist_ok=True)
+    cert, key = certificate(server.root)
+    server.settings.update(ssl="on", ssl_cert_file=str(cert), ssl_key_file=str(key))
+    return cert, key
+
+
+def load_command(server, profile, options, unix, seconds):
+    host = str(server.root) if unix else "127.0.0.1"
+    return [str(x) for x in (LOAD, "-h", host, "-p", server.port, "-t", seconds, "-w", 0.5, "-D", f"rows={ROWS}",
+                             *options, PROFILES / profile)]
+
+
+def run_case(server, case, seconds):
+    profile, options, unix = case
+    p = subprocess.Popen(load_command(server, profile, options, unix, seconds), stdin=subprocess.PIPE,
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if p.stdout.readline() != "begin\n":
+        return {"error": p.communicate()[1].strip()[-200:] or "did not begin"}
+    cpu = server.cpu_seconds()
+    if p.stdout.readline() != "end\n":
+        return {"error": p.communicate()[1].strip()[-200:] or "did not end"}
+    cpu = server.cpu_seconds() - cpu
+    threads, pss, private = memory(server)
+    sockets = socket_memory()
+    p.stdin.close()
+    result = json.loads(p.stdout.readline())
+    p.wait(30)
+    if result["errors"] * 100 > result["passes"]:
+        return {"error": result["first_error"]}
+    result.update(cpu_us=cpu / max(result["passes"], 1) * 1e6, threads=threads, pss=pss, private=private,
+                  sockets=sockets)
+    return result
