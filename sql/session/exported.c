@@ -26,30 +26,27 @@ struct exported_call {
     bool is_serializable; /* who takes it */
     bool is_read_only;
     uint32_t core;
+    const char *refusal;
     struct snapshot *lent; /* out; NULL: there is no such snapshot */
 };
 
 /* On the exporting session's core. */
-static err_t exported_lend(void *arg)
+static void exported_lend(void *ctx, struct session *s)
 {
-    struct exported_call *c = arg;
-    const struct session *s = session_find_local(c->pid);
-    if (!s || !s->txn || s->txn_serial != c->serial || !txn_has_exported(s->txn))
-        return ERR_OK;
+    struct exported_call *c = ctx;
+    if (!s->txn || s->txn_serial != c->serial || !txn_has_exported(s->txn))
+        return;
     if (c->is_serializable && s->isolation != SERIALIZABLE)
-        return err_raise(ERR_FEATURE_NOT_SUPPORTED,
-                         "a serializable transaction cannot import a snapshot from a "
-                         "non-serializable transaction");
-    if (c->is_serializable && s->read_only && !c->is_read_only)
-        return err_raise(ERR_FEATURE_NOT_SUPPORTED,
-                         "a non-read-only serializable transaction cannot import a snapshot from "
-                         "a read-only transaction");
-    if (s->catalog.database != c->database)
-        return err_raise(ERR_FEATURE_NOT_SUPPORTED,
-                         "cannot import a snapshot from a different database");
-    c->lent = txn_lend_snapshot(s->txn, c->number);
+        c->refusal = "a serializable transaction cannot import a snapshot from a "
+                     "non-serializable transaction";
+    else if (c->is_serializable && s->read_only && !c->is_read_only)
+        c->refusal = "a non-read-only serializable transaction cannot import a snapshot from "
+                     "a read-only transaction";
+    else if (s->catalog.database != c->database)
+        c->refusal = "cannot import a snapshot from a different database";
+    else
+        c->lent = txn_lend_snapshot(s->txn, c->number);
     c->core = core_id();
-    return ERR_OK;
 }
 
 /* One number of a name and what must stand behind it. */
@@ -86,7 +83,10 @@ SUSPENDS err_t exported_take_wait(struct session *s, const char *name)
                               .is_read_only = s->read_only};
     if (!exported_parse(name, &c))
         return err_raise(ERR_INVALID_PARAMETER_VALUE, "invalid snapshot identifier: \"%s\"", name);
-    TRY(core_call_wait(registry_core_of(c.pid), exported_lend, &c));
+    bool is_found;
+    TRY(registry_visit_wait(c.pid, exported_lend, &c, &is_found));
+    if (c.refusal)
+        return err_raise(ERR_FEATURE_NOT_SUPPORTED, "%s", c.refusal);
     if (!c.lent)
         return err_raise(ERR_INVALID_PARAMETER_VALUE, "invalid snapshot identifier: \"%s\"", name);
     txn_import_snapshot(s->txn, c.lent, c.core);

@@ -153,7 +153,8 @@ bool session_wants_to_move(struct session *s, uint32_t *to)
 {
     enum { MODE_OFF, MODE_AUTO, MODE_FORCE };
     uint32_t cores = core_count();
-    if (cores == 1)
+    /* What others may take over a snapshot from stays where they look for it. */
+    if (cores == 1 || (s->txn && txn_has_exported(s->txn)))
         return false;
     if (s->move_to != 0) {
         *to = s->move_to - 1u;
