@@ -118,10 +118,10 @@ static void histograms_find_quantiles(void)
     CU_ASSERT_EQUAL(stats_read(&sum.count), 20000);
     stats_histogram_add(&h, UINT64_MAX); /* the last bucket takes what is too large */
     CU_ASSERT_STRING_EQUAL(stats_counter_name(0), "loops");
-    uint32_t count = 0;
-    while (stats_counter_name(count) != NULL)
-        count++;
-    CU_ASSERT_STRING_EQUAL(stats_counter_name(count - 1), "connections_ended");
+    bool is_there = false;
+    for (uint32_t i = 0; stats_counter_name(i) != NULL; i++)
+        is_there |= strcmp(stats_counter_name(i), "pool_bytes") == 0;
+    CU_ASSERT_TRUE(is_there);
 }
 
 /* Work is told from the waits inside of it; stages without time leave no trace. */
