@@ -365,6 +365,35 @@ static SUSPENDS err_t execute_wait(struct analysis *a, const ExecuteStmt *n, str
 
 /* ---- cursors ---- */
 
+/* Rows are locked as they are fetched, so a cursor that keeps rows or fetches them later cannot. */
+static err_t declare_locking_allowed(int options, const struct query *q)
+{
+    static const char *const modes[] = {
+        [LOCK_KEY_SHARE] = "FOR KEY SHARE",
+        [LOCK_SHARE] = "FOR SHARE",
+        [LOCK_NO_KEY_UPDATE] = "FOR NO KEY UPDATE",
+        [LOCK_UPDATE] = "FOR UPDATE",
+    };
+    if (q->row_mark_count == 0)
+        return ERR_OK;
+    const char *mode = modes[q->row_marks[0].mode];
+    err_t e = ERR_OK;
+    if (options & CURSOR_OPT_HOLD) {
+        e = err_raise(ERR_FEATURE_NOT_SUPPORTED, "DECLARE CURSOR WITH HOLD ... %s is not supported",
+                      mode);
+        err_detail("Holdable cursors must be READ ONLY.");
+    } else if (options & CURSOR_OPT_SCROLL) {
+        e = err_raise(ERR_FEATURE_NOT_SUPPORTED, "DECLARE SCROLL CURSOR ... %s is not supported",
+                      mode);
+        err_detail("Scrollable cursors must be READ ONLY.");
+    } else if (options & CURSOR_OPT_INSENSITIVE) {
+        e = err_raise(ERR_INVALID_CURSOR_DEFINITION,
+                      "DECLARE INSENSITIVE CURSOR ... %s is not valid", mode);
+        err_detail("Insensitive cursors must be READ ONLY.");
+    }
+    return e;
+}
+
 static SUSPENDS err_t declare_wait(struct analysis *a, const DeclareCursorStmt *n,
                                    struct utility *u, struct statement *st)
 {
@@ -384,7 +413,7 @@ static SUSPENDS err_t declare_wait(struct analysis *a, const DeclareCursorStmt *
         return err_raise(ERR_INVALID_CURSOR_DEFINITION,
                          "DECLARE CURSOR must not contain data-modifying statements");
     st->query = u->cursor_query->query;
-    return ERR_OK;
+    return declare_locking_allowed(n->options, st->query);
 }
 
 static void fetch(struct analysis *a, const FetchStmt *n, struct utility *u)

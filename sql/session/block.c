@@ -120,6 +120,13 @@ SUSPENDS err_t block_commit_wait(struct session *s)
         return ERR_OK;
     }
     TRY(block_check_deferred_wait(s));
+    err_t held = portal_hold_all_wait(s);
+    if (held != ERR_OK) {
+        struct diag *saved = arena_alloc(s->statement, sizeof(*saved));
+        diag_copy(saved, err_diag());
+        block_abort_wait(s);
+        return err_adopt(saved);
+    }
     session_note_places(s);
     fiber_shield_begin();
     portal_drop_all_wait(s, true);

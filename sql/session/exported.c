@@ -3,7 +3,6 @@
  * hexadecimal like PostgreSQL's: it leads to the session, on whichever core that is, and says
  * whether the transaction that exported it is still the one that runs there.
  */
-#include "sql/session/registry.h"
 #include "sql/session/session_priv.h"
 
 #include <stdlib.h>
@@ -26,7 +25,7 @@ struct exported_call {
     bool is_serializable; /* who takes it */
     bool is_read_only;
     uint32_t core;
-    const char *refusal;
+    const char *refused;   /* out; NULL: no reason */
     struct snapshot *lent; /* out; NULL: there is no such snapshot */
 };
 
@@ -37,13 +36,13 @@ static void exported_lend(void *ctx, struct session *s)
     if (!s->txn || s->txn_serial != c->serial || !txn_has_exported(s->txn))
         return;
     if (c->is_serializable && s->isolation != SERIALIZABLE)
-        c->refusal = "a serializable transaction cannot import a snapshot from a "
-                     "non-serializable transaction";
+        c->refused = "a serializable transaction cannot import a snapshot from a non-serializable "
+                     "transaction";
     else if (c->is_serializable && s->read_only && !c->is_read_only)
-        c->refusal = "a non-read-only serializable transaction cannot import a snapshot from "
-                     "a read-only transaction";
+        c->refused = "a non-read-only serializable transaction cannot import a snapshot from a "
+                     "read-only transaction";
     else if (s->catalog.database != c->database)
-        c->refusal = "cannot import a snapshot from a different database";
+        c->refused = "cannot import a snapshot from a different database";
     else
         c->lent = txn_lend_snapshot(s->txn, c->number);
     c->core = core_id();
@@ -83,10 +82,10 @@ SUSPENDS err_t exported_take_wait(struct session *s, const char *name)
                               .is_read_only = s->read_only};
     if (!exported_parse(name, &c))
         return err_raise(ERR_INVALID_PARAMETER_VALUE, "invalid snapshot identifier: \"%s\"", name);
-    bool is_found;
-    TRY(registry_visit_wait(c.pid, exported_lend, &c, &is_found));
-    if (c.refusal)
-        return err_raise(ERR_FEATURE_NOT_SUPPORTED, "%s", c.refusal);
+    bool found;
+    TRY(registry_visit_wait(c.pid, exported_lend, &c, &found));
+    if (c.refused)
+        return err_raise(ERR_FEATURE_NOT_SUPPORTED, "%s", c.refused);
     if (!c.lent)
         return err_raise(ERR_INVALID_PARAMETER_VALUE, "invalid snapshot identifier: \"%s\"", name);
     txn_import_snapshot(s->txn, c.lent, c.core);

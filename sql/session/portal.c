@@ -1,6 +1,7 @@
 /*
  * Portals: a bound statement being run, of the extended protocol or as an SQL cursor. All of a
- * transaction's portals end with it. SCROLL cursors keep the rows fetched so far to go back over.
+ * transaction's portals end with it, but for cursors WITH HOLD, which run to their end before it
+ * commits. These and SCROLL cursors keep the rows fetched so far.
  */
 #include "sql/session/session_priv.h"
 
@@ -50,7 +51,7 @@ SUSPENDS void portal_drop_wait(struct session *s, struct portal *p)
     arena_free(p->mem);
 }
 
-/* keep_held: cursors WITH HOLD whose rows are all kept. */
+/* keep_held: cursors WITH HOLD of earlier transactions. */
 SUSPENDS void portal_drop_all_wait(struct session *s, bool keep_held)
 {
     if (s->portal_count == 0)
@@ -58,7 +59,7 @@ SUSPENDS void portal_drop_all_wait(struct session *s, bool keep_held)
     for (uint32_t i = 0; i < NAME_BUCKETS; i++) {
         struct portal **at = &s->portals[i];
         while (*at) {
-            if (keep_held && (*at)->hold && (*at)->is_done && !(*at)->exec)
+            if (keep_held && (*at)->is_held)
                 at = &(*at)->next;
             else
                 portal_drop_wait(s, *at);
@@ -71,12 +72,57 @@ SUSPENDS void portal_drop_since_wait(struct session *s, uint32_t mark)
     for (uint32_t i = 0; s->portal_count > 0 && i < NAME_BUCKETS; i++) {
         struct portal **at = &s->portals[i];
         while (*at) {
-            if ((*at)->mark >= mark)
+            if ((*at)->mark >= mark && !(*at)->is_held)
                 portal_drop_wait(s, *at);
             else
                 at = &(*at)->next;
         }
     }
+}
+
+bool portal_any_to_hold(const struct session *s)
+{
+    for (uint32_t i = 0; s->portal_count > 0 && i < NAME_BUCKETS; i++) {
+        for (const struct portal *p = s->portals[i]; p; p = p->next) {
+            if (p->hold && !p->is_held)
+                return true;
+        }
+    }
+    return false;
+}
+
+static SUSPENDS err_t portal_hold_wait(struct session *s, struct portal *p)
+{
+    txn_cursor_enter(p->snapshot);
+    err_t e = ERR_OK;
+    while (!p->is_done && e == ERR_OK) {
+        const struct slot *row = NULL;
+        e = portal_next_wait(s, p, UINT64_MAX, &row);
+        if (e == ERR_OK && row)
+            e = portal_keep(p, row);
+        else
+            p->is_done = true;
+        if (e == ERR_OK)
+            e = fiber_rest_wait();
+    }
+    txn_cursor_leave(p->snapshot);
+    TRY(e);
+    portal_exec_end_wait(p);
+    txn_cursor_close(p->snapshot);
+    p->snapshot = NULL;
+    p->is_held = true;
+    return ERR_OK;
+}
+
+SUSPENDS err_t portal_hold_all_wait(struct session *s)
+{
+    for (uint32_t i = 0; s->portal_count > 0 && i < NAME_BUCKETS; i++) {
+        for (struct portal *p = s->portals[i]; p; p = p->next) {
+            if (p->hold && !p->is_held)
+                TRY(portal_hold_wait(s, p));
+        }
+    }
+    return ERR_OK;
 }
 
 /* ---- SQL cursors ---- */
@@ -160,7 +206,7 @@ static SUSPENDS err_t cursor_forward_wait(struct session *s, struct portal *p, i
 
 static err_t cursor_require_scroll(const struct portal *p)
 {
-    if (p->scroll || p->hold)
+    if ((p->scroll || p->hold) && !p->no_scroll)
         return ERR_OK;
     err_t e = err_raise(ERR_OBJECT_NOT_IN_PREREQUISITE_STATE, "cursor can only scan forward");
     err_hint("Declare it with SCROLL option to enable backward scan.");

@@ -89,7 +89,9 @@ struct portal {
     /* SQL cursors */
     bool is_cursor;
     bool scroll;
-    bool hold;
+    bool no_scroll;
+    bool hold;         /* WITH HOLD */
+    bool is_held;      /* its transaction has committed: all rows are kept, nothing runs any more */
     int64_t position;  /* rows before the cursor */
     struct slot *kept; /* SCROLL: rows fetched so far */
     uint64_t kept_count;
@@ -298,6 +300,9 @@ struct portal *portal_new(struct session *s, const char *name);
 err_t portal_keep(struct portal *p, const struct slot *row);
 SUSPENDS void portal_drop_wait(struct session *s, struct portal *p);
 SUSPENDS void portal_drop_all_wait(struct session *s, bool keep_held);
+/* Before a commit: cursors WITH HOLD take all their rows, to stay when the transaction is over. */
+SUSPENDS err_t portal_hold_all_wait(struct session *s);
+bool portal_any_to_hold(const struct session *s); /* made by this transaction */
 SUSPENDS void portal_drop_since_wait(struct session *s, uint32_t mark);
 SUSPENDS err_t cursor_fetch_wait(struct session *s, const struct utility *u, bool send,
                                  uint64_t *count);

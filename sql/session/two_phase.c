@@ -11,6 +11,9 @@
 
 static err_t two_phase_check(struct session *s, const char *name)
 {
+    if (portal_any_to_hold(s))
+        return err_raise(ERR_FEATURE_NOT_SUPPORTED,
+                         "cannot PREPARE a transaction that has created a cursor WITH HOLD");
     if (s->catalog.txn_met_temporary)
         return err_raise(ERR_FEATURE_NOT_SUPPORTED,
                          "cannot PREPARE a transaction that has operated on temporary objects");

@@ -246,10 +246,9 @@ static SUSPENDS err_t utility_declare_wait(struct session *s, struct cached *c,
                                            const struct utility *u, const datum *params,
                                            const bool *param_nulls, uint32_t param_count)
 {
-    enum { CURSOR_BINARY = 1, CURSOR_SCROLL = 2, CURSOR_HOLD = 16 };
-    if (u->cursor_options & CURSOR_HOLD)
-        return err_not_built("DECLARE CURSOR ... WITH HOLD is not supported yet");
-    TRY(block_require(s, "DECLARE CURSOR"));
+    enum { CURSOR_BINARY = 1, CURSOR_SCROLL = 2, CURSOR_NO_SCROLL = 4, CURSOR_HOLD = 32 };
+    if (!(u->cursor_options & CURSOR_HOLD))
+        TRY(block_require(s, "DECLARE CURSOR"));
     if (portal_find(s, u->name))
         return err_raise(ERR_DUPLICATE_CURSOR, "cursor \"%s\" already exists", u->name);
     struct portal *p = portal_new(s, u->name);
@@ -257,6 +256,8 @@ static SUSPENDS err_t utility_declare_wait(struct session *s, struct cached *c,
     cached_hold(c);
     p->is_cursor = true;
     p->scroll = (u->cursor_options & CURSOR_SCROLL) != 0;
+    p->no_scroll = (u->cursor_options & CURSOR_NO_SCROLL) != 0;
+    p->hold = (u->cursor_options & CURSOR_HOLD) != 0;
     p->text = arena_strdup(p->mem, c->text);
     struct plan *plan;
     struct plan_options po = session_plan_options(s);
