@@ -730,8 +730,10 @@ err_t txn_commit_work_wait(struct txn *t)
             writer = &t->shards[i];
         }
     }
-    if (writers == 1 && t->options.synchronous_commit)
-        writer->observed = 0; /* its own flush covers what was observed there */
+    /* What was observed on the one shard that was written is in the log before the commit: its own
+     * flush covers it; without one, both are lost or none. */
+    if (writers == 1)
+        writer->observed = 0;
     err_t e = DEFECT(OBSERVED_NOT_DURABLE) ? ERR_OK : txn_observe_wait(t);
     if (e == ERR_OK && writers != 0 && t->notes_reads) {
         struct shard_call like = {.id = t->id};
