@@ -143,7 +143,7 @@ err_t row_fetch_wait(struct shard *s, struct txn_view *v, file_id heap, row_id i
             return ERR_OK;
         struct row_sight sight = {.is_live = (pins.home_cell.flags & CELL_DELETED) == 0};
         if (pins.home_cell.writer >= s->parts_id_min) {
-            if (UNLIKELY(!spill_is_here(&s->versions, heap, id))) {
+            if (UNLIKELY(!spill_is_settled(&s->versions, v, heap, id, SPILL_ROW))) {
                 heap_unpin_row(&pins);
                 TRY(spill_hold_wait(s, heap, id, &hold));
                 continue;
@@ -487,7 +487,7 @@ SUSPENDS static err_t locked_state_wait(struct shard *s, struct txn_view *v, fil
         struct row_pins pins;
         bool found;
         TRY(heap_pin_row_wait(s, heap, id, &found, &pins));
-        if (UNLIKELY(!spill_is_here(&s->versions, heap, id))) {
+        if (UNLIKELY(!spill_is_settled(&s->versions, v, heap, id, SPILL_ROW))) {
             heap_unpin_row(&pins);
             TRY(spill_hold_wait(s, heap, id, &hold));
             continue;

@@ -132,7 +132,8 @@ SUSPENDS static err_t next_page_wait(struct heap_scan *scan)
     SCOPED_HOLD struct spill_hold hold = {0};
     struct page *page;
     TRY(page_pin_use_wait(s->pages, scan->heap, scan->page_no, PAGE_USE_SCAN, &page));
-    while (UNLIKELY(!spill_is_here(&s->versions, scan->heap, row_make(scan->page_no, 0)))) {
+    while (UNLIKELY(!spill_is_settled(&s->versions, scan->view, scan->heap,
+                                      row_make(scan->page_no, 0), SPILL_ROW))) {
         page_unpin(page);
         TRY(spill_hold_wait(s, scan->heap, row_make(scan->page_no, 0), &hold));
         TRY(page_pin_use_wait(s->pages, scan->heap, scan->page_no, PAGE_USE_SCAN, &page));

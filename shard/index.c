@@ -26,7 +26,7 @@ static enum entry_state entry_newest(struct shard *s, struct txn_view *v, file_i
                                      file_id heap, const uint8_t *key, uint32_t len, row_id row,
                                      struct part **wait)
 {
-    if (UNLIKELY(!spill_is_here(&s->versions, heap, row)))
+    if (UNLIKELY(!spill_is_settled(&s->versions, v, heap, row, SPILL_ENTRY)))
         return ENTRY_LOAD;
     for (struct version *ver = version_chain(&s->versions, heap, row); ver != NULL;
          ver = ver->chain_older) {
@@ -211,7 +211,7 @@ err_t index_insert_wait(struct shard *s, struct txn_view *v, file_id index, file
                              .id = id,
                              .conflict = ROW_ID_NONE,
                              .load = ROW_ID_NONE};
-    SCOPED_HOLD struct spill_hold hold = {0};
+    SCOPED_HOLDS struct spill_holds holds = {0};
     uint64_t checked = UINT64_MAX;
     for (;;) {
         struct bt_path path;
@@ -235,7 +235,7 @@ err_t index_insert_wait(struct shard *s, struct txn_view *v, file_id index, file
                 return ERR_OK;
             }
             if (u.load != ROW_ID_NONE) {
-                TRY(spill_hold_wait(s, heap, u.load, &hold));
+                TRY(spill_holds_add_wait(s, heap, u.load, &holds));
                 u.load = ROW_ID_NONE;
                 checked = UINT64_MAX;
                 continue;

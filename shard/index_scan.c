@@ -177,7 +177,8 @@ static err_t take_leaf(struct index_scan *scan, const struct bt_leaf *leaf, stru
         uint32_t prefix_len;
         uint32_t suffix_len;
         bp_key(d, i, &prefix, &prefix_len, &suffix, &suffix_len);
-        if (UNLIKELY(!spill_is_here(&scan->shard->versions, scan->heap, bp_rid(d, i)))) {
+        if (UNLIKELY(!spill_is_settled(&scan->shard->versions, scan->view, scan->heap, bp_rid(d, i),
+                                       SPILL_ENTRY))) {
             *load = bp_rid(d, i);
             resume_at(scan, d, i, scan->backward ? 1 : 0);
             return ERR_OK;

@@ -134,6 +134,8 @@ SUSPENDS static err_t join_before_wait(struct prune *n, struct part *p)
     to->ts = p->ts = MAX(to->ts, p->ts);
     to->id_floor = MIN(to->id_floor, p->id_floor);
     bool all = may_move_all(p);
+    to->purge_pass = 0; /* entries come first again */
+    to->purge_at = NULL;
     for (struct version *v = p->oldest; v != NULL;) {
         struct version *next = v->newer;
         if (all || v->kind == VERSION_UPDATE || v->kind == VERSION_INSERT)

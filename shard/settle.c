@@ -163,7 +163,11 @@ void outcome_send(txn_id_t id, ts_t ts, const uint32_t *participants, uint32_t c
     in_flight[g->origin]++;
     for (uint32_t i = 0; i < count; i++) {
         g->items[i] = (struct outcome){.group = g, .shard_no = participants[i], .id = id, .ts = ts};
-        core_post(shard_core(participants[i]), outcome_arrived, &g->items[i]);
+        uint32_t core = shard_core(participants[i]);
+        if (core == g->origin)
+            outcome_arrived(&g->items[i]); /* others wait for the locks: not a turn later */
+        else
+            core_post(core, outcome_arrived, &g->items[i]);
     }
 }
 

@@ -334,7 +334,7 @@ struct row_sight {
     const struct version *image; /* NULL = the cell itself */
     struct part *wait;           /* prepared: its outcome decides */
 };
-/* Both ask for chains that are complete (spill_is_here). */
+/* Both ask for spill_is_settled. */
 struct row_sight row_see(struct shard *s, struct txn_view *v, file_id heap, row_id row,
                          bool cell_is_live);
 /* What a view sees of the entry (key, row) that is physically there; *wait as above. */
@@ -358,11 +358,12 @@ struct spill {
     uint64_t last_serial;
     uint64_t count; /* versions */
     uint64_t bytes;
-    uint64_t work;    /* those whose purge changes pages */
-    uint64_t removes; /* of these index entries' */
-    uint64_t bulk;    /* bulk inserts */
-    uint64_t cursor;  /* of purge */
-    file_id *touched; /* heaps and indexes */
+    uint64_t work;        /* those whose purge changes pages */
+    uint64_t removes;     /* of these index entries' */
+    uint64_t index_count; /* additions and removals of index entries */
+    uint64_t bulk;        /* bulk inserts */
+    uint64_t cursor;      /* of purge */
+    file_id *touched;     /* heaps and indexes */
     uint32_t touched_count;
     struct spill_entry *entries;
 };
@@ -374,18 +375,36 @@ struct spill_hold {
 };
 void spill_hold_end(struct spill_hold *h); /* none is fine */
 #define SCOPED_HOLD __attribute__((cleanup(spill_hold_end)))
-bool spill_page_is_here(const struct version_store *vs, file_id heap, row_id row);
-/* Are the chains of the row's page complete? If not: let go of pages, spill_hold_wait, again. */
-static inline bool spill_is_here(const struct version_store *vs, file_id heap, row_id row)
+/* Are the chains of the row's page complete? */
+bool spill_is_here(const struct version_store *vs, file_id heap, row_id row);
+enum spill_want { SPILL_ROW, SPILL_ENTRY };
+bool spill_page_is_settled(const struct version_store *vs, const struct txn_view *v, file_id heap,
+                           row_id row, enum spill_want want);
+/* Does what is in memory decide what the view sees of the row, or of the index entries that lead to
+ * it? If not: let go of pages, spill_hold_wait, again. What is spilled of a row decides nothing
+ * when it was committed before the view's snapshot; of an entry, the newest version always counts.
+ */
+static inline bool spill_is_settled(const struct version_store *vs, const struct txn_view *v,
+                                    file_id heap, row_id row, enum spill_want want)
 {
-    return LIKELY(vs->spilled == 0) || spill_page_is_here(vs, heap, row);
+    return LIKELY(vs->spilled == 0) || spill_page_is_settled(vs, v, heap, row, want);
 }
 /* Brings the core's statistics up to date; now and then is enough. */
 void spill_show(struct version_store *vs);
 /* Reads what is spilled of the page's rows. Replaces what h held. ERR_INTERNAL_WOULD_SUSPEND on a
  * borrowed shard. */
 SUSPENDS err_t spill_hold_wait(struct shard *s, file_id heap, row_id row, struct spill_hold *h);
-/* The same without reading files, for who can do without; false: not all is in the pool. */
+/* Several at once, for who has to look at many rows in one step. */
+struct spill_holds {
+    struct spill_hold *list;
+    uint32_t count;
+};
+void spill_holds_end(struct spill_holds *h);
+#define SCOPED_HOLDS __attribute__((cleanup(spill_holds_end)))
+SUSPENDS err_t spill_holds_add_wait(struct shard *s, file_id heap, row_id row,
+                                    struct spill_holds *h);
+/* As spill_hold_wait without reading files, for who can do without; false: not all is in the pool.
+ */
 SUSPENDS bool spill_hold_try_wait(struct shard *s, file_id heap, row_id row, struct spill_hold *h);
 /* A spilled version, found in a chain that is held, is one in memory again, its part's newest. */
 SUSPENDS err_t spill_take_wait(struct shard *s, struct version *copy);

@@ -18,7 +18,8 @@
  * group, all spilled versions of one heap page's rows, is read back as copies into the chains, in
  * the order of serials, and held there while somebody needs them; later copies go when they take
  * too much room. In memory stays an entry for each heap page and spill, so a row of a page of which
- * nothing is spilled costs one look-up, and none while nothing is spilled at all.
+ * nothing is spilled costs one look-up, and none while nothing is spilled at all. Whose snapshot is
+ * newer than all of a page's spills has no need of them either.
  *
  * A version is in exactly one of three places: in its part's list; in its part's spill; in the
  * spill with a copy in its chain. Undo and purge work on the list only and take versions back into
@@ -207,13 +208,31 @@ static struct spill_group **group_place(const struct version_store *vs, file_id 
     return at;
 }
 
-bool spill_page_is_here(const struct version_store *vs, file_id heap, row_id row)
+static bool group_is_loaded(const struct version_store *vs, file_id heap, uint32_t page_no)
 {
-    uint32_t page_no = row_page(row);
-    if (entry_first(vs, heap, page_no) == NULL)
-        return true;
     const struct spill_group *g = *group_place(vs, heap, page_no);
     return g != NULL && g->state == GROUP_LOADED;
+}
+
+bool spill_is_here(const struct version_store *vs, file_id heap, row_id row)
+{
+    return vs->spilled == 0 || entry_first(vs, heap, row_page(row)) == NULL ||
+           group_is_loaded(vs, heap, row_page(row));
+}
+
+/* All versions of a row that are older than one that is seen are seen too, so a walk over the chain
+ * without the seen ones that are missing has the same end. */
+bool spill_page_is_settled(const struct version_store *vs, const struct txn_view *v, file_id heap,
+                           row_id row, enum spill_want want)
+{
+    for (struct spill_entry *e = entry_first(vs, heap, row_page(row)); e != NULL;
+         e = entry_next(e->hash_next, heap, row_page(row))) {
+        const struct part *p = e->spill->part;
+        if (p->state != PART_COMMITTED || p->ts > v->snapshot ||
+            (want == SPILL_ENTRY && e->spill->index_count != 0))
+            return group_is_loaded(vs, heap, row_page(row));
+    }
+    return true;
 }
 
 static void group_list_put(struct version_store *vs, struct spill_group *g)
@@ -555,6 +574,23 @@ err_t spill_hold_wait(struct shard *s, file_id heap, row_id row, struct spill_ho
     }
 }
 
+void spill_holds_end(struct spill_holds *h)
+{
+    for (uint32_t i = 0; i < h->count; i++)
+        spill_hold_end(&h->list[i]);
+    core_free(h->list);
+    *h = (struct spill_holds){0};
+}
+
+err_t spill_holds_add_wait(struct shard *s, file_id heap, row_id row, struct spill_holds *h)
+{
+    struct spill_hold hold = {0};
+    TRY(spill_hold_wait(s, heap, row, &hold));
+    h->list = core_realloc(h->list, (h->count + 1u) * sizeof(*h->list));
+    h->list[h->count++] = hold;
+    return ERR_OK;
+}
+
 bool spill_hold_try_wait(struct shard *s, file_id heap, row_id row, struct spill_hold *h)
 {
     struct version_store *vs = &s->versions;
@@ -691,7 +727,12 @@ void spill_show(struct version_store *vs)
 
 /* ---- taking back ---- */
 
-/* The record at `at` counts no more. */
+static bool is_of_entry(const struct version *v)
+{
+    return v->kind == VERSION_INDEX_ADD || v->kind == VERSION_INDEX_REMOVE;
+}
+
+/* The record counts no more. */
 static void counts_remove(struct shard *s, struct spill *sp, const struct version *v)
 {
     sp->count--;
@@ -702,6 +743,8 @@ static void counts_remove(struct shard *s, struct spill *sp, const struct versio
         sp->work--;
     if (v->kind == VERSION_INDEX_REMOVE)
         sp->removes--;
+    if (is_of_entry(v))
+        sp->index_count--;
     if (v->is_bulk)
         sp->bulk--;
 }
@@ -927,6 +970,8 @@ static void counts_add(struct shard *s, struct spill *sp, const struct version *
         sp->work++;
     if (v->kind == VERSION_INDEX_REMOVE)
         sp->removes++;
+    if (is_of_entry(v))
+        sp->index_count++;
     if (v->is_bulk)
         sp->bulk++;
     touch(sp, v->heap);

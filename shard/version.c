@@ -9,7 +9,7 @@
  *
  * No chain = visible to all. A version seen by a view hides nothing below it: what is older was
  * committed earlier or is the view's own. Part of a chain may be in files (spill.c): whoever looks
- * at one asks spill_is_here first.
+ * at one asks spill_is_settled or spill_is_here first.
  */
 #include "core/defects.h"
 #include "shard/shard_priv.h"
