@@ -22,6 +22,7 @@ struct shared_state {
     uint64_t sums_checked;
     uint64_t failures;
     uint64_t rounds;
+    bool has_spilled;
 };
 static struct shared_state *shared;
 static uint32_t cores;
@@ -148,6 +149,25 @@ SUSPENDS static err_t transfer(struct txn *t, uint32_t worker, uint64_t *seed)
     return ERR_OK;
 }
 
+/* An old snapshot beside the changes: with a small budget its versions are
+ * spilled when the crash comes. */
+SUSPENDS static void reader_loop(void *arg)
+{
+    (void)arg;
+    for (;;) {
+        struct txn *t = test_begin(REPEATABLE_READ, 99);
+        for (uint32_t i = 0; i < 3; i++) {
+            struct sum sum;
+            err_t e = sum_all(t, &sum);
+            CHECK_OK(e);
+            CHECK(e != ERR_OK || sum.total == (int64_t)ACCOUNTS * (START_BALANCE + 100000));
+            ERR_IGNORE(fiber_sleep_wait(20000));
+        }
+        CHECK_OK(txn_commit_wait(t));
+        __atomic_store_n(&shared->failures, failures, __ATOMIC_RELAXED);
+    }
+}
+
 static uint32_t worker_next;
 
 SUSPENDS static void worker_loop(void *arg)
@@ -197,6 +217,8 @@ SUSPENDS static void worker_loop(void *arg)
 static err_t start_workers(void *arg)
 {
     (void)arg;
+    if (core_id() == 0)
+        TRY(fiber_spawn(reader_loop, NULL));
     for (uint32_t i = 0; i < WORKERS_PER_CORE; i++) {
         uint32_t worker = __atomic_fetch_add(&worker_next, 1, __ATOMIC_RELAXED);
         TRY(fiber_spawn(worker_loop, (void *)(uintptr_t)worker));
@@ -241,9 +263,12 @@ SUSPENDS static err_t check_shard(struct shard *s, struct txn_view *v, void *arg
     struct arena *mem = arena_new();
     uint64_t entries = 0;
     err_t e = shard_verify_wait(s, mem);
-    for (uint32_t i = 0; i < 3000 && s->versions.count != 0; i++)
+    for (uint32_t i = 0; i < 3000 && s->versions.count + s->versions.spilled != 0; i++)
         ERR_IGNORE(fiber_sleep_wait(1000));
     CHECK(s->versions.count == 0);
+    CHECK(s->versions.spilled == 0);
+    if (s->versions.file_next != 0)
+        __atomic_store_n(&shared->has_spilled, true, __ATOMIC_RELAXED);
     CHECK(s->finished_count == 0);
     uint64_t rows = 0;
     for (uint32_t i = 0; i < ACCOUNTS + WORKERS_MAX; i++)
@@ -305,7 +330,7 @@ static bool child_passes(uint32_t core_number, void (*fn)(void))
     return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-static void kill_rounds(uint32_t core_number, uint32_t rounds, uint64_t seed)
+static void kill_rounds(uint32_t core_number, uint32_t rounds, uint64_t seed, uint64_t budget)
 {
     const char *rounds_text = getenv("ROUNDS");
     if (rounds_text != NULL)
@@ -313,6 +338,7 @@ static void kill_rounds(uint32_t core_number, uint32_t rounds, uint64_t seed)
     cores = core_number;
     shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     test_directory_make();
+    test_options.version_bytes_max = budget;
     bool ok = child_passes(core_number, create);
     CU_ASSERT(ok);
     for (uint32_t i = 0; i < rounds && ok; i++) {
@@ -338,6 +364,7 @@ static void kill_rounds(uint32_t core_number, uint32_t rounds, uint64_t seed)
             (unsigned long long)shared->commits, (unsigned long long)shared->deadlocks,
             (unsigned long long)shared->conflicts, (unsigned long long)shared->sums_checked);
     CU_ASSERT(shared->commits > rounds);
+    CU_ASSERT(shared->has_spilled == (budget < MIB(1)));
     if (ok)
         test_directory_remove();
     else
@@ -347,15 +374,20 @@ static void kill_rounds(uint32_t core_number, uint32_t rounds, uint64_t seed)
 
 static void one_core(void)
 {
-    kill_rounds(1, 6, 10);
+    kill_rounds(1, 6, 10, MIB(64));
 }
 static void two_cores(void)
 {
-    kill_rounds(2, 8, 20);
+    kill_rounds(2, 8, 20, MIB(64));
 }
 static void four_cores(void)
 {
-    kill_rounds(4, 6, 30);
+    kill_rounds(4, 6, 30, MIB(64));
+}
+/* Versions are spilled nearly at once. */
+static void spilling(void)
+{
+    kill_rounds(2, 6, 40, 8000);
 }
 
-SUITE_MAIN("shard crash", TEST(one_core), TEST(two_cores), TEST(four_cores))
+SUITE_MAIN("shard crash", TEST(one_core), TEST(two_cores), TEST(four_cores), TEST(spilling))
