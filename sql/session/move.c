@@ -21,8 +21,8 @@
  *   - away from load: a core that was busy for BUSY_PERCENT of the last period lets one session go
  *     per period to the core that was least busy, if that was idle enough, and never one whose data
  *     is here.
- * After a move a session stays for STAY_US; each further move within sixteen times that doubles it,
- * up to 64 times.
+ * After a move a session stays for STAY_US; each further move of itself within sixteen times that
+ * doubles it, up to 64 times.
  */
 #include "core/shared.h"
 #include "sql/catalog/cache.h"
@@ -204,7 +204,9 @@ static void move_count(struct session *s, uint32_t to)
         break;
     }
     uint64_t now = core_now_us();
-    if (s->moved_us != 0 && now - s->moved_us < stay_us(s) * 16)
+    if (s->move_to != 0)
+        s->stay_shift = 0;
+    else if (s->moved_us != 0 && now - s->moved_us < stay_us(s) * 16)
         s->stay_shift = (uint8_t)MIN(s->stay_shift + 1, STAY_SHIFT_MAX);
     else
         s->stay_shift = 0;
