@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
@@ -380,6 +381,9 @@ static struct diag start_diag; /* under start_mutex: the first failure */
 static NO_SUSPEND_ANALYSIS void *thread_main(void *arg)
 {
     struct core *c = arg;
+    char name[16];
+    snprintf(name, sizeof(name), "core-%u", c->id);
+    (void)pthread_setname_np(pthread_self(), name);
     thread_pin(c->cpu);
     thread_prefer_node(c->numa_node);
     if (core_start(c) != ERR_OK) {

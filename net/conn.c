@@ -23,7 +23,7 @@
 
 enum {
     LOGIN_SHARE_KEY = 1, /* no role and database have it */
-    LOGIN_SHARE = 100,
+    LOGIN_SHARE = 20,    /* a fifth of a role's: a storm leaves the core to those who work */
     FIBER_RETRY_US = 10000,
     LOGIN_BURST_US = 5000, /* of the rate, at once */
     LOGIN_RETRY_US = 500,
