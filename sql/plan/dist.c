@@ -128,24 +128,32 @@ static bool subplan_fits(const struct subplan_draft *s, const struct dist *d)
     return s->sub.dist.kind == DIST_HOME ? dist_is_fragment(d) : dist_is_same(&s->sub.dist, d);
 }
 
-/* Its text form is a name, which only the session finds. */
-static bool type_names_objects(oid type)
+/* Values of the type are read and written by names that only the session can look up. */
+static bool type_has_names(oid type)
 {
+    static const oid named[] = {TYPE_REGPROC,      TYPE_REGPROCEDURE, TYPE_REGOPER,
+                                TYPE_REGOPERATOR,  TYPE_REGCLASS,     TYPE_REGTYPE,
+                                TYPE_REGNAMESPACE, TYPE_REGROLE,      TYPE_REGCOLLATION,
+                                TYPE_ACLITEM,      TYPE_RECORD};
     const struct type_info *t = type_find(type);
-    switch (t != NULL && t->element != OID_NONE ? t->element : type) {
-    case TYPE_REGCLASS:
-    case TYPE_REGCOLLATION:
-    case TYPE_REGNAMESPACE:
-    case TYPE_REGOPER:
-    case TYPE_REGOPERATOR:
-    case TYPE_REGPROC:
-    case TYPE_REGPROCEDURE:
-    case TYPE_REGROLE:
-    case TYPE_REGTYPE:
-        return true;
-    default:
-        return false;
+    for (size_t i = 0; i < ARRAY_LEN(named); i++)
+        if (type == named[i] || (t && t->element == named[i]))
+            return true;
+    return false;
+}
+
+/* A function of anything may write it as text. */
+static bool call_has_names(const struct expr *e)
+{
+    static const oid any[] = {TYPE_ANY, TYPE_ANYELEMENT, TYPE_ANYARRAY, TYPE_ANYNONARRAY};
+    for (uint32_t i = 0; e->func && i < e->arg_count; i++) {
+        uint32_t last = e->func->arg_count ? (uint32_t)e->func->arg_count - 1 : 0;
+        uint32_t declared = MIN(i, last);
+        for (size_t k = 0; e->func->arg_count && k < ARRAY_LEN(any); k++)
+            if (e->func->args[declared] == any[k] && type_has_names(e->args[i]->type))
+                return true;
     }
+    return false;
 }
 
 static err_t fit_visit(struct expr *e, void *ctx, bool *descend)
@@ -155,12 +163,13 @@ static err_t fit_visit(struct expr *e, void *ctx, bool *descend)
     case EXPR_NEXTVAL:
         w->bad = true;
         break;
-    case EXPR_IO_CAST:
-        w->bad = type_names_objects(e->type) || type_names_objects(e->args[0]->type);
-        break;
     case EXPR_CALL:
     case EXPR_AGGREGATE:
-        if (e->func && e->func->suspends)
+        if (e->func && (e->func->suspends || call_has_names(e)))
+            w->bad = true;
+        break;
+    case EXPR_IO_CAST:
+        if (type_has_names(e->type) || type_has_names(e->args[0]->type))
             w->bad = true;
         break;
     case EXPR_SUBPLAN: {
