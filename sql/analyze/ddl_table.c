@@ -445,6 +445,7 @@ static SUSPENDS err_t alter_command_wait(const struct ddl_analysis *a, const Alt
         return ERR_OK;
     case AT_SetStorage:
         x->kind = ALTER_SET_STORAGE;
+        x->text = ddl_strdup(a, strVal(c->def));
         return ERR_OK;
     case AT_SetLogged:
     case AT_SetUnLogged:

@@ -112,7 +112,7 @@ static SUSPENDS err_t creation_allowed_wait(struct ddl_context *x, const struct 
 err_t ddl_creation_schema_wait(struct ddl_context *x, const struct ddl_name *n, oid *schema,
                                const char **schema_name, char *persistence)
 {
-    *persistence = n->persistence == 't' ? 't' : 'p';
+    *persistence = n->persistence == 't' || n->persistence == 'u' ? n->persistence : 'p';
     if (n->catalog && strcmp(n->catalog, x->env->database_name) != 0)
         return err_raise(ERR_FEATURE_NOT_SUPPORTED,
                          "cross-database references are not implemented: \"%s.%s.%s\"", n->catalog,

@@ -130,51 +130,47 @@ static err_t put_row(struct foreign_queue *q, const struct plan_table *t, const 
     return ERR_OK;
 }
 
-COLD err_t foreign_raise_missing(struct foreign_queue *q, const struct foreign_key *k,
-                                 const datum *values, const bool *nulls)
+/* missing: the referring row's key is not in the target; else the target's key is still referred
+ * to. */
+static COLD err_t raise_violation(struct foreign_queue *q, const struct foreign_key *k,
+                                  bool missing, const datum *values, const bool *nulls)
 {
     struct arena *mem = arena_new();
+    const struct plan_table *of = missing ? k->table : k->target;
+    const int16_t *columns = missing ? k->columns : k->target_columns;
     struct strbuf names;
     struct strbuf texts;
     strbuf_init(&names, mem);
     strbuf_init(&texts, mem);
     bool is_mixed = false;
-    for (uint32_t i = 0; i < k->count; i++)
+    for (uint32_t i = 0; missing && i < k->count; i++)
         is_mixed |= nulls[i];
-    err_t shown = put_row(q, k->table, k->columns, k->count, values, nulls, mem, &names, &texts);
+    err_t shown = put_row(q, of, columns, k->count, values, nulls, mem, &names, &texts);
     err_t e = err_raise(ERR_FOREIGN_KEY_VIOLATION,
-                        "insert or update on table \"%s\" violates foreign key constraint \"%s\"",
-                        k->table->name, k->name);
+                        "%s on table \"%s\" violates foreign key constraint \"%s\"%s",
+                        missing ? "insert or update" : "update or delete", of->name, k->name,
+                        missing ? "" : arena_printf(mem, " on table \"%s\"", k->table->name));
     if (is_mixed)
         err_detail("MATCH FULL does not allow mixing of null and nonnull key values.");
     else if (shown == ERR_OK)
-        err_detail("Key (%s)=(%s) is not present in table \"%s\".", names.data, texts.data,
-                   k->target->name);
+        err_detail("Key (%s)=(%s) is %s table \"%s\".", names.data, texts.data,
+                   missing ? "not present in" : "still referenced from",
+                   missing ? k->target->name : k->table->name);
     err_object(k->table->schema_name, k->table->name, NULL, NULL, k->name);
     arena_free(mem);
     return e;
 }
 
+COLD err_t foreign_raise_missing(struct foreign_queue *q, const struct foreign_key *k,
+                                 const datum *values, const bool *nulls)
+{
+    return raise_violation(q, k, true, values, nulls);
+}
+
 COLD err_t foreign_raise_referenced(struct foreign_queue *q, const struct foreign_key *k,
                                     const datum *values, const bool *nulls)
 {
-    struct arena *mem = arena_new();
-    struct strbuf names;
-    struct strbuf texts;
-    strbuf_init(&names, mem);
-    strbuf_init(&texts, mem);
-    err_t shown =
-        put_row(q, k->target, k->target_columns, k->count, values, nulls, mem, &names, &texts);
-    err_t e = err_raise(ERR_FOREIGN_KEY_VIOLATION,
-                        "update or delete on table \"%s\" violates foreign key constraint \"%s\" "
-                        "on table \"%s\"",
-                        k->target->name, k->name, k->table->name);
-    if (shown == ERR_OK)
-        err_detail("Key (%s)=(%s) is still referenced from table \"%s\".", names.data, texts.data,
-                   k->table->name);
-    err_object(k->table->schema_name, k->table->name, NULL, NULL, k->name);
-    arena_free(mem);
-    return e;
+    return raise_violation(q, k, false, values, nulls);
 }
 
 /* ---- a batch of notes of one constraint and kind ---- */
