@@ -187,6 +187,7 @@ static SUSPENDS err_t seed_own_wait(struct seeder *s, const struct catalog_relat
     c.values[COL_RELFILENODE - 1] = f->oid;
     c.values[COL_RELNATTS - 1] = datum_of_i16((int16_t)f->column_count);
     TRY(catalog_put(w, REL_CLASS, c.values, c.nulls));
+    TRY(seed_init_privileges(s, w, REL_CLASS, c.values, c.nulls));
     TRY(catalog_find_wait(&s->cs, REL_ATTRIBUTE, INDEX_ATTRIBUTE_RELID_ATTNUM, 2, REL_DEPEND,
                           datum_of_i16(1), s->mem, &like));
     ASSERT(like.count == 1);

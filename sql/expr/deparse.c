@@ -208,23 +208,17 @@ static void new_line(struct deparse *d, const char *keyword)
 
 /* ---- constants ---- */
 
+/* As standard_conforming_strings wants it: backslashes mean nothing. */
 static err_t put_quoted(struct deparse *d, const char *s, size_t len)
 {
     text(d, "'");
     for (size_t i = 0; i < len; i++) {
-        if (s[i] == '\'' || s[i] == '\\')
+        if (s[i] == '\'')
             strbuf_putc(d->out, s[i]);
         strbuf_putc(d->out, s[i]);
     }
     text(d, "'");
     return ERR_OK;
-}
-
-static err_t put_literal(struct deparse *d, const char *s, size_t len)
-{
-    if (memchr(s, '\\', len))
-        text(d, "E");
-    return put_quoted(d, s, len);
 }
 
 static bool is_plain_numeric(const char *s)
@@ -267,10 +261,10 @@ static err_t put_const(struct deparse *d, const struct expr *e, int label)
         needs_label |= e->typmod >= 0;
         break;
     case TYPE_UNKNOWN:
-        TRY(put_literal(d, value.data, value.len));
+        TRY(put_quoted(d, value.data, value.len));
         break;
     default:
-        TRY(put_literal(d, value.data, value.len));
+        TRY(put_quoted(d, value.data, value.len));
         needs_label = true;
         break;
     }

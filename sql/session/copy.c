@@ -9,6 +9,7 @@
 #include "core/io.h"
 #include "sql/catalog/privileges.h"
 #include "sql/session/session_priv.h"
+#include "sql/types/quote.h"
 
 enum { FILE_CHUNK_BYTES = 64 << 10 };
 
@@ -182,15 +183,11 @@ static SUSPENDS err_t copy_table_query_wait(struct session *s, const struct util
     strbuf_init(&text, s->statement);
     strbuf_puts(&text, "SELECT ");
     for (uint32_t i = 0; i < u->copy.column_count; i++) {
-        strbuf_puts(&text, i ? ", \"" : "\"");
-        for (const char *p = t->columns[u->copy.columns[i] - 1].name; *p; p++) {
-            strbuf_putc(&text, *p);
-            if (*p == '"')
-                strbuf_putc(&text, '"');
-        }
-        strbuf_putc(&text, '"');
+        const char *column = t->columns[u->copy.columns[i] - 1].name;
+        strbuf_printf(&text, "%s%s", i ? ", " : "", quote_identifier(s->statement, column));
     }
-    strbuf_printf(&text, " FROM \"%s\".\"%s\"", t->schema_name, t->name);
+    strbuf_printf(&text, " FROM %s.%s", quote_identifier(s->statement, t->schema_name),
+                  quote_identifier(s->statement, t->name));
     table_release(t);
     return cached_get_wait(s, text.data, NULL, 0, false, out);
 }
