@@ -365,6 +365,7 @@ struct deep_walk {
     void *ctx;
     uint32_t depth;
     bool skip_query_ctes;
+    bool without_join_columns; /* what joins yield is visited only where it is used */
 };
 err_t deep_walk_expr(struct deep_walk *w, struct expr *e);
 err_t deep_walk_query(struct deep_walk *w, struct query *q);

@@ -311,6 +311,7 @@ static SUSPENDS err_t insert_targets_wait(struct scope *s, struct insert *in)
             if (in->columns[k].column == c)
                 to->expr = in->exprs[k];
         }
+        to->defaulted = !to->expr;
         if (!to->expr)
             TRY(analyze_default_wait(s, t, c, &to->expr));
     }

@@ -70,6 +70,7 @@ struct target {
     const char *name; /* result column name */
     bool junk;        /* for ORDER BY / GROUP BY only: not sent */
     int32_t attno;    /* INSERT, UPDATE: column assigned */
+    bool defaulted;   /* INSERT: the column was not named and gets its default */
     oid origin_table; /* RowDescription */
     int16_t origin_column;
 };

@@ -30,7 +30,7 @@ static err_t walk_from(struct from_item *f, slot_fn visit, void *ctx)
     return walk_from(f->right, visit, ctx);
 }
 
-static err_t walk_rte(struct range_entry *r, slot_fn visit, void *ctx)
+static err_t walk_rte(struct range_entry *r, bool join_columns, slot_fn visit, void *ctx)
 {
     for (uint32_t i = 0; i < r->function_count; i++)
         TRY(visit(&r->functions[i], ctx));
@@ -38,17 +38,17 @@ static err_t walk_rte(struct range_entry *r, slot_fn visit, void *ctx)
         for (uint32_t c = 0; c < r->column_count; c++)
             TRY(visit(&r->values[i][c], ctx));
     }
-    if (r->kind == RTE_JOIN) {
+    if (r->kind == RTE_JOIN && join_columns) {
         for (uint32_t i = 0; i < r->column_count; i++)
             TRY(visit(&r->join_columns[i], ctx));
     }
     return ERR_OK;
 }
 
-err_t query_walk(struct query *q, err_t (*visit)(struct expr **slot, void *ctx), void *ctx)
+static err_t walk_query(struct query *q, bool join_columns, slot_fn visit, void *ctx)
 {
     for (uint32_t i = 0; i < q->rte_count; i++)
-        TRY(walk_rte(q->rtes[i], visit, ctx));
+        TRY(walk_rte(q->rtes[i], join_columns, visit, ctx));
     for (uint32_t i = 0; i < q->from_count; i++)
         TRY(walk_from(q->from[i], visit, ctx));
     TRY(walk_targets(q->targets, q->target_count, visit, ctx));
@@ -67,6 +67,11 @@ err_t query_walk(struct query *q, err_t (*visit)(struct expr **slot, void *ctx),
         TRY(walk_optional(&q->on_conflict->where, visit, ctx));
     }
     return walk_targets(q->returning, q->returning_count, visit, ctx);
+}
+
+err_t query_walk(struct query *q, err_t (*visit)(struct expr **slot, void *ctx), void *ctx)
+{
+    return walk_query(q, true, visit, ctx);
 }
 
 /* ---- deep walks ---- */
@@ -96,7 +101,7 @@ static err_t deep_slot(struct expr **slot, void *ctx)
 err_t deep_walk_query(struct deep_walk *w, struct query *q)
 {
     TRY(fiber_check_stack());
-    TRY(query_walk(q, deep_slot, w));
+    TRY(walk_query(q, !w->without_join_columns, deep_slot, w));
     for (uint32_t i = 0; i < q->rte_count; i++) {
         if (q->rtes[i]->subquery) {
             w->depth++;

@@ -59,25 +59,18 @@ err_t catalog_create_files_wait(struct txn *t, oid database)
     return e;
 }
 
-/* Replaces "postgres" as grantee and grantor in an access list by the superuser's name. */
-static const char *seed_acl(struct seeder *s, const char *text)
+/* Roles in access lists of the facts, where "postgres" is whatever the superuser is called. */
+static err_t seed_role(void *owner, char kind, const char *name, bool missing_ok, oid *out)
 {
-    static const char old[] = "postgres";
-    if (strcmp(s->superuser, old) == 0 || text[0] != '{')
-        return text;
-    struct strbuf b;
-    strbuf_init(&b, s->mem);
-    for (const char *p = text; *p;) {
-        bool starts = p > text && (p[-1] == '{' || p[-1] == ',' || p[-1] == '/');
-        size_t n = sizeof(old) - 1;
-        if (starts && strncmp(p, old, n) == 0 && (p[n] == '=' || p[n] == ',' || p[n] == '}')) {
-            strbuf_puts(&b, s->superuser);
-            p += n;
-        } else {
-            strbuf_putc(&b, *p++);
-        }
-    }
-    return b.data;
+    (void)owner;
+    (void)kind;
+    (void)missing_ok;
+    const struct catalog_static *roles = catalog_relation_find(REL_AUTHID)->rows;
+    *out = strcmp(name, "postgres") == 0 ? ROLE_BOOTSTRAP : OID_NONE;
+    for (uint32_t i = 0; !*out && i < roles->row_count; i++)
+        if (strcmp(catalog_static_text(roles, i, COL_ROLNAME - 1), name) == 0)
+            *out = (oid)strtoul(catalog_static_text(roles, i, COL_OID - 1), NULL, 10);
+    return ERR_OK;
 }
 
 static err_t seed_value(struct seeder *s, const struct catalog_column *c, const char *text,
@@ -89,8 +82,6 @@ static err_t seed_value(struct seeder *s, const struct catalog_column *c, const 
         return ERR_OK;
     const struct type_info *type = type_find(c->type);
     ASSERT(type);
-    if (c->type == TYPE_ACLITEM_ARRAY)
-        text = seed_acl(s, text);
     if (type->input)
         return value_input(&s->env, s->mem, c->type, -1, text, strlen(text), out);
     if (type->by_value) {
@@ -160,7 +151,7 @@ static SUSPENDS err_t seed_static_wait(struct seeder *s, const struct catalog_re
 
 static SUSPENDS err_t seed_namespace_wait(struct seeder *s, oid schema, const char *name)
 {
-    const char *acl = seed_acl(s, "{postgres=UC/postgres,=U/postgres}");
+    static const char acl[] = "{postgres=UC/postgres,=U/postgres}";
     datum values[COLS_NAMESPACE] = {schema, datum_of_text(s->mem, name), ROLE_BOOTSTRAP, 0};
     bool nulls[COLS_NAMESPACE] = {0};
     struct catalog_writer *w = catalog_writer_new(&s->cs, s->mem);
@@ -347,6 +338,8 @@ err_t catalog_bootstrap_wait(const char *superuser, const char *password_verifie
     struct seeder s = {.superuser = superuser, .verifier = password_verifier};
     struct txn_options o = {.isolation = READ_COMMITTED, .synchronous_commit = true};
     s.mem = arena_new();
+    struct sql_services services = {.resolve_name = seed_role};
+    s.env.services = &services;
     s.env.user_oid = ROLE_BOOTSTRAP;
     s.env.user_name = superuser;
     s.env.session_user_name = superuser;

@@ -471,6 +471,27 @@ static SUSPENDS err_t service_privilege_test(void *owner, char kind, oid object,
                                exists);
 }
 
+static SUSPENDS err_t service_column_privilege_test(void *owner, oid relation, const char *name,
+                                                    int16_t number, oid role, const char *letters,
+                                                    bool with_option, bool *yes, bool *exists)
+{
+    const struct table_desc *t;
+    *exists = true;
+    if (name) {
+        TRY(table_by_oid_wait(session_of(owner), relation, &t));
+        const struct column_desc *c = t ? table_column(t, name) : NULL;
+        err_t e =
+            c ? ERR_OK
+              : err_raise(ERR_UNDEFINED_COLUMN, "column \"%s\" of relation \"%s\" does not exist",
+                          name, t ? t->name : "?");
+        number = c ? c->attno : 0;
+        table_release(t);
+        TRY(e);
+    }
+    return privilege_columns_test_wait(session_of(owner), relation, role, letters, with_option,
+                                       &number, number ? 1 : 0, yes);
+}
+
 static SUSPENDS err_t service_role_member(void *owner, oid member, oid role, bool only_inherited,
                                           bool *yes)
 {
@@ -681,5 +702,6 @@ void catalog_fill_services(struct sql_services *s, struct catalog_session *(*cs_
     s->serial_sequence = service_serial_sequence;
     s->sequence_last_value = service_sequence_last_value;
     s->privilege_test = service_privilege_test;
+    s->column_privilege_test = service_column_privilege_test;
     s->role_member = service_role_member;
 }

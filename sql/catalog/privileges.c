@@ -3,16 +3,13 @@
 
 #include "sql/catalog/relation.h"
 #include "sql/catalog/store.h"
+#include "sql/types/acl.h"
 
 enum { ROLE_DATABASE_OWNER = 6171, ROLE_READ_ALL = 6181, ROLE_WRITE_ALL = 6182 };
 
-struct member_of {
-    oid role;
-    const char *name;
-};
 struct roles {
     struct arena *mem;
-    struct member_of *items;
+    oid *items;
     uint32_t count;
     uint32_t capacity;
     bool is_superuser;
@@ -21,7 +18,7 @@ struct roles {
 static bool roles_has(const struct roles *r, oid role)
 {
     for (uint32_t i = 0; i < r->count; i++)
-        if (r->items[i].role == role)
+        if (r->items[i] == role)
             return true;
     return false;
 }
@@ -32,13 +29,13 @@ static void roles_add(struct roles *r, oid role)
         return;
     if (r->count == r->capacity) {
         uint32_t capacity = r->capacity ? r->capacity * 2 : 8;
-        struct member_of *items = ARENA_ARRAY(r->mem, struct member_of, capacity);
+        oid *items = ARENA_ARRAY(r->mem, oid, capacity);
         if (r->count)
             memcpy(items, r->items, sizeof(*items) * r->count);
         r->items = items;
         r->capacity = capacity;
     }
-    r->items[r->count++] = (struct member_of){.role = role};
+    r->items[r->count++] = role;
 }
 
 static SUSPENDS err_t database_owner_wait(struct catalog_session *cs, struct arena *mem, oid *out)
@@ -60,18 +57,17 @@ static SUSPENDS err_t roles_read_wait(struct catalog_session *cs, oid role, bool
         struct catalog_probe probes[2] = {{.relation = REL_AUTHID,
                                            .index = INDEX_AUTHID_OID,
                                            .key_count = 1,
-                                           .key = {r->items[i].role}},
+                                           .key = {r->items[i]}},
                                           {.relation = REL_AUTH_MEMBERS,
                                            .index = INDEX_AUTH_MEMBERS_MEMBER_ROLE,
                                            .key_count = 1,
-                                           .key = {r->items[i].role}}};
+                                           .key = {r->items[i]}}};
         TRY(catalog_probe_wait(cs, probes, 2, r->mem));
         if (probes[0].found.count == 0)
             continue;
         const struct catalog_row *row = &probes[0].found.rows[0];
-        r->items[i].name = catalog_text_value(r->mem, row, COL_ROLNAME, NULL);
         r->is_superuser = r->is_superuser || (i == 0 && catalog_bool_value(row, COL_ROLSUPER));
-        if (r->items[i].role == owner)
+        if (r->items[i] == owner)
             roles_add(r, ROLE_DATABASE_OWNER);
         if (only_inherited && !catalog_bool_value(row, COL_ROLINHERIT))
             continue;
@@ -83,37 +79,22 @@ static SUSPENDS err_t roles_read_wait(struct catalog_session *cs, oid role, bool
 
 /* ---- access lists ---- */
 
-/* Quoted when it has other letters. */
-static bool grantee_is(const char *text, size_t len, const char *name)
+/* What a list (NULL: none) gives to the roles, with option only what they may hand on. */
+static err_t list_gives(struct roles *r, const struct catalog_row *row, int column,
+                        bool with_option, uint32_t *out)
 {
-    if (len >= 2 && text[0] == '"') {
-        size_t k = 0;
-        for (size_t i = 1; i + 1 < len; i++) {
-            if (text[i] == '"')
-                i++;
-            if (name[k] == 0 || name[k++] != text[i])
-                return false;
-        }
-        return name[k] == 0;
+    uint32_t count = 0;
+    const datum *items = NULL;
+    *out = 0;
+    if (row->nulls[column - 1])
+        return ERR_OK;
+    TRY(catalog_array_read(r->mem, row->values[column - 1], &count, &items));
+    for (uint32_t i = 0; i < count; i++) {
+        struct acl_item item = acl_item_read(items[i]);
+        if (item.grantee == OID_NONE || roles_has(r, item.grantee))
+            *out |= with_option ? item.options : item.rights;
     }
-    return strlen(name) == len && memcmp(name, text, len) == 0;
-}
-
-static bool item_gives(const char *item, const struct roles *r, const char *letters,
-                       bool with_option)
-{
-    const char *slash = strrchr(item, '/');
-    const char *equals = strrchr(item, '=');
-    if (!equals || !slash || slash < equals)
-        return false;
-    size_t len = (size_t)(equals - item);
-    bool mine = len == 0; /* PUBLIC */
-    for (uint32_t i = 0; i < r->count && !mine; i++)
-        mine = r->items[i].name && grantee_is(item, len, r->items[i].name);
-    for (const char *p = equals + 1; mine && p < slash; p++)
-        if (*p != '*' && strchr(letters, *p) && (!with_option || p[1] == '*'))
-            return true;
-    return false;
+    return ERR_OK;
 }
 
 struct object_row {
@@ -189,11 +170,9 @@ static SUSPENDS err_t test_wait(struct catalog_session *cs, struct roles *r, cha
         *yes = !with_option && strpbrk(k.everybody, letters) != NULL;
         return ERR_OK;
     }
-    uint32_t count = 0;
-    const datum *items = NULL;
-    TRY(catalog_array_read(r->mem, rows.rows[0].values[k.acl - 1], &count, &items));
-    for (uint32_t i = 0; i < count && !*yes; i++)
-        *yes = item_gives(varlen_cstring(r->mem, datum_varlen(items[i])), r, letters, with_option);
+    uint32_t bits;
+    TRY(list_gives(r, &rows.rows[0], k.acl, with_option, &bits));
+    *yes = (bits & acl_bits_of_letters(letters)) != 0;
     return ERR_OK;
 }
 
@@ -204,6 +183,54 @@ err_t privilege_test_wait(struct catalog_session *cs, char kind, oid object, oid
     err_t e = test_wait(cs, &r, kind, object, role, letters, with_option, yes, exists);
     arena_free(r.mem);
     return e;
+}
+
+static SUSPENDS err_t columns_wait(struct catalog_session *cs, struct roles *r, oid relation,
+                                   oid role, const char *letters, bool with_option,
+                                   const int16_t *columns, uint32_t count, bool *yes)
+{
+    struct catalog_rows rows;
+    uint32_t wanted = acl_bits_of_letters(letters);
+    TRY(roles_read_wait(cs, role, true, r));
+    TRY(catalog_find_wait(cs, REL_ATTRIBUTE, INDEX_ATTRIBUTE_RELID_ATTNUM, 1, relation, 0, r->mem,
+                          &rows));
+    uint32_t given = 0; /* of the columns asked for, or of any */
+    for (uint32_t i = 0; i < rows.count; i++) {
+        int16_t number = datum_i16(rows.rows[i].values[COL_ATTNUM - 1]);
+        bool asked = count == 0;
+        uint32_t bits;
+        for (uint32_t k = 0; k < count && !asked; k++)
+            asked = columns[k] == number;
+        if (!asked || catalog_bool_value(&rows.rows[i], COL_ATTISDROPPED))
+            continue;
+        TRY(list_gives(r, &rows.rows[i], COL_ATTACL, with_option, &bits));
+        given += (bits & wanted) != 0;
+    }
+    *yes = count == 0 ? given > 0 : given == count;
+    return ERR_OK;
+}
+
+err_t privilege_columns_test_wait(struct catalog_session *cs, oid relation, oid role,
+                                  const char *letters, bool with_option, const int16_t *columns,
+                                  uint32_t count, bool *yes)
+{
+    struct roles r = {.mem = arena_new()};
+    err_t e = columns_wait(cs, &r, relation, role, letters, with_option, columns, count, yes);
+    arena_free(r.mem);
+    return e;
+}
+
+err_t privilege_roles_wait(struct catalog_session *cs, oid role, struct arena *mem, const oid **out,
+                           uint32_t *count)
+{
+    struct roles r = {.mem = mem};
+    TRY(roles_read_wait(cs, role, true, &r));
+    oid *list = ARENA_ARRAY(mem, oid, r.count + 1);
+    for (uint32_t i = 0; i < r.count; i++)
+        list[i] = r.items[i];
+    *out = list;
+    *count = r.count;
+    return ERR_OK;
 }
 
 static SUSPENDS err_t denied_wait(struct catalog_session *cs, char kind, oid object,

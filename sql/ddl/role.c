@@ -1,5 +1,6 @@
 /* Roles: CREATE, ALTER, DROP ROLE, membership. Passwords are kept as SCRAM-SHA-256 verifiers. */
 #include "sql/ddl/ddl_priv.h"
+#include "sql/types/acl.h"
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -238,26 +239,24 @@ static SUSPENDS err_t alter_role_wait(struct ddl_context *x, const struct ddl *d
 }
 
 /* An access list grants something to the role. */
-static err_t acl_names(struct ddl_context *x, const struct catalog_row *row, int column,
-                       const char *role_name, bool *yes)
+static err_t acl_names(struct ddl_context *x, const struct catalog_row *row, int column, oid role,
+                       bool *yes)
 {
     const datum *items;
     uint32_t count;
-    size_t len = strlen(role_name);
     *yes = false;
     if (row->nulls[column - 1])
         return ERR_OK;
     TRY(catalog_array_read(x->mem, row->values[column - 1], &count, &items));
     for (uint32_t i = 0; i < count; i++) {
-        const char *item = varlen_cstring(x->mem, datum_varlen(items[i]));
-        *yes = *yes || (strncmp(item, role_name, len) == 0 && item[len] == '=');
+        struct acl_item item = acl_item_read(items[i]);
+        *yes = *yes || item.grantee == role || item.grantor == role;
     }
     return ERR_OK;
 }
 
 /* Objects of a role in this database, and databases. */
-static SUSPENDS err_t role_is_used_wait(struct ddl_context *x, oid role, const char *role_name,
-                                        const char **by)
+static SUSPENDS err_t role_is_used_wait(struct ddl_context *x, oid role, const char **by)
 {
     static const struct {
         oid relation;
@@ -269,7 +268,10 @@ static SUSPENDS err_t role_is_used_wait(struct ddl_context *x, oid role, const c
         {REL_NAMESPACE, COL_NSPOWNER, COL_NSPNAME, COL_NSPACL},
         {REL_CLASS, COL_RELOWNER, COL_RELNAME, COL_RELACL},
     };
-    *by = NULL;
+    enum { SHOWN_MAX = 100 };
+    struct strbuf b;
+    uint32_t count = 0;
+    strbuf_init(&b, x->mem);
     for (size_t i = 0; i < ARRAY_LEN(owners); i++) {
         struct catalog_rows rows;
         TRY(catalog_find_wait(x->catalog, owners[i].relation, 0, 0, 0, 0, x->mem, &rows));
@@ -277,19 +279,34 @@ static SUSPENDS err_t role_is_used_wait(struct ddl_context *x, oid role, const c
             bool owns = catalog_oid_value(&rows.rows[k], owners[i].owner) == role;
             bool named = false;
             if (!owns)
-                TRY(acl_names(x, &rows.rows[k], owners[i].acl, role_name, &named));
+                TRY(acl_names(x, &rows.rows[k], owners[i].acl, role, &named));
             if (!owns && !named)
                 continue;
             const char *name = catalog_text_value(x->mem, &rows.rows[k], owners[i].name, NULL);
-            *by = arena_printf(x->mem, "%s %s %s", owns ? "owner of" : "privileges for",
-                               owners[i].relation == REL_DATABASE ? "database"
-                               : owners[i].relation == REL_NAMESPACE
-                                   ? "schema"
-                                   : ddl_kind_name(catalog_char_value(&rows.rows[k], COL_RELKIND)),
-                               name);
-            return ERR_OK;
+            if (count++ >= SHOWN_MAX)
+                continue;
+            strbuf_printf(&b, "%s%s %s %s", count > 1 ? "\n" : "",
+                          owns ? "owner of" : "privileges for",
+                          owners[i].relation == REL_DATABASE ? "database"
+                          : owners[i].relation == REL_NAMESPACE
+                              ? "schema"
+                              : ddl_kind_name(catalog_char_value(&rows.rows[k], COL_RELKIND)),
+                          name);
         }
     }
+    struct catalog_rows columns;
+    TRY(catalog_find_wait(x->catalog, REL_ATTRIBUTE, 0, 0, 0, 0, x->mem, &columns));
+    for (uint32_t i = 0; i < columns.count; i++) {
+        bool named;
+        const char *text;
+        TRY(acl_names(x, &columns.rows[i], COL_ATTACL, role, &named));
+        if (!named || count++ >= SHOWN_MAX)
+            continue;
+        TRY(ddl_object_text_wait(x, REL_CLASS, catalog_oid_value(&columns.rows[i], COL_ATTRELID),
+                                 catalog_int_value(&columns.rows[i], COL_ATTNUM), &text));
+        strbuf_printf(&b, "%sprivileges for %s", count > 1 ? "\n" : "", text);
+    }
+    *by = b.data;
     return ERR_OK;
 }
 
@@ -319,7 +336,7 @@ static SUSPENDS err_t drop_role_wait(struct ddl_context *x, const struct ddl *d,
                          "cannot drop role %s because it is required by the database system",
                          r->name);
     const char *by;
-    TRY(role_is_used_wait(x, object, r->name, &by));
+    TRY(role_is_used_wait(x, object, &by));
     if (by) {
         err_t e =
             err_raise(ERR_DEPENDENT_OBJECTS_STILL_EXIST,

@@ -360,3 +360,14 @@ FUNCTION(fn_length_in_encoding)
     TRY(utf8_check(ARG_VARLEN(0)->data, ARG_VARLEN(0)->len));
     RETURN_I32((int32_t)utf8_length(ARG_VARLEN(0)->data, ARG_VARLEN(0)->len));
 }
+
+/* ---- int4send() and its kin: the binary form that the protocol sends ---- */
+
+FUNCTION(fn_type_send)
+{
+    struct strbuf b;
+    strbuf_init(&b, c->mem);
+    strbuf_puts(&b, "");
+    TRY(value_send(c->env, c->mem, c->func->args[0], c->args[0], &b));
+    return result_strbuf(c, &b, out);
+}

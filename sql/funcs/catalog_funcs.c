@@ -223,42 +223,6 @@ SUSPENDING(fn_pg_get_userbyid)
     return result_cstring(c, text, out);
 }
 
-/* What an object of a kind allows when nothing was granted or revoked: PUBLIC's part, then the
- * owner's. */
-SUSPENDING(fn_acldefault)
-{
-    static const struct {
-        char kind;
-        const char *everybody;
-        const char *owner;
-    } defaults[] = {
-        {'c', "", ""},   {'r', "", "arwdDxt"}, {'s', "", "rwU"}, {'d', "Tc", "CTc"},
-        {'f', "X", "X"}, {'l', "U", "U"},      {'L', "", "rw"},  {'n', "", "UC"},
-        {'t', "", "C"},  {'F', "", "U"},       {'S', "", "U"},   {'T', "U", "U"},
-        {'p', "", "sA"},
-    };
-    SERVICE(role_name)
-    char kind = (char)ARG_I32(0);
-    const char *owner = NULL;
-    TRY(s->role_name(s->owner, ARG_OID(1), c->mem, &owner));
-    owner = owner ? quote_identifier(c->mem, owner) : arena_printf(c->mem, "%u", ARG_OID(1));
-    for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++) {
-        if (defaults[i].kind != kind)
-            continue;
-        datum items[2];
-        bool nulls[2] = {false, false};
-        uint32_t count = 0;
-        if (defaults[i].everybody[0])
-            items[count++] =
-                datum_of_text(c->mem, arena_printf(c->mem, "=%s/%s", defaults[i].everybody, owner));
-        if (defaults[i].owner[0])
-            items[count++] = datum_of_text(
-                c->mem, arena_printf(c->mem, "%s=%s/%s", owner, defaults[i].owner, owner));
-        return array_of(c->mem, TYPE_ACLITEM, items, nulls, count, out);
-    }
-    return err_raise(ERR_INTERNAL_ERROR, "unrecognized objtype abbreviation: %c", kind);
-}
-
 /* ---- visibility ---- */
 
 static NO_SUSPEND_ANALYSIS err_t visible(struct call *c, char kind, bool is_builtin, datum *out)

@@ -101,6 +101,14 @@ static err_t integral_division_special(struct call *c, const struct number *a,
     return ERR_OK;
 }
 
+/* What truncating division leaves; b is not zero. */
+static struct number number_rest(struct arena *mem, const struct number *a, const struct number *b)
+{
+    struct number q = number_div(mem, a, b, 0, false);
+    struct number product = number_mul(mem, &q, b, b->dscale);
+    return number_sub(mem, a, &product);
+}
+
 FUNCTION(fn_numeric_mod)
 {
     struct number a = arg_number(c, 0);
@@ -109,10 +117,91 @@ FUNCTION(fn_numeric_mod)
     TRY(integral_division_special(c, &a, &b, true, &done, out));
     if (done)
         return ERR_OK;
-    struct number q = number_div(c->mem, &a, &b, 0, false);
-    struct number product = number_mul(c->mem, &q, &b, b.dscale);
-    struct number r = number_sub(c->mem, &a, &product);
+    struct number r = number_rest(c->mem, &a, &b);
     return result_number(c, &r, out);
+}
+
+/* Euclid's algorithm; both finite. */
+static struct number greatest_divisor(struct call *c, struct number a, struct number b)
+{
+    int32_t dscale = MAX(a.dscale, b.dscale);
+    while (b.count != 0) {
+        struct number r = number_rest(c->mem, &a, &b);
+        a = b;
+        b = r;
+    }
+    a.sign = NUMERIC_POSITIVE;
+    a.dscale = dscale;
+    return a;
+}
+
+FUNCTION(fn_numeric_gcd)
+{
+    struct number a = arg_number(c, 0);
+    struct number b = arg_number(c, 1);
+    if (number_is_special(&a) || number_is_special(&b))
+        return result_special(c, NUMERIC_NAN, out);
+    struct number g = greatest_divisor(c, a, b);
+    return result_number(c, &g, out);
+}
+
+FUNCTION(fn_numeric_lcm)
+{
+    struct number a = arg_number(c, 0);
+    struct number b = arg_number(c, 1);
+    if (number_is_special(&a) || number_is_special(&b))
+        return result_special(c, NUMERIC_NAN, out);
+    int32_t dscale = MAX(a.dscale, b.dscale);
+    struct number result = {.dscale = dscale};
+    if (a.count && b.count) {
+        struct number g = greatest_divisor(c, a, b);
+        struct number q = number_div(c->mem, &a, &g, 0, false);
+        result = number_mul(c->mem, &q, &b, dscale);
+        result.sign = NUMERIC_POSITIVE;
+        result.dscale = dscale;
+    }
+    return result_number(c, &result, out);
+}
+
+FUNCTION(fn_width_bucket_numeric)
+{
+    struct number operand = arg_number(c, 0);
+    struct number low = arg_number(c, 1);
+    struct number high = arg_number(c, 2);
+    int32_t count = ARG_I32(3);
+    if (count <= 0)
+        return err_raise(ERR_INVALID_ARGUMENT_FOR_WIDTH_BUCKET_FUNCTION,
+                         "count must be greater than zero");
+    if (operand.sign == NUMERIC_NAN || low.sign == NUMERIC_NAN || high.sign == NUMERIC_NAN)
+        return err_raise(ERR_INVALID_ARGUMENT_FOR_WIDTH_BUCKET_FUNCTION,
+                         "operand, lower bound, and upper bound cannot be NaN");
+    if (number_is_inf(&low) || number_is_inf(&high))
+        return err_raise(ERR_INVALID_ARGUMENT_FOR_WIDTH_BUCKET_FUNCTION,
+                         "lower and upper bounds must be finite");
+    int order = numeric_compare(c->args[1], c->args[2]);
+    if (order == 0)
+        return err_raise(ERR_INVALID_ARGUMENT_FOR_WIDTH_BUCKET_FUNCTION,
+                         "lower bound cannot equal upper bound");
+    int below = numeric_compare(c->args[0], c->args[1]);
+    int above = numeric_compare(c->args[0], c->args[2]);
+    if (order < 0 ? below < 0 : below > 0)
+        RETURN_I32(0);
+    int32_t result;
+    if (order < 0 ? above >= 0 : above <= 0) {
+        if (ckd_add_i32(&result, count, 1))
+            return raise_int_range("integer");
+        RETURN_I32(result);
+    }
+    struct number width = number_sub(c->mem, &high, &low);
+    struct number place = number_sub(c->mem, &operand, &low);
+    struct number buckets = number_of_i64(c->mem, count);
+    place = number_mul(c->mem, &place, &buckets, place.dscale);
+    struct number q = number_div(c->mem, &place, &width, 0, false);
+    datum packed;
+    int64_t whole;
+    TRY(number_pack(c->mem, &q, &packed));
+    TRY(numeric_to_i64(packed, INT32_MIN, INT32_MAX, "integer", &whole));
+    RETURN_I32((int32_t)MIN(whole, count - 1) + 1);
 }
 
 FUNCTION(fn_numeric_div_trunc)

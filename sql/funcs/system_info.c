@@ -161,18 +161,3 @@ EMPTY_SET(srf_pg_partition_ancestors, 1);
 EMPTY_SET(srf_pg_get_replication_slots, 14);
 EMPTY_SET(srf_pg_show_replication_origin_status, 4);
 EMPTY_SET(srf_pg_stat_get_subscription, 8);
-
-/* Access lists are not kept: every column of them is null, and a strict function over null has no
- * rows. */
-static err_t aclexplode_begin(struct call *c, void **state)
-{
-    (void)c;
-    (void)state;
-    return err_not_built("access control lists are not supported yet");
-}
-
-const struct set_function srf_aclexplode = {
-    .column_count = 4,
-    .begin = aclexplode_begin,
-    .next = empty_next,
-};

@@ -266,8 +266,27 @@ static NO_SUSPEND_ANALYSIS err_t ask_catalog(struct call *c, const struct privil
         return ERR_OK;
     TRY(s->privilege_test(s->owner, k->kind, object, role, w->letters, false, yes, exists));
     if (*exists && !*yes && w->with_option[0])
-        return s->privilege_test(s->owner, k->kind, object, role, w->with_option, true, yes,
-                                 exists);
+        TRY(s->privilege_test(s->owner, k->kind, object, role, w->with_option, true, yes, exists));
+    return ERR_OK;
+}
+
+/* Rights on a column that its relation as a whole does not give. at: the column's argument, 0 = any
+ * column. */
+static NO_SUSPEND_ANALYSIS err_t ask_columns(struct call *c, uint32_t at, oid role, oid relation,
+                                             const struct wanted *w, bool *yes, bool *exists)
+{
+    struct sql_services *s = c->env->services;
+    const char *name = at && c->func->args[at] == TYPE_TEXT ? arg_cstring(c, at) : NULL;
+    int16_t number = at && !name ? ARG_I16(at) : 0;
+    bool given = *yes;
+    if (!s->column_privilege_test)
+        return err_not_built("%s() is not supported yet", c->func->name);
+    TRY(s->column_privilege_test(s->owner, relation, name, number, role, w->letters, false, yes,
+                                 exists));
+    if (!*yes && w->with_option[0])
+        TRY(s->column_privilege_test(s->owner, relation, name, number, role, w->with_option, true,
+                                     yes, exists));
+    *yes = *yes || given;
     return ERR_OK;
 }
 
@@ -299,6 +318,8 @@ FUNCTION(fn_has_privilege)
         RETURN_BOOL(false);
     bool yes;
     TRY(ask_catalog(c, k, role, found, &wanted, &yes, &exists));
+    if (exists && (k->has_column || strcmp(k->function, "has_any_column_privilege") == 0))
+        TRY(ask_columns(c, k->has_column ? object + 1 : 0, role, found, &wanted, &yes, &exists));
     if (!exists)
         RETURN_NULL();
     RETURN_BOOL(yes);

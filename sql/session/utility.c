@@ -156,7 +156,7 @@ static SUSPENDS err_t utility_discard_wait(struct session *s, const struct utili
     switch (u->discard) {
     case 0:
         TRY(block_forbid(s, "DISCARD ALL"));
-        portal_drop_all_wait(s, PORTAL_NONE);
+        portal_drop_all_wait(s, false);
         prepared_drop_all(s);
         advisory_unlock_all_wait(&s->advisory_locks, s->pid);
         TRY(setting_reset_all(s->settings));
@@ -374,7 +374,7 @@ static SUSPENDS err_t utility_ddl_wait(struct session *s, struct cached *c, cons
 static SUSPENDS err_t utility_close_wait(struct session *s, const struct utility *u)
 {
     if (u->all) {
-        portal_drop_all_wait(s, PORTAL_NONE);
+        portal_drop_all_wait(s, false);
         return ERR_OK;
     }
     struct portal *p = portal_find(s, u->name);

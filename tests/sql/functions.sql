@@ -1,0 +1,13 @@
+-- Functions that no other file calls.
+SELECT gcd(12.5, 5), gcd(0.0, 7.50), gcd(-12, 18.0), gcd('NaN', 1.0), gcd('Infinity', 2.0), gcd(12345678901234567890.5, 98765.25), lcm(12.5, 5), lcm(0, 5.00), lcm(-4.0, 6);
+SELECT width_bucket(5.35::numeric, 0.024, 10.06, 5), width_bucket(-1.0, 0, 10, 4), width_bucket(10.0, 0, 10, 4), width_bucket(3.0, 10, 0, 4), width_bucket('Infinity'::numeric, 0, 10, 4), width_bucket(9.999, 0, 10, 4);
+SELECT width_bucket(1.0, 0, 0, 4);
+SELECT width_bucket(1.0, 0, 1, 0);
+SELECT width_bucket('NaN'::numeric, 0, 1, 1);
+SELECT width_bucket(1.0, 'Infinity', 1, 1);
+SELECT int2send(1::int2), int4send(5), int8send(-1), textsend('abc'), float4send(1.5), float8send(1.5), numeric_send(1.25), boolsend(true), charsend('x'), namesend('n'), byteasend('\x01'), varcharsend('v'), bpcharsend('b'), oidsend(7::oid);
+SELECT date_send('2020-01-01'), time_send('12:00'), timetz_send('12:00+01'), timestamp_send('2020-01-01'), timestamptz_send('2020-01-01 00:00+00'), interval_send('1 mon 2 days 03:00'), uuid_send('a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'), regclasssend('pg_class');
+SELECT count(*) FROM pg_class WHERE oid::regclass::text = 'pg_class';
+SELECT string_agg(oid::regclass::text, ',' ORDER BY oid) FROM pg_class WHERE relname IN ('pg_class', 'pg_type');
+SELECT format('%s %s', oid::regclass, relnamespace::regnamespace) FROM pg_class WHERE relname = 'pg_class';
+SELECT concat(relowner::regrole, '-', array_agg(oid::regclass)) FROM pg_class WHERE relname = 'pg_proc' GROUP BY relowner;

@@ -1,0 +1,89 @@
+-- Rights on columns, grant options, access lists and roles that get other names.
+CREATE ROLE pc_a; CREATE ROLE pc_b; CREATE ROLE pc_c;
+CREATE TABLE pc_t (a int PRIMARY KEY, b text, c int DEFAULT 5);
+CREATE TABLE pc_u (a int, x int);
+INSERT INTO pc_t VALUES (1, 'one', 1);
+GRANT SELECT (a, b), UPDATE (b), INSERT (a, b) ON pc_t TO pc_a;
+GRANT SELECT ON pc_u TO pc_a;
+SELECT relacl FROM pg_class WHERE relname = 'pc_t';
+SELECT attname, attacl FROM pg_attribute WHERE attrelid = 'pc_t'::regclass AND attnum > 0 ORDER BY attnum;
+\dp pc_t
+SET ROLE pc_a;
+SELECT a, b FROM pc_t;
+SELECT c FROM pc_t;
+SELECT * FROM pc_t;
+SELECT count(*) FROM pc_t;
+SELECT t FROM pc_t t;
+SELECT t.a FROM pc_t t JOIN pc_u u USING (a);
+SELECT t.a FROM pc_t t JOIN pc_u u ON t.c = u.x;
+SELECT a FROM pc_t WHERE c = 1;
+SELECT x FROM pc_u WHERE x IN (SELECT c FROM pc_t);
+SELECT (SELECT max(a) FROM pc_t) AS m;
+INSERT INTO pc_t (a, b) VALUES (2, 'two');
+INSERT INTO pc_t (a, c) VALUES (3, 3);
+INSERT INTO pc_t VALUES (4);
+INSERT INTO pc_t VALUES (5, 'five', 5);
+UPDATE pc_t SET b = 'x' WHERE a = 1;
+UPDATE pc_t SET b = 'x' WHERE c = 1;
+UPDATE pc_t SET c = 2;
+UPDATE pc_t SET b = 'y' WHERE a < 2 RETURNING a;
+UPDATE pc_t SET b = 'y' RETURNING c;
+DELETE FROM pc_t;
+INSERT INTO pc_t (a, b) VALUES (1, 'z') ON CONFLICT (a) DO UPDATE SET b = excluded.b;
+INSERT INTO pc_t (a, b) VALUES (1, 'z') ON CONFLICT (a) DO UPDATE SET c = 9;
+SELECT a FROM pc_t ORDER BY a FOR UPDATE;
+RESET ROLE;
+SELECT has_column_privilege('pc_a', 'pc_t', 'a', 'SELECT') AS a, has_column_privilege('pc_a', 'pc_t', 'c', 'SELECT') AS c,
+       has_column_privilege('pc_a', 'pc_t', 2::int2, 'UPDATE') AS b, has_table_privilege('pc_a', 'pc_t', 'SELECT') AS t,
+       has_any_column_privilege('pc_a', 'pc_t', 'UPDATE') AS anyc, has_any_column_privilege('pc_b', 'pc_t', 'UPDATE') AS nob;
+SELECT has_column_privilege('pc_a', 'pc_t', 'nosuch', 'SELECT');
+GRANT SELECT (nosuch) ON pc_t TO pc_a;
+GRANT DELETE (a) ON pc_t TO pc_a;
+REVOKE SELECT (a) ON pc_t FROM pc_a;
+REVOKE ALL ON pc_t FROM pc_a;
+SELECT attname, attacl FROM pg_attribute WHERE attrelid = 'pc_t'::regclass AND attnum > 0 ORDER BY attnum;
+SELECT relacl FROM pg_class WHERE relname = 'pc_t';
+
+-- grant options
+GRANT SELECT, INSERT ON pc_t TO pc_a WITH GRANT OPTION;
+SET ROLE pc_a;
+GRANT SELECT ON pc_t TO pc_b WITH GRANT OPTION;
+GRANT UPDATE ON pc_t TO pc_b;
+GRANT SELECT, UPDATE ON pc_t TO pc_c;
+GRANT ALL ON pc_t TO pc_c;
+SET ROLE pc_b;
+GRANT SELECT ON pc_t TO pc_c;
+GRANT SELECT ON pc_t TO pc_a WITH GRANT OPTION;
+SET ROLE pc_c;
+GRANT SELECT ON pc_t TO pc_b;
+GRANT SELECT ON pc_u TO pc_b;
+RESET ROLE;
+GRANT SELECT ON pc_t TO PUBLIC WITH GRANT OPTION;
+SELECT relacl FROM pg_class WHERE relname = 'pc_t';
+REVOKE SELECT ON pc_t FROM pc_a;
+REVOKE GRANT OPTION FOR SELECT ON pc_t FROM pc_a;
+REVOKE GRANT OPTION FOR SELECT ON pc_t FROM pc_a CASCADE;
+SELECT relacl FROM pg_class WHERE relname = 'pc_t';
+
+-- names
+ALTER ROLE pc_a RENAME TO "pc new";
+SELECT relacl FROM pg_class WHERE relname = 'pc_t';
+SET ROLE "pc new";
+SELECT a FROM pc_t ORDER BY a;
+RESET ROLE;
+DROP ROLE "pc new";
+SELECT g.rolname AS grantor, e.rolname AS grantee, x.privilege_type, x.is_grantable
+FROM pg_class c, aclexplode(c.relacl) x JOIN pg_roles g ON g.oid = x.grantor JOIN pg_roles e ON e.oid = x.grantee
+WHERE c.relname = 'pc_t' ORDER BY 1, 2, 3;
+SELECT acldefault('r', 10), acldefault('d', 10), acldefault('c', 10);
+SELECT makeaclitem(10, 0, 'SELECT, INSERT', true);
+SELECT makeaclitem(10, 10, 'select', true);
+SELECT '=r/postgres'::aclitem, 'postgres=arwdDxt/postgres'::aclitem, 'postgres=a*r/postgres'::aclitem;
+SELECT 'nosuch=r/postgres'::aclitem;
+SELECT 'postgres=q/postgres'::aclitem;
+SELECT 'postgres'::aclitem;
+SELECT ARRAY['postgres=ar/postgres'::aclitem] @> 'postgres=r/postgres'::aclitem AS c1, ARRAY['postgres=ar/postgres'::aclitem] @> 'postgres=w/postgres'::aclitem AS c2;
+GRANT SELECT (a) ON pc_u TO pc_c;
+DROP ROLE pc_c;
+DROP TABLE pc_t, pc_u;
+DROP ROLE "pc new"; DROP ROLE pc_b; DROP ROLE pc_c;
