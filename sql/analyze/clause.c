@@ -540,6 +540,7 @@ SUSPENDS err_t clause_group_wait(struct scope *s, const List *group, bool distin
 {
     struct query *q = s->query;
     bool has_sets = false;
+    q->group_distinct = distinct;
     for (int i = 0; i < list_length(group); i++)
         has_sets |= IsA(list_nth(group, i), GroupingSet);
     if (!has_sets) {
@@ -554,7 +555,6 @@ SUSPENDS err_t clause_group_wait(struct scope *s, const List *group, bool distin
     set_list_add(s, &all, empty);
     q->group_item_count = (uint32_t)list_length(group);
     q->group_items = ARENA_ARRAY(s->a->mem, struct group_item, q->group_item_count + 1);
-    q->group_distinct = distinct;
     for (uint32_t i = 0; i < q->group_item_count; i++) {
         struct set_list one = {0};
         TRY(group_sets_wait(s, list_nth(group, (int)i), &one, &q->group_items[i]));

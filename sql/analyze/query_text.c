@@ -324,15 +324,19 @@ static err_t put_count(struct text *t, const struct expr *e)
     return ERR_OK;
 }
 
-/* An expression of GROUP BY, ORDER BY or DISTINCT ON. */
+/* An expression of GROUP BY, ORDER BY or DISTINCT ON (q: the query), or of a window (q NULL). What
+ * the result has too is named by its number in set operations, and in stored texts, where it must
+ * be the same when it is analysed again. */
 static err_t put_key(struct text *t, const struct query *q, const struct expr *e)
 {
-    if (q->set_tree) {
-        for (uint32_t i = 0; i < q->target_count; i++) {
-            if (expr_equal(q->targets[i].expr, e)) {
-                strbuf_printf(t->out, "%u", i + 1);
-                return ERR_OK;
-            }
+    uint32_t number = 0;
+    for (uint32_t i = 0; q && (q->set_tree || t->o->stored) && i < q->target_count; i++) {
+        if (q->targets[i].junk)
+            continue;
+        number++;
+        if (q->targets[i].expr == e || expr_equal(q->targets[i].expr, e)) {
+            strbuf_printf(t->out, "%u", number);
+            return ERR_OK;
         }
     }
     if (e->kind == EXPR_COLUMN)
@@ -413,13 +417,13 @@ static err_t put_window(struct text *t, const struct window_spec *w)
         put(t, "PARTITION BY ");
         for (uint32_t i = 0; i < w->partition_count; i++) {
             put(t, i ? ", " : "");
-            TRY(put_key(t, t->level->q, w->partition[i]));
+            TRY(put_key(t, NULL, w->partition[i]));
         }
         space = " ";
     }
     if (w->order_count && !w->order_copied) {
         strbuf_printf(t->out, "%sORDER BY ", space);
-        TRY(put_order(t, t->level->q, w->order, w->order_count));
+        TRY(put_order(t, NULL, w->order, w->order_count));
         space = " ";
     }
     if (w->frame_options & WINDOW_NONDEFAULT) {
@@ -478,8 +482,14 @@ static err_t put_test(struct text *t, const struct expr *e)
         TRY(put_row_left(t, test, &op));
     } else {
         const struct expr *left = test_left(test, &op);
+        bool paren = t->o->pretty && left &&
+                     (left->kind == EXPR_IS_NULL || left->kind == EXPR_IS_BOOL ||
+                      left->kind == EXPR_DISTINCT || left->kind == EXPR_AND ||
+                      left->kind == EXPR_OR || left->kind == EXPR_NOT);
+        put(t, paren ? "(" : "");
         if (left)
             TRY(put_expr(t, left, true));
+        put(t, paren ? ")" : "");
     }
     const char *name = op ? op->name : "=";
     if (e->subquery.subkind == SUBQUERY_ANY && strcmp(name, "=") == 0)

@@ -468,7 +468,12 @@ static err_t put_sort(struct deparse *d, const struct sort_item *items, uint32_t
     for (uint32_t i = 0; i < count; i++) {
         if (i > 0)
             text(d, ", ");
-        TRY(put(d, items[i].expr, true));
+        const struct expr *e = items[i].expr;
+        bool paren = (d->o->pretty && e->kind != EXPR_COLUMN && e->kind != EXPR_CONST) ||
+                     (e->kind == EXPR_CALL && !e->from_operator) || e->kind == EXPR_TYPMOD;
+        text(d, paren ? "(" : "");
+        TRY(put(d, e, true));
+        text(d, paren ? ")" : "");
         if (items[i].descending)
             text(d, " DESC");
         if (items[i].nulls_first != items[i].descending)

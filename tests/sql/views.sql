@@ -48,6 +48,9 @@ CREATE VIEW s2.v37 AS SELECT w.t, max(b) FROM s2.w GROUP BY w.t;
 CREATE VIEW v38 AS SELECT 'a' AS lit, NULL AS nul, 1 AS one, 10000000000 AS big, -1 AS neg, true AS tr, 1e3 AS sci, ARRAY[1, 2] AS arr, ARRAY['a', 'b'] AS arrt, '{1}'::int[] AS ia;
 CREATE VIEW v39 AS SELECT a AS "select", b AS "Mixed" FROM t AS "Table";
 CREATE VIEW v40 AS SELECT a.a FROM (t a JOIN u b USING (a)) JOIN s2.w c USING (a);
+CREATE VIEW v41 AS SELECT DISTINCT a, (ARRAY(SELECT g FROM generate_series(1, 3) g))[2:2] AS ar FROM t ORDER BY 2, 1;
+CREATE VIEW v42 AS SELECT a, (SELECT max(x) FROM u WHERE u.a = t.a) AS m, count(*) FROM t GROUP BY DISTINCT a, 2 ORDER BY 1;
+CREATE VIEW v43 AS SELECT (a IS NULL) IN (SELECT g FROM t) AS n, string_agg(b, ',' ORDER BY lower(b), 'x') AS s FROM t GROUP BY 1;
 
 SELECT viewname, definition FROM pg_views WHERE schemaname IN ('public', 's2') ORDER BY viewname;
 SELECT c.relname, pg_get_viewdef(c.oid, true) FROM pg_class c WHERE relkind = 'v' AND relnamespace IN ('public'::regnamespace, 's2'::regnamespace) ORDER BY 1;
@@ -93,6 +96,9 @@ SELECT * FROM v35 ORDER BY x;
 SELECT * FROM v38;
 SELECT * FROM v39 ORDER BY 1;
 SELECT * FROM v40;
+SELECT * FROM v41;
+SELECT * FROM v42;
+SELECT * FROM v43;
 
 -- names change; views go on
 ALTER TABLE t RENAME TO t_new;
