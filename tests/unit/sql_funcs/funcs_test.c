@@ -62,9 +62,22 @@ static void operators_have_strategies(void)
     CU_ASSERT_EQUAL(opclass_default(403, TYPE_INT4)->oid, 1978);
 }
 
+static err_t any_role(void *owner, char kind, const char *name, bool missing_ok, oid *out)
+{
+    (void)owner;
+    (void)name;
+    (void)missing_ok;
+    CU_ASSERT_EQUAL(kind, 'r'); /* of access lists */
+    *out = 10;
+    return ERR_OK;
+}
+
 /* Every cell of the static catalogs is valid input of its column's type, and the columns agree. */
 static void catalog_rows_read(void)
 {
+    struct sql_services services = {.resolve_name = any_role};
+    struct session_env env = test_env;
+    env.services = &services;
     for (uint32_t i = 0; i < catalog_static_count; i++) {
         const struct catalog_static *c = &catalog_static[i];
         const struct catalog_table *t = NULL;
@@ -82,7 +95,7 @@ static void catalog_rows_read(void)
                 const char *text = catalog_static_text(c, row, column);
                 datum d;
                 CU_ASSERT(text != NULL || !t->columns[column].not_null);
-                if (text != NULL && value_input(&test_env, mem, t->columns[column].type, -1, text,
+                if (text != NULL && value_input(&env, mem, t->columns[column].type, -1, text,
                                                 strlen(text), &d) != ERR_OK) {
                     fprintf(stderr, "%s row %u, %s: %s\n", c->name, row, t->columns[column].name,
                             err_diag()->message);

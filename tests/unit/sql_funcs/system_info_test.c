@@ -95,7 +95,17 @@ static err_t role_member(void *owner, oid member, oid role, bool only_inherited,
     return ERR_OK;
 }
 
+static err_t column_privilege_test(void *owner, oid relation, const char *name, int16_t number,
+                                   oid role, const char *letters, bool with_option, bool *yes,
+                                   bool *exists)
+{
+    (void)name;
+    (void)number;
+    return privilege_test(owner, 'c', relation, role, letters, with_option, yes, exists);
+}
+
 static struct sql_services services = {.privilege_test = privilege_test,
+                                       .column_privilege_test = column_privilege_test,
                                        .role_member = role_member,
                                        .resolve_name = resolve_name,
                                        .name_of = name_of,
