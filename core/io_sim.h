@@ -91,6 +91,7 @@ void io_sim_fail_read(uint64_t nth);
 void io_sim_fail_sync(uint64_t nth, enum io_sim_fault fault);
 /* From now on the disk has room for so many bytes more (UINT64_MAX = no limit). */
 void io_sim_disk_room(uint64_t bytes);
+uint64_t io_sim_disk_room_left(void);
 /* Where the world ends, counted from now. With is_kill only the process ends: what it wrote stays
  * in the system's cache, requests under way may still happen, and the disk lives on. */
 enum io_sim_end {

@@ -416,6 +416,11 @@ void io_sim_disk_room(uint64_t bytes)
     disk->has_room_limit = bytes != UINT64_MAX;
 }
 
+uint64_t io_sim_disk_room_left(void)
+{
+    return disk->has_room_limit ? disk->room : UINT64_MAX;
+}
+
 void io_sim_end_at(enum io_sim_end where, uint64_t nth, uint64_t more, bool is_kill)
 {
     disk->end_where = where;

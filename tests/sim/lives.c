@@ -393,6 +393,8 @@ static bool killed_life(uint32_t number)
 static bool rotten_life(uint32_t number)
 {
     enum { PAGES, LOG_MIDDLE, LOG_TAIL, KINDS } kind = sim_below(KINDS);
+    if (kind == LOG_TAIL && run->shards > 1)
+        kind = LOG_MIDDLE;
     if (kind != PAGES && !killed_life(number))
         return false;
     run->life = (struct life){.number = number + 1,
