@@ -44,6 +44,7 @@ enum {
     TAKE_BATCH = 64,
     DISCARD_BATCH = 256,
     COPY_BYTES_MIN = 16384,
+    COPY_LAST_MAX = 4, /* times the copies that stay: may the group used last take alone */
     WINDOWS_PER_REST = 4,
     ENTRY_MASK_FIRST = 255,
     GROUP_BUCKETS = 256,
@@ -311,6 +312,8 @@ static void groups_trim(struct shard *s)
     struct spill_group *g = vs->groups_last;
     while (g != NULL && (vs->copy_bytes > max || g->copies == NULL)) {
         struct spill_group *prev = g->prev;
+        if (prev == NULL && vs->copy_bytes <= COPY_LAST_MAX * max)
+            break; /* likely wanted again at once, as by undo */
         if (g->holds == 0 && g->state == GROUP_LOADED)
             group_drop(vs, g);
         g = prev;
