@@ -30,6 +30,8 @@ enum {
     EXIT_HUNG = 5,     /* nothing could happen any more */
     RUN_REGION_GB = 6, /* address space only */
     BASE_SEED = 77,
+    VERSIONS_KB = 65536,
+    VERSIONS_KB_MIN = 1024,
     CROWD_ONE_IN = 1000,
     LOG_SEGMENTS_MAX = 1000,
     LOG_SEGMENT_SHIFT = 18, /* so that segments end and are used again */
@@ -83,6 +85,8 @@ static void life_settings(void)
     set("unix_socket_directories", "");
     (void)snprintf(text, sizeof(text), "%llukB", (unsigned long long)(run->pool_kb * run->shards));
     set("shared_buffers", text);
+    (void)snprintf(text, sizeof(text), "%llukB", (unsigned long long)run->versions_kb);
+    set("version_store_size", text);
     set("max_wal_size", "2MB");
     set("checkpoint_timeout", "30s");
     set("timezone", "UTC");
@@ -427,6 +431,7 @@ static void start_run(uint64_t seed, uint32_t shards)
     run = io_sim_alloc(sizeof(*run));
     run->seed = seed;
     run->shards = shards;
+    run->versions_kb = VERSIONS_KB;
     for (uint32_t i = 0; i < workload_count; i++)
         workloads[i]->start();
 }
@@ -450,6 +455,8 @@ static void seed_process(uint64_t seed, struct result *out)
     /* Some seeds run few kinds of work, at higher rates each. */
     if (sim_below(3) == 0)
         run->workload_mask = 1u << sim_below(workload_count) | 1u << sim_below(workload_count);
+    if (sim_below(2) == 0)
+        run->versions_kb = VERSIONS_KB_MIN;
     run->has_big_rows = sim_below(6) == 0;
     run->pool_kb = sim_below(2) == 0 ? 1024 : (uint64_t)1024 << sim_below(5);
     uint32_t count = 2 + sim_below(5);

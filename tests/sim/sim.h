@@ -50,6 +50,7 @@ struct run {
     uint64_t seed;
     uint32_t shards;
     uint64_t pool_kb;
+    uint64_t versions_kb;   /* version_store_size */
     uint32_t workload_mask; /* 0 = all */
     bool has_big_rows;      /* so that tables outgrow the pool */
     bool is_set_up;         /* the tables are there */
