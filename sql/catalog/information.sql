@@ -381,7 +381,7 @@ FROM (
     WHERE t.typtype = 'd' AND y.privilege_type = 'USAGE'
     UNION ALL
     SELECT c.relname, c.relnamespace, c.relowner, 'SEQUENCE', y.grantor, y.grantee, y.is_grantable
-    FROM pg_class c CROSS JOIN LATERAL aclexplode(coalesce(c.relacl, acldefault('s', c.relowner))) AS y
+    FROM pg_class c CROSS JOIN LATERAL aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) AS y
     WHERE c.relkind = 'S' AND y.privilege_type = 'USAGE'
   ) AS x
   JOIN pg_namespace n ON n.oid = x.schema
@@ -1021,12 +1021,21 @@ WHERE false
 ;
 
 view 13372 data_type_privileges
-  object_catalog name
-  object_schema name
-  object_name name
-  object_type varchar
-  dtd_identifier name
-WHERE false
+  object_catalog name = {catalog}
+  object_schema name = x.schema
+  object_name name = x.name
+  object_type varchar = x.kind
+  dtd_identifier name = x.dtd
+FROM (
+    SELECT c.table_schema AS schema, c.table_name AS name, 'TABLE' AS kind, c.dtd_identifier AS dtd
+    FROM information_schema.columns c
+    UNION ALL
+    SELECT d.domain_schema, d.domain_name, 'DOMAIN', d.dtd_identifier FROM information_schema.domains d
+    UNION ALL
+    SELECT p.specific_schema, p.specific_name, 'ROUTINE', p.dtd_identifier FROM information_schema.parameters p
+    UNION ALL
+    SELECT r.specific_schema, r.specific_name, 'ROUTINE', r.dtd_identifier FROM information_schema.routines r
+  ) AS x
 ;
 
 view 13376 foreign_data_wrapper_options
