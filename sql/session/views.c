@@ -211,7 +211,7 @@ static void pid_set_put(struct pid_set *s, uint32_t pid)
 static bool pid_set_add(struct pid_set *s, uint32_t pid)
 {
     if (s->count * 2 >= s->mask) {
-        struct pid_set bigger = {.mem = s->mem, .mask = s->mask * 4 + 63};
+        struct pid_set bigger = {.mem = s->mem, .mask = s->mask == 0 ? 63 : s->mask * 4 + 3};
         bigger.pids = ARENA_ARRAY(s->mem, uint32_t, bigger.mask + 1);
         for (uint64_t i = 0; s->pids && i <= s->mask; i++)
             if (s->pids[i] != 0)
