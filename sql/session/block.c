@@ -74,10 +74,15 @@ SUSPENDS err_t block_begin_statement_wait(struct session *s, const char *tag, bo
     return ERR_OK;
 }
 
-static void block_forget(struct session *s)
+void block_no_txn(struct session *s)
 {
     s->txn = NULL;
     s->catalog.txn = NULL;
+}
+
+static void block_forget(struct session *s)
+{
+    block_no_txn(s);
     s->catalog.txn_changed_catalog = false;
     foreign_transaction_end(s->foreign);
     s->savepoints = NULL;
@@ -137,6 +142,7 @@ SUSPENDS err_t block_commit_wait(struct session *s)
         e = txn_commit_wait(s->txn);
     else
         txn_rollback_wait(s->txn);
+    block_no_txn(s);
     stats_trace_add_work(STATS_STAGE_flush, began_at, waited);
     notify_after_commit_wait(s, e == ERR_OK);
     block_transaction_over_wait(s, e == ERR_OK);
@@ -150,6 +156,7 @@ SUSPENDS void block_abort_wait(struct session *s)
     portal_drop_all_wait(s, true);
     if (s->txn)
         txn_rollback_wait(s->txn);
+    block_no_txn(s);
     notify_abort(s);
     block_transaction_over_wait(s, false);
     fiber_shield_end();
@@ -175,17 +182,15 @@ SUSPENDS void block_error_wait(struct session *s)
         if (txn_undo_to_wait(s->txn, s->savepoints->txn_mark) != ERR_OK) {
             /* What can't be undone in part is undone whole. */
             txn_rollback_wait(s->txn);
+            block_no_txn(s);
             foreign_transaction_end(s->foreign);
-            s->txn = NULL;
-            s->catalog.txn = NULL;
         }
     } else {
         portal_drop_all_wait(s, true);
         notify_abort(s);
         txn_rollback_wait(s->txn);
+        block_no_txn(s);
         foreign_transaction_end(s->foreign);
-        s->txn = NULL;
-        s->catalog.txn = NULL;
         s->catalog.txn_changed_catalog = false;
     }
     s->block = BLOCK_FAILED;

@@ -209,6 +209,9 @@ SUSPENDS err_t block_utility_wait(struct session *s, const struct utility *u, co
 /* Deferred constraints, before the end of a transaction that will stay. A violation rolls it back.
  */
 SUSPENDS err_t block_check_deferred_wait(struct session *s);
+/* Right after the transaction was freed or handed on: nobody finds it any more, whatever is waited
+ * for next. */
+void block_no_txn(struct session *s);
 /* The transaction is over for the session: settings and what else goes with it. */
 SUSPENDS void block_transaction_over_wait(struct session *s, bool is_kept);
 err_t block_require(struct session *s, const char *statement); /* 25P01 outside a block */

@@ -51,6 +51,7 @@ static SUSPENDS err_t two_phase_hold_wait(struct session *s, const char *name)
     portal_drop_all_wait(s, true);
     err_t e = txn_hold_wait(s->txn, &h,
                             (uint32_t)setting_int(s->settings, SET_max_prepared_transactions));
+    block_no_txn(s);
     notify_abort(s); /* there is nothing of it */
     block_transaction_over_wait(s, e == ERR_OK);
     fiber_shield_end();

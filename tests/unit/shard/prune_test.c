@@ -67,8 +67,9 @@ SUSPENDS static void hot_row_steps(void)
     }
     CHECK(seed_of(old, 1) == 1);
     CHECK(seed_of(middle, 1) == 300);
-    prune_all(old);
-    prune_all(old);
+    /* What is in use at the moment is left for the next time. */
+    for (uint32_t i = 0; i < 200 && shard_local(0)->versions.count >= 20; i++)
+        prune_all(old);
     CHECK(shard_local(0)->versions.count < 20);
     CHECK(seed_of(old, 1) == 1);
     CHECK(seed_of(middle, 1) == 300);
