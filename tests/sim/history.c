@@ -146,13 +146,19 @@ static void know(struct history *h, uint32_t reader, uint32_t key, const uint32_
     }
 }
 
+void history_statement(struct history *h, uint32_t txn, uint64_t sent_us)
+{
+    struct txn *t = &h->txns[txn];
+    if (t->begin_us == 0)
+        t->begin_us = sent_us;
+}
+
 void history_read(struct history *h, uint32_t txn, uint32_t key, const uint32_t *list,
                   uint32_t count, uint64_t sent_us)
 {
     struct txn *t = &h->txns[txn];
     h->key_count = MAX(h->key_count, key + 1);
-    if (t->begin_us == 0)
-        t->begin_us = sent_us;
+    history_statement(h, txn, sent_us);
     count = strip_own(h, txn, key, list, count);
     know(h, txn, key, list, count);
     if (t->level != SIM_READ_COMMITTED) {

@@ -28,6 +28,8 @@ void history_appended(struct history *h, uint32_t txn, uint32_t element);
 /* Took back what was appended since mark (number of own elements then). */
 uint32_t history_mark(const struct history *h, uint32_t txn);
 void history_back_to(struct history *h, uint32_t txn, uint32_t mark);
+/* A statement that was done: the first one takes the snapshot of a repeatable read. */
+void history_statement(struct history *h, uint32_t txn, uint64_t sent_us);
 /* The transaction read this list; sent_us: when the statement was sent. */
 void history_read(struct history *h, uint32_t txn, uint32_t key, const uint32_t *list,
                   uint32_t count, uint64_t sent_us);

@@ -67,6 +67,7 @@ SUSPENDS static enum answer append_wait(struct client *c, uint32_t txn, uint32_t
     if (a != DONE)
         return a;
     lists->appended++;
+    history_statement(lists->history, txn, sent_us);
     history_appended(lists->history, txn, element);
     uint32_t count = list_parse(client_value(c, 0, 0), list);
     /* That a list was not there is no read when the row is taken back to a savepoint. */
