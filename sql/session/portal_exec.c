@@ -123,7 +123,7 @@ static SUSPENDS err_t far_next_wait(struct session *s, struct portal *p, uint64_
             ERR_IGNORE(s->sink->notice(s->sink, n->severity, &n->diag));
         TRY(e);
     }
-    if (f->read < f->count)
+    if (f && f->read < f->count)
         *row = &f->rows[f->read++];
     return ERR_OK;
 }
