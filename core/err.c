@@ -96,7 +96,8 @@ err_t err_raise_at(const char *file, int line, const char *routine, err_t code, 
     struct diag *d = diag_self();
     diag_clear(d);
     d->code = code;
-    d->file = file;
+    const char *slash = strrchr(file, '/');
+    d->file = slash == NULL ? file : slash + 1; /* the same wherever it was built */
     d->line = line;
     d->routine = routine;
     size_t len = want < 0 ? 0 : (size_t)want;

@@ -54,7 +54,7 @@ struct diag {
     const char *column_name;
     const char *datatype_name;
     const char *constraint_name;
-    const char *file; /* where it was raised */
+    const char *file; /* where it was raised, without directories */
     int line;
     const char *routine;
     uint32_t text_bytes;

@@ -9,7 +9,12 @@
 
 #include <string.h>
 
-enum { START_US_MAX = 300000000, FAULTY_START_US_MAX = 20000000, DRAIN_US_MAX = 200000000 };
+enum {
+    START_US_MAX = 300000000,
+    FAULTY_START_US_MAX = 20000000,
+    DRAIN_US_MAX = 200000000,
+    LOG_EXTENDED_US = 3000000
+};
 
 const struct workload *const workloads[] = {
     &bank_workload,     &list_workload, &rows_workload,
@@ -208,6 +213,8 @@ SUSPENDS static void verify_wait(void)
     uint64_t room =
         io_sim_disk_room_left(); /* also pages that are only read may have to be written */
     io_sim_disk_room(UINT64_MAX);
+    if (room != UINT64_MAX)
+        sleep_wait(LOG_EXTENDED_US); /* statements fail until the log's keeper has tried again */
     struct client *c = first_client_wait();
     for (uint32_t i = 0; i < workload_count; i++) {
         sim_note("verifying %s", workloads[i]->name);
