@@ -218,14 +218,13 @@ static void conn_received(void *owner, const uint8_t *data, uint32_t len)
             io_socket_abort(c->socket);
             return;
         }
-        if (!tls_is_ready(c->tls)) {
-            uint8_t out[4096];
-            size_t n;
-            while ((n = tls_output(c->tls, out, sizeof(out))) > 0) {
-                if (!io_socket_send_small(c->socket, out, (uint32_t)n)) {
-                    io_socket_abort(c->socket);
-                    return;
-                }
+        /* Of the handshake, its last flight too, and answers to what is no data. */
+        uint8_t out[4096];
+        size_t n;
+        while ((n = tls_output(c->tls, out, sizeof(out))) > 0) {
+            if (!io_socket_send_small(c->socket, out, (uint32_t)n)) {
+                io_socket_abort(c->socket);
+                return;
             }
         }
     } else {
@@ -489,6 +488,7 @@ static bool conn_looks_whether_to_move(struct conn *c)
 
 static SUSPENDS void conn_serve_all_wait(struct conn *c)
 {
+    bool served = false;
     c->moves = false;
     if (c->timer_runs && c->phase == CONN_READY && conn_has_message(c))
         conn_set_timer(c, 0); /* notifications do not count as doing something */
@@ -504,11 +504,12 @@ static SUSPENDS void conn_serve_all_wait(struct conn *c)
             c->end_reason = ERR_ADMIN_SHUTDOWN;
             c->end_message = "terminating connection due to administrator command";
         }
+        served = true;
         arena_reset(c->scratch);
         if (conn_looks_whether_to_move(c))
             break;
     }
-    if (!c->moves && !conn_has_message(c))
+    if (!served && !conn_has_message(c))
         (void)conn_looks_whether_to_move(c); /* asked for while it was idle */
     if (!c->ending && conn_has_notifications(c))
         ERR_IGNORE(session_notifications_wait(c->session)); /* the flush to come tells */

@@ -164,6 +164,7 @@ struct tls *tls_new(struct tls_context *c)
 void tls_memory(struct tls *t, void (*piece)(void *p))
 {
     piece(t);
+    piece(t->out);
 }
 
 void tls_free(struct tls *t)
