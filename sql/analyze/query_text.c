@@ -177,6 +177,12 @@ static const char *column_now(const struct level *l, const struct relation_names
     return e->column_names[c];
 }
 
+/* Those that its relation has got since the query was analysed are among them. */
+static uint32_t column_count_now(const struct relation_names *r, const struct range_entry *e)
+{
+    return r ? MAX(e->column_count, r->column_count) : e->column_count;
+}
+
 static void name_columns(struct text *t, struct level *l, uint32_t index)
 {
     const struct range_entry *e = l->q->rtes[index];
@@ -184,15 +190,16 @@ static void name_columns(struct text *t, struct level *l, uint32_t index)
     const char **columns = l->columns[index];
     uint32_t live = 0;
     bool changed = false;
-    for (uint32_t c = 0; c < e->column_count; c++) {
+    for (uint32_t c = 0; c < column_count_now(r, e); c++) {
         const char *now = column_now(l, r, e, c);
-        if (!now || !e->column_names[c]) {
+        bool is_new = c >= e->column_count;
+        if (!now || (!is_new && !e->column_names[c])) {
             columns[c] = NULL;
             continue;
         }
         const char *name = columns[c];
         if (!name)
-            name = live < e->alias_column_count ? e->column_names[c] : now;
+            name = live < e->alias_column_count && !is_new ? e->column_names[c] : now;
         live++;
         const char *chosen = name;
         for (uint32_t k = 1;; k++) {
@@ -222,7 +229,8 @@ static struct level *level_new(struct text *t, const struct query *q)
     l->columns_written = ARENA_ARRAY(t->mem, uint32_t, q->rte_count + 1);
     name_entries(t, l);
     for (uint32_t i = 0; i < q->rte_count; i++)
-        l->columns[i] = ARENA_ARRAY(t->mem, const char *, q->rtes[i]->column_count + 1);
+        l->columns[i] = ARENA_ARRAY(t->mem, const char *,
+                                    column_count_now(relation_of(t, q->rtes[i]), q->rtes[i]) + 1);
     for (uint32_t i = q->rte_count; i-- > 0;) {
         const struct range_entry *e = q->rtes[i];
         for (uint32_t k = 0; k < e->using_count; k++) {

@@ -82,7 +82,8 @@ static SUSPENDS err_t add_column_wait(struct ddl_context *x, oid table, const st
 {
     const struct ddl_column *c = a->column;
     const struct table_desc *t;
-    TRY(ddl_views_before_add_wait(x, table));
+    struct ddl_view_change *views;
+    TRY(ddl_views_before_add_wait(x, table, c->name, &views));
     TRY(table_by_oid_wait(x->catalog, table, &t));
     struct attribute_row row = {.relation = table,
                                 .name = c->name,
@@ -120,6 +121,7 @@ static SUSPENDS err_t add_column_wait(struct ddl_context *x, oid table, const st
     if (is_full)
         return err_raise(ERR_TOO_MANY_COLUMNS, "tables can have at most %d columns", 1600);
     TRY(put_column_wait(x, &row));
+    TRY(ddl_views_after_change_wait(x, views, false));
     if (c->serial != SERIAL_NONE || c->identity)
         TRY(ddl_column_sequence_wait(x, table, row.number, c));
     else if (c->default_sql)
@@ -152,7 +154,10 @@ static SUSPENDS err_t drop_column_wait(struct ddl_context *x, oid table, const s
     table_release(t);
     if (e != ERR_OK || !o.sub)
         return e;
+    struct ddl_view_change *views;
+    TRY(ddl_views_before_change_wait(x, table, &views));
     TRY(ddl_drop_objects_wait(x, &o, 1, a->cascade, false));
+    TRY(ddl_views_after_change_wait(x, views, true));
     if (!in_key)
         return ERR_OK;
     /* the rows stay where they are: without the key, reads ask all shards */

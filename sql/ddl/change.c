@@ -140,12 +140,12 @@ static SUSPENDS err_t rename_relation_wait(struct ddl_context *x, const struct d
     if (d->object == OBJ_CONSTRAINT)
         return rename_constraint_wait(x, d, t);
     if (d->object == OBJ_COLUMN) {
-        struct ddl_view_rename *views;
-        TRY(ddl_views_before_rename_wait(x, t->oid, &views));
+        struct ddl_view_change *views;
+        TRY(ddl_views_before_change_wait(x, t->oid, &views));
         if (t->kind == 'r')
             TRY(renamed_texts_wait(x, t, d->names[0].part, d->new_name));
         TRY(rename_column_wait(x, d, t));
-        return ddl_views_after_rename_wait(x, views);
+        return ddl_views_after_change_wait(x, views, false);
     }
     if (d->object == OBJ_VIEW && t->kind != 'v')
         return err_raise(ERR_WRONG_OBJECT_TYPE, "\"%s\" is not a view", t->name);

@@ -370,12 +370,16 @@ SUSPENDS err_t ddl_truncate_table_wait(struct ddl_context *x, oid table, bool re
 /* define_printers.view. */
 SUSPENDS err_t ddl_view_show(struct catalog_session *cs, const struct table_desc *t, bool pretty,
                              struct arena *mem, const char **out);
-/* Around the renaming of a column: the views that read the table are written anew. */
-struct ddl_view_rename;
-SUSPENDS err_t ddl_views_before_rename_wait(struct ddl_context *x, oid table,
-                                            struct ddl_view_rename **out);
-SUSPENDS err_t ddl_views_after_rename_wait(struct ddl_context *x, struct ddl_view_rename *list);
-/* Refuses a new column of a table where views count columns through. */
-SUSPENDS err_t ddl_views_before_add_wait(struct ddl_context *x, oid table);
+/* Around the renaming, adding or dropping of a column: the views that read the table, and are there
+ * afterwards, are written anew. Dropped: 0A000 where one counts columns through. */
+struct ddl_view_change;
+SUSPENDS err_t ddl_views_before_change_wait(struct ddl_context *x, oid table,
+                                            struct ddl_view_change **out);
+SUSPENDS err_t ddl_views_after_change_wait(struct ddl_context *x, struct ddl_view_change *list,
+                                           bool is_dropped);
+/* As ddl_views_before_change_wait, and 0A000 for a new column of a table where views count columns
+ * through, or find one of another table by its name. */
+SUSPENDS err_t ddl_views_before_add_wait(struct ddl_context *x, oid table, const char *name,
+                                         struct ddl_view_change **out);
 
 #endif

@@ -1,7 +1,8 @@
 /*
  * CREATE VIEW. The rule keeps the SELECT as the analysed query is printed, with relations by oid,
- * so that later changes of names, search paths and columns do not matter; only where a column that
- * it reads is renamed is the text written anew.
+ * so that later changes of names and search paths do not matter. Columns have their names in it, in
+ * lists of aliases by place; so where a table that it reads gets or loses a column, or one gets
+ * another name, the text is written anew.
  */
 #include "sql/ddl/ddl_priv.h"
 
@@ -73,7 +74,9 @@ struct reads {
     struct drop_object *seen;
     uint32_t count;
     uint32_t room;
-    bool join_alias; /* a join with an alias is there: its columns are counted through */
+    bool join_alias;   /* a join with an alias is there: its columns are counted through */
+    const char *added; /* a column that its tables are to get, or NULL */
+    bool using_taken;  /* a join finds its USING column in another join by the name `added` */
 };
 
 static err_t reads_query(struct reads *r, const struct query *q);
@@ -139,11 +142,22 @@ static err_t reads_exprs(struct reads *r, struct expr *const *list, uint32_t cou
     return ERR_OK;
 }
 
+static void reads_using(struct reads *r, const struct from_item *f)
+{
+    if (!r->added || f->rte == UINT32_MAX ||
+        (f->left->kind != FROM_JOIN && f->right->kind != FROM_JOIN))
+        return;
+    const struct range_entry *e = r->stack[r->depth - 1]->rtes[f->rte];
+    for (uint32_t i = 0; i < e->using_count; i++)
+        r->using_taken = r->using_taken || strcmp(e->column_names[i], r->added) == 0;
+}
+
 static err_t reads_from(struct reads *r, const struct from_item *f)
 {
     TRY(fiber_check_stack());
     if (!f || f->kind != FROM_JOIN)
         return ERR_OK;
+    reads_using(r, f);
     TRY(reads_from(r, f->left));
     TRY(reads_from(r, f->right));
     return reads_exprs(r, &f->condition, 1);
@@ -231,29 +245,29 @@ err_t ddl_view_show(struct catalog_session *cs, const struct table_desc *t, bool
     return ERR_OK;
 }
 
-/* ---- columns that views read get new names ---- */
+/* ---- columns of what views read get new names, come and go ---- */
 
-struct ddl_view_rename {
+struct ddl_view_change {
     struct query *query;
     const char **names;
     uint32_t name_count;
     oid view;
-    struct ddl_view_rename *next;
+    struct ddl_view_change *next;
 };
 
-static SUSPENDS err_t rename_note_wait(struct ddl_context *x, oid rule,
-                                       struct ddl_view_rename **list)
+static SUSPENDS err_t change_note_wait(struct ddl_context *x, oid rule,
+                                       struct ddl_view_change **list)
 {
     struct catalog_row row;
     const struct table_desc *t;
     const struct analyze_options a = ddl_analyze_options(x);
     TRY(rows_get_wait(x, REL_REWRITE, INDEX_REWRITE_OID, 1, rule, 0, &row));
     oid view = catalog_oid_value(&row, COL_EV_CLASS);
-    for (const struct ddl_view_rename *r = *list; r; r = r->next)
+    for (const struct ddl_view_change *r = *list; r; r = r->next)
         if (r->view == view)
             return ERR_OK;
     TRY(table_by_oid_wait(x->catalog, view, &t));
-    struct ddl_view_rename *r = ARENA_NEW(x->mem, struct ddl_view_rename);
+    struct ddl_view_change *r = ARENA_NEW(x->mem, struct ddl_view_change);
     r->view = view;
     r->name_count = t ? t->column_count : 0;
     r->names = ARENA_ARRAY(x->mem, const char *, r->name_count + 1);
@@ -267,7 +281,7 @@ static SUSPENDS err_t rename_note_wait(struct ddl_context *x, oid rule,
     return e;
 }
 
-err_t ddl_views_before_rename_wait(struct ddl_context *x, oid table, struct ddl_view_rename **out)
+err_t ddl_views_before_change_wait(struct ddl_context *x, oid table, struct ddl_view_change **out)
 {
     struct catalog_rows rows;
     *out = NULL;
@@ -276,14 +290,32 @@ err_t ddl_views_before_rename_wait(struct ddl_context *x, oid table, struct ddl_
     for (uint32_t i = 0; i < rows.count; i++)
         if (catalog_oid_value(&rows.rows[i], COL_CLASSID) == REL_REWRITE &&
             catalog_char_value(&rows.rows[i], COL_DEPTYPE) == 'n')
-            TRY(rename_note_wait(x, catalog_oid_value(&rows.rows[i], COL_OBJID), out));
+            TRY(change_note_wait(x, catalog_oid_value(&rows.rows[i], COL_OBJID), out));
     return ERR_OK;
 }
 
-err_t ddl_views_after_rename_wait(struct ddl_context *x, struct ddl_view_rename *list)
+static err_t join_alias_refuse(const char *what)
 {
-    for (struct ddl_view_rename *r = list; r; r = r->next) {
+    return err_not_built("%s a column of a table that a view reads in a join with an alias is not "
+                         "supported",
+                         what);
+}
+
+err_t ddl_views_after_change_wait(struct ddl_context *x, struct ddl_view_change *list,
+                                  bool is_dropped)
+{
+    for (struct ddl_view_change *r = list; r; r = r->next) {
         const char *text;
+        const struct table_desc *view;
+        TRY(table_by_oid_wait(x->catalog, r->view, &view));
+        if (!view) /* by CASCADE */
+            continue;
+        table_release(view);
+        struct reads *found = ARENA_NEW(x->mem, struct reads);
+        found->mem = x->mem;
+        TRY(reads_query(found, r->query));
+        if (is_dropped && found->join_alias)
+            return join_alias_refuse("dropping");
         TRY(stored_text_wait(x, r->query, r->names, r->name_count, &text));
         TRY(rows_set_wait(x, REL_REWRITE, INDEX_REWRITE_REL_RULENAME, 1, r->view, 0, COL_EV_ACTION,
                           datum_of_text(x->mem, text), false));
@@ -291,17 +323,21 @@ err_t ddl_views_after_rename_wait(struct ddl_context *x, struct ddl_view_rename 
     return ERR_OK;
 }
 
-err_t ddl_views_before_add_wait(struct ddl_context *x, oid table)
+err_t ddl_views_before_add_wait(struct ddl_context *x, oid table, const char *name,
+                                struct ddl_view_change **out)
 {
-    struct ddl_view_rename *list;
-    TRY(ddl_views_before_rename_wait(x, table, &list));
-    for (; list; list = list->next) {
+    TRY(ddl_views_before_change_wait(x, table, out));
+    for (const struct ddl_view_change *list = *out; list; list = list->next) {
         struct reads *r = ARENA_NEW(x->mem, struct reads);
         r->mem = x->mem;
+        r->added = name;
         TRY(reads_query(r, list->query));
         if (r->join_alias)
-            return err_not_built("adding a column to a table that a view reads in a join with an "
-                                 "alias is not supported");
+            return join_alias_refuse("adding");
+        if (r->using_taken)
+            return err_not_built("adding column \"%s\" to a table that a view reads in a join by a "
+                                 "column of that name is not supported",
+                                 name);
     }
     return ERR_OK;
 }
@@ -398,12 +434,34 @@ static SUSPENDS err_t replace_wait(struct ddl_context *x, const struct table_des
     return write_rule_wait(x, t->oid, rule, r, q);
 }
 
+/* With locks on what it reads: a column that is renamed from now on finds the view. What a name
+ * means may have changed while a lock was waited for. */
+static SUSPENDS err_t analyze_locked_wait(struct ddl_context *x, const struct ddl *d,
+                                          struct query **out)
+{
+    struct reads locked = {.mem = x->mem};
+    for (;;) {
+        uint32_t before = locked.count;
+        struct reads *r = ARENA_NEW(x->mem, struct reads);
+        r->mem = x->mem;
+        TRY(analyze_wait(x, d, out));
+        TRY(reads_query(r, *out));
+        for (uint32_t i = 0; i < r->count; i++)
+            TRY(reads_object(&locked, r->seen[i].object, 0));
+        if (locked.count == before)
+            return ERR_OK;
+        for (uint32_t i = before; i < locked.count; i++)
+            if (locked.seen[i].object >= FIRST_USER_OID)
+                TRY(ddl_lock_wait(x, locked.seen[i].object, LOCK_ACCESS_SHARE));
+    }
+}
+
 err_t ddl_create_view_run_wait(struct ddl_context *x, const struct ddl *d)
 {
     struct query *q = NULL;
     struct table_request *r = ARENA_NEW(x->mem, struct table_request);
     *r = (struct table_request){.name = d->names[0].name, .kind = 'v', .owner = x->catalog->user};
-    TRY(analyze_wait(x, d, &q));
+    TRY(analyze_locked_wait(x, d, &q));
     TRY(ddl_creation_schema_wait(x, &d->names[0], &r->schema, &r->schema_name, &r->persistence));
     TRY(view_columns(x, d, q, r));
     const char **options = ARENA_ARRAY(x->mem, const char *, d->option_count + 1);

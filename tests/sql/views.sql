@@ -133,3 +133,27 @@ CREATE VIEW v50 (a, b) AS SELECT 1;
 CREATE VIEW v50 AS INSERT INTO t_new VALUES (9) RETURNING a;
 CREATE VIEW v50 AS SELECT * FROM pg_oid."16390";
 DROP TABLE t_new;
+
+-- columns that a view does not read come and go
+CREATE TABLE vd (a int, b int, c int);
+INSERT INTO vd VALUES (1, 2, 3);
+CREATE VIEW vd1 AS SELECT x.b FROM vd AS x (a, b);
+CREATE VIEW vd2 AS SELECT x.two FROM vd AS x (one, two, three);
+CREATE VIEW vd3 AS SELECT x.b FROM vd x JOIN (SELECT 2 AS b) y USING (b);
+CREATE VIEW vd4 AS SELECT a FROM vd;
+ALTER TABLE vd DROP COLUMN a;
+ALTER TABLE vd DROP COLUMN a CASCADE;
+SELECT * FROM vd1;
+SELECT * FROM vd2;
+SELECT * FROM vd3;
+SELECT * FROM vd4;
+SELECT pg_get_viewdef('vd1'), pg_get_viewdef('vd2'), pg_get_viewdef('vd3');
+ALTER TABLE vd RENAME COLUMN b TO bb;
+ALTER TABLE vd DROP COLUMN c;
+SELECT * FROM vd1;
+SELECT * FROM vd2;
+SELECT * FROM vd3;
+ALTER TABLE vd ADD COLUMN b int DEFAULT 7;
+SELECT * FROM vd1;
+SELECT * FROM vd2;
+SELECT * FROM vd3;
