@@ -123,6 +123,21 @@ static void target_reads(struct query *q, struct column_use *u)
         ERR_IGNORE(deep_walk_expr(&w, q->on_conflict->where));
 }
 
+/* What decides about a conflict is read: of an expression, as if it were every column. */
+static SUSPENDS err_t arbiter_reads_wait(struct analysis *a, const struct query *q,
+                                         struct column_use *u)
+{
+    const struct table_desc *t;
+    TRY(analysis_table_by_oid_wait(a, q->target_table, &t));
+    for (uint32_t i = 0; t && i < q->on_conflict->arbiter_count; i++)
+        for (uint32_t k = 0; k < t->index_count; k++)
+            for (uint32_t c = 0; t->indexes[k].oid == q->on_conflict->arbiter_indexes[i] &&
+                                 c < t->indexes[k].key_count;
+                 c++)
+                use_add(u, t->indexes[k].keys[c].attno);
+    return ERR_OK;
+}
+
 static SUSPENDS err_t target_rights_wait(struct analysis *a, struct query *q, oid role)
 {
     const char *letter = q->command == CMD_INSERT ? "a" : q->command == CMD_UPDATE ? "w" : "d";
@@ -132,7 +147,9 @@ static SUSPENDS err_t target_rights_wait(struct analysis *a, struct query *q, oi
         return ERR_OK;
     use_begin(a, q, q->target_rte, &reads);
     target_reads(q, &reads);
-    if (reads.found || (q->on_conflict && q->on_conflict->arbiter_count))
+    if (q->on_conflict)
+        TRY(arbiter_reads_wait(a, q, &reads));
+    if (reads.found)
         TRY(require_wait(a, role, "r", &reads));
     if (q->command == CMD_DELETE)
         return privilege_require_wait(a->catalog, 'c', q->target_table, role, letter);

@@ -475,21 +475,34 @@ static SUSPENDS err_t service_column_privilege_test(void *owner, oid relation, c
                                                     int16_t number, oid role, const char *letters,
                                                     bool with_option, bool *yes, bool *exists)
 {
+    enum { SYSTEM_COLUMN_MIN = -6 }; /* tableoid */
     const struct table_desc *t;
-    *exists = true;
-    if (name) {
-        TRY(table_by_oid_wait(session_of(owner), relation, &t));
-        const struct column_desc *c = t ? table_column(t, name) : NULL;
-        err_t e =
-            c ? ERR_OK
-              : err_raise(ERR_UNDEFINED_COLUMN, "column \"%s\" of relation \"%s\" does not exist",
-                          name, t ? t->name : "?");
-        number = c ? c->attno : 0;
-        table_release(t);
-        TRY(e);
-    }
+    *yes = false;
+    TRY(table_by_oid_wait(session_of(owner), relation, &t));
+    const struct column_desc *c = t && name ? table_column(t, name) : NULL;
+    err_t e = name && !c ? err_raise(ERR_UNDEFINED_COLUMN,
+                                     "column \"%s\" of relation \"%s\" does not exist", name,
+                                     t ? t->name : "?")
+                         : ERR_OK;
+    if (c)
+        number = c->attno;
+    *exists = t && (number < 0 ? number >= SYSTEM_COLUMN_MIN
+                               : number > 0 && (uint32_t)number <= t->column_count &&
+                                     !t->columns[number - 1].dropped);
+    table_release(t);
+    TRY(e);
+    if (!*exists)
+        return ERR_OK;
     return privilege_columns_test_wait(session_of(owner), relation, role, letters, with_option,
-                                       &number, number ? 1 : 0, yes);
+                                       &number, 1, yes);
+}
+
+static SUSPENDS err_t service_any_column_privilege_test(void *owner, oid relation, oid role,
+                                                        const char *letters, bool with_option,
+                                                        bool *yes)
+{
+    return privilege_columns_test_wait(session_of(owner), relation, role, letters, with_option,
+                                       NULL, 0, yes);
 }
 
 static SUSPENDS err_t service_role_member(void *owner, oid member, oid role, bool only_inherited,
@@ -703,5 +716,6 @@ void catalog_fill_services(struct sql_services *s, struct catalog_session *(*cs_
     s->sequence_last_value = service_sequence_last_value;
     s->privilege_test = service_privilege_test;
     s->column_privilege_test = service_column_privilege_test;
+    s->any_column_privilege_test = service_any_column_privilege_test;
     s->role_member = service_role_member;
 }

@@ -192,8 +192,8 @@ static SUSPENDS err_t columns_wait(struct catalog_session *cs, struct roles *r, 
     struct catalog_rows rows;
     uint32_t wanted = acl_bits_of_letters(letters);
     TRY(roles_read_wait(cs, role, true, r));
-    TRY(catalog_find_wait(cs, REL_ATTRIBUTE, INDEX_ATTRIBUTE_RELID_ATTNUM, 1, relation, 0, r->mem,
-                          &rows));
+    TRY(catalog_find_wait(cs, REL_ATTRIBUTE, INDEX_ATTRIBUTE_RELID_ATTNUM, count == 1 ? 2 : 1,
+                          relation, count == 1 ? datum_of_i16(columns[0]) : 0, r->mem, &rows));
     uint32_t given = 0; /* of the columns asked for, or of any */
     for (uint32_t i = 0; i < rows.count; i++) {
         int16_t number = datum_i16(rows.rows[i].values[COL_ATTNUM - 1]);
@@ -225,10 +225,7 @@ err_t privilege_roles_wait(struct catalog_session *cs, oid role, struct arena *m
 {
     struct roles r = {.mem = mem};
     TRY(roles_read_wait(cs, role, true, &r));
-    oid *list = ARENA_ARRAY(mem, oid, r.count + 1);
-    for (uint32_t i = 0; i < r.count; i++)
-        list[i] = r.items[i];
-    *out = list;
+    *out = r.items;
     *count = r.count;
     return ERR_OK;
 }

@@ -54,7 +54,8 @@ struct change {
     oid grantor;
     uint32_t bits;
     struct acl acl;
-    uint32_t changed; /* items that were found or made */
+    const struct acl *of_table; /* of columns: who may hand on the table's rights may theirs */
+    uint32_t changed;           /* items that were found or made */
 };
 
 static struct acl_item *acl_add(struct ddl_context *x, struct acl *a, oid grantee, oid grantor)
@@ -75,13 +76,19 @@ static struct acl_item *acl_add(struct ddl_context *x, struct acl *a, oid grante
     return item;
 }
 
+static void kind_rights(const struct acl_kind *k, uint32_t *everybody, uint32_t *own)
+{
+    bool is_known = acl_default(k->kind, everybody, own);
+    ASSERT(is_known);
+}
+
 static err_t acl_read(struct ddl_context *x, const struct acl_kind *k,
                       const struct catalog_row *row, oid owner, struct acl *a)
 {
     if (row->nulls[k->acl_column - 1]) {
-        uint32_t everybody = 0;
-        uint32_t own = 0;
-        ASSERT(acl_default(k->kind, &everybody, &own));
+        uint32_t everybody;
+        uint32_t own;
+        kind_rights(k, &everybody, &own);
         if (everybody)
             acl_add(x, a, OID_NONE, owner)->rights = everybody;
         if (own)
@@ -153,13 +160,17 @@ static SUSPENDS err_t grantor_wait(struct ddl_context *x, struct change *c, cons
     TRY(privilege_roles_wait(x->catalog, x->catalog->user, x->mem, &roles, &count));
     c->grantor = x->catalog->user;
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t may = options_of(&c->acl, roles[i]) & c->bits;
+        uint32_t may = options_of(&c->acl, roles[i]);
+        if (c->of_table)
+            may |= options_of(c->of_table, roles[i]);
+        may &= c->bits;
         if (__builtin_popcount(may) > __builtin_popcount(best)) {
             best = may;
             c->grantor = roles[i];
         }
     }
-    if (!best && !rights_of(&c->acl, roles, count))
+    if (!best && !rights_of(&c->acl, roles, count) &&
+        !(c->of_table && rights_of(c->of_table, roles, count)))
         return err_raise(ERR_INSUFFICIENT_PRIVILEGE, "permission denied for %s %s", c->k->denied,
                          name);
     if (best != c->bits && (!all || !best))
@@ -263,7 +274,7 @@ static err_t word_bits(const struct acl_kind *k, const struct ddl_privilege *p, 
 {
     uint32_t everybody;
     uint32_t own;
-    ASSERT(acl_default(k->kind, &everybody, &own));
+    kind_rights(k, &everybody, &own);
     uint32_t all = k->kind == 'c' ? COLUMN_RIGHTS : own;
     *out = p->name ? acl_bit_of_word(p->name, strlen(p->name)) : all; /* ALL (columns) */
     if (!*out)
@@ -277,16 +288,19 @@ static err_t word_bits(const struct acl_kind *k, const struct ddl_privilege *p, 
 }
 
 static SUSPENDS err_t column_wait(struct ddl_context *x, const struct ddl *d, oid table, oid owner,
-                                  int16_t number, uint32_t bits, bool all)
+                                  const struct acl *of_table, int16_t number, uint32_t bits,
+                                  bool all)
 {
     struct catalog_row row;
-    struct change c = {.d = d, .k = &kind_column, .owner = owner, .bits = bits};
+    struct change c = {
+        .d = d, .k = &kind_column, .owner = owner, .of_table = of_table, .bits = bits};
     TRY(rows_get_wait(x, REL_ATTRIBUTE, INDEX_ATTRIBUTE_RELID_ATTNUM, 2, table,
                       datum_of_i16(number), &row));
     return change_list_wait(x, &c, &row, all);
 }
 
-static SUSPENDS err_t columns_wait(struct ddl_context *x, const struct ddl *d, oid table, oid owner)
+static SUSPENDS err_t columns_wait(struct ddl_context *x, const struct ddl *d, oid table, oid owner,
+                                   const struct acl *of_table)
 {
     const struct table_desc *t;
     err_t e = ERR_OK;
@@ -297,7 +311,8 @@ static SUSPENDS err_t columns_wait(struct ddl_context *x, const struct ddl *d, o
             e = word_bits(&kind_column, &d->privileges[p], &bits);
         for (uint32_t i = 0; e == ERR_OK && i < d->privileges[p].column_count; i++) {
             const struct column_desc *col = table_column(t, d->privileges[p].columns[i]);
-            e = col ? column_wait(x, d, table, owner, col->attno, bits, !d->privileges[p].name)
+            e = col ? column_wait(x, d, table, owner, of_table, col->attno, bits,
+                                  !d->privileges[p].name)
                     : err_raise(ERR_UNDEFINED_COLUMN,
                                 "column \"%s\" of relation \"%s\" does not exist",
                                 d->privileges[p].columns[i], t->name);
@@ -309,7 +324,7 @@ static SUSPENDS err_t columns_wait(struct ddl_context *x, const struct ddl *d, o
 
 /* What is revoked of a table is revoked of its columns too. */
 static SUSPENDS err_t revoke_columns_wait(struct ddl_context *x, const struct ddl *d, oid table,
-                                          oid owner, uint32_t bits)
+                                          oid owner, const struct acl *of_table, uint32_t bits)
 {
     struct catalog_rows rows;
     TRY(catalog_find_wait(x->catalog, REL_ATTRIBUTE, INDEX_ATTRIBUTE_RELID_ATTNUM, 1, table, 0,
@@ -317,7 +332,8 @@ static SUSPENDS err_t revoke_columns_wait(struct ddl_context *x, const struct dd
     for (uint32_t i = 0; i < rows.count; i++) {
         if (rows.rows[i].nulls[COL_ATTACL - 1])
             continue;
-        struct change c = {.d = d, .k = &kind_column, .owner = owner, .bits = bits};
+        struct change c = {
+            .d = d, .k = &kind_column, .owner = owner, .of_table = of_table, .bits = bits};
         TRY(change_list_wait(x, &c, &rows.rows[i], true));
     }
     return ERR_OK;
@@ -333,7 +349,7 @@ static SUSPENDS err_t apply_to_wait(struct ddl_context *x, const struct ddl *d,
     TRY(rows_get_wait(x, k->relation, k->index, 1, object, 0, &row));
     c.owner = catalog_oid_value(&row, k->owner_column);
     if (all)
-        ASSERT(acl_default(k->kind, &everybody, &c.bits));
+        kind_rights(k, &everybody, &c.bits);
     for (uint32_t p = 0; p < d->privilege_count; p++) {
         uint32_t bits = 0;
         if (d->privileges[p].column_count && k != &kind_table)
@@ -343,14 +359,17 @@ static SUSPENDS err_t apply_to_wait(struct ddl_context *x, const struct ddl *d,
             TRY(word_bits(k, &d->privileges[p], &bits));
         c.bits |= bits;
     }
-    if (k == &kind_table)
-        TRY(columns_wait(x, d, object, c.owner));
+    struct acl of_table = {0};
+    if (k == &kind_table) {
+        TRY(acl_read(x, k, &row, c.owner, &of_table));
+        TRY(columns_wait(x, d, object, c.owner, &of_table));
+    }
     if (!c.bits)
         return ERR_OK;
     uint32_t bits = c.bits;
     TRY(change_list_wait(x, &c, &row, all));
     if (k == &kind_table && !d->is_grant && (bits & COLUMN_RIGHTS))
-        TRY(revoke_columns_wait(x, d, object, c.owner, bits & COLUMN_RIGHTS));
+        TRY(revoke_columns_wait(x, d, object, c.owner, &of_table, bits & COLUMN_RIGHTS));
     return ERR_OK;
 }
 

@@ -306,6 +306,9 @@ static SUSPENDS err_t role_is_used_wait(struct ddl_context *x, oid role, const c
                                  catalog_int_value(&columns.rows[i], COL_ATTNUM), &text));
         strbuf_printf(&b, "%sprivileges for %s", count > 1 ? "\n" : "", text);
     }
+    if (count > SHOWN_MAX)
+        strbuf_printf(&b, "\nand %u other object%s", count - SHOWN_MAX,
+                      count - SHOWN_MAX > 1 ? "s" : "");
     *by = b.data;
     return ERR_OK;
 }

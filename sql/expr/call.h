@@ -162,11 +162,14 @@ struct sql_services {
     err_t (*privilege_require)(void *owner, char kind, oid object, const char *letters);
     err_t (*privilege_test)(void *owner, char kind, oid object, oid role, const char *letters,
                             bool with_option, bool *yes, bool *exists);
-    /* What the access lists of columns give: to the column (by name, else by number), or with
-     * neither to any. *exists false: no column of that number. ERR_UNDEFINED_COLUMN. */
+    /* What the access lists of columns give: to the column (by name, else by number). *exists
+     * false: no column of that number. ERR_UNDEFINED_COLUMN. */
     err_t (*column_privilege_test)(void *owner, oid relation, const char *name, int16_t number,
                                    oid role, const char *letters, bool with_option, bool *yes,
                                    bool *exists);
+    /* To any column. */
+    err_t (*any_column_privilege_test)(void *owner, oid relation, oid role, const char *letters,
+                                       bool with_option, bool *yes);
     err_t (*role_member)(void *owner, oid member, oid role, bool only_inherited, bool *yes);
     /* *is_called false: no number was taken yet (pg_sequences.last_value is null). */
     err_t (*sequence_last_value)(void *owner, oid sequence, int64_t *out, bool *is_called);

@@ -270,20 +270,33 @@ static NO_SUSPEND_ANALYSIS err_t ask_catalog(struct call *c, const struct privil
     return ERR_OK;
 }
 
-/* Rights on a column that its relation as a whole does not give. at: the column's argument, 0 = any
- * column. */
-static NO_SUSPEND_ANALYSIS err_t ask_columns(struct call *c, uint32_t at, oid role, oid relation,
-                                             const struct wanted *w, bool *yes, bool *exists)
+/* Rights that a column's list gives where its relation's does not. */
+static NO_SUSPEND_ANALYSIS err_t ask_any_column(struct call *c, oid role, oid relation,
+                                                const struct wanted *w, bool *yes)
 {
     struct sql_services *s = c->env->services;
-    const char *name = at && c->func->args[at] == TYPE_TEXT ? arg_cstring(c, at) : NULL;
-    int16_t number = at && !name ? ARG_I16(at) : 0;
+    if (!s->any_column_privilege_test)
+        return err_not_built("%s() is not supported yet", c->func->name);
+    if (!*yes)
+        TRY(s->any_column_privilege_test(s->owner, relation, role, w->letters, false, yes));
+    if (!*yes && w->with_option[0])
+        TRY(s->any_column_privilege_test(s->owner, relation, role, w->with_option, true, yes));
+    return ERR_OK;
+}
+
+/* The same of the column that is the argument at; it has to be there in any case. */
+static NO_SUSPEND_ANALYSIS err_t ask_column(struct call *c, uint32_t at, oid role, oid relation,
+                                            const struct wanted *w, bool *yes, bool *exists)
+{
+    struct sql_services *s = c->env->services;
+    const char *name = c->func->args[at] == TYPE_TEXT ? arg_cstring(c, at) : NULL;
+    int16_t number = name ? 0 : ARG_I16(at);
     bool given = *yes;
     if (!s->column_privilege_test)
         return err_not_built("%s() is not supported yet", c->func->name);
     TRY(s->column_privilege_test(s->owner, relation, name, number, role, w->letters, false, yes,
                                  exists));
-    if (!*yes && w->with_option[0])
+    if (*exists && !*yes && w->with_option[0])
         TRY(s->column_privilege_test(s->owner, relation, name, number, role, w->with_option, true,
                                      yes, exists));
     *yes = *yes || given;
@@ -318,8 +331,10 @@ FUNCTION(fn_has_privilege)
         RETURN_BOOL(false);
     bool yes;
     TRY(ask_catalog(c, k, role, found, &wanted, &yes, &exists));
-    if (exists && (k->has_column || strcmp(k->function, "has_any_column_privilege") == 0))
-        TRY(ask_columns(c, k->has_column ? object + 1 : 0, role, found, &wanted, &yes, &exists));
+    if (exists && k->has_column)
+        TRY(ask_column(c, object + 1, role, found, &wanted, &yes, &exists));
+    else if (exists && strcmp(k->function, "has_any_column_privilege") == 0)
+        TRY(ask_any_column(c, role, found, &wanted, &yes));
     if (!exists)
         RETURN_NULL();
     RETURN_BOOL(yes);

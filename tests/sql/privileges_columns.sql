@@ -87,3 +87,38 @@ GRANT SELECT (a) ON pc_u TO pc_c;
 DROP ROLE pc_c;
 DROP TABLE pc_t, pc_u;
 DROP ROLE "pc new"; DROP ROLE pc_b; DROP ROLE pc_c;
+
+-- what ON CONFLICT decides by is read
+CREATE ROLE pc_d; CREATE ROLE pc_e; CREATE ROLE pc_f;
+CREATE TABLE pc_v (a int PRIMARY KEY, b int, c int, d int);
+CREATE UNIQUE INDEX pc_v_sum ON pc_v ((b + c));
+INSERT INTO pc_v VALUES (1, 1, 1, 1);
+ALTER TABLE pc_v DROP COLUMN d;
+GRANT SELECT (b), INSERT (a, b) ON pc_v TO pc_d;
+SET ROLE pc_d;
+INSERT INTO pc_v (a, b) VALUES (1, 2) ON CONFLICT (a) DO NOTHING;
+INSERT INTO pc_v (a, b) VALUES (1, 2) ON CONFLICT ON CONSTRAINT pc_v_pkey DO NOTHING;
+INSERT INTO pc_v (a, b) VALUES (1, 2) ON CONFLICT ((b + c)) DO NOTHING;
+INSERT INTO pc_v (a, b) VALUES (1, 2) ON CONFLICT DO NOTHING;
+RESET ROLE;
+GRANT SELECT (a) ON pc_v TO pc_d;
+SET ROLE pc_d;
+INSERT INTO pc_v (a, b) VALUES (1, 2) ON CONFLICT (a) DO NOTHING;
+RESET ROLE;
+
+-- columns that are not there
+SELECT has_column_privilege('pc_v', 1::smallint, 'SELECT') AS a, has_column_privilege('pc_v', 4::smallint, 'SELECT') AS dropped, has_column_privilege('pc_v', 9::smallint, 'SELECT') AS missing, has_column_privilege('pc_v', 0::smallint, 'SELECT') AS zero, has_column_privilege('pc_v', (-1)::smallint, 'SELECT') AS ctid, has_column_privilege('pc_v', (-9)::smallint, 'SELECT') AS none;
+SELECT has_column_privilege('pc_d', 'pc_v', 1::smallint, 'SELECT') AS a, has_column_privilege('pc_d', 'pc_v', 3::smallint, 'SELECT') AS c, has_column_privilege('pc_d', 'pc_v', 4::smallint, 'SELECT') AS dropped, has_column_privilege('pc_d', 'pc_v', 9::smallint, 'SELECT') AS missing, has_any_column_privilege('pc_d', 'pc_v', 'SELECT') AS any_r, has_any_column_privilege('pc_d', 'pc_v', 'UPDATE') AS any_w;
+
+-- the option to hand on a right of the table is one for its columns
+GRANT SELECT ON pc_v TO pc_e WITH GRANT OPTION;
+SET ROLE pc_e;
+GRANT SELECT (a) ON pc_v TO pc_f;
+GRANT SELECT ON pc_v TO pc_f;
+REVOKE SELECT ON pc_v FROM pc_f;
+RESET ROLE;
+SELECT relacl FROM pg_class WHERE relname = 'pc_v';
+SELECT attname, attacl FROM pg_attribute WHERE attrelid = 'pc_v'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum;
+DROP TABLE pc_v;
+DROP ROLE pc_d; DROP ROLE pc_e; DROP ROLE pc_f;
+SELECT gcd(repeat('7', 3000)::numeric * 10 + 3, repeat('3', 2900)::numeric * 10 + 1);
