@@ -91,10 +91,11 @@ struct io_socket_events {
     /* Once, when the peer closed or the stream failed (os_error 0 = orderly). No event follows. */
     void (*closed)(void *owner, int os_error);
 };
+/* Its options are those of the listener that accepted it. */
 err_t io_socket_adopt(int os_fd, const struct io_socket_events *events, void *owner,
                       struct io_socket **out);
-/* As adopt, for a descriptor that io_socket_release_wait gave: its options are set already, and it
- * is settled. */
+/* As adopt, for a descriptor that io_socket_release_wait gave: it is settled before its receive is
+ * armed. */
 err_t io_socket_attach(int os_fd, const struct io_socket_events *events, void *owner,
                        struct io_socket **out);
 /* For a socket that is there to stay: its descriptor may move into its ring's table of direct

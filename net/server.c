@@ -59,19 +59,33 @@ bool net_ends_sessions(void)
 
 /* ---- counts: dealt out here, ended on their cores ---- */
 
-static uint32_t net_count_of(uint32_t core)
+static uint64_t net_gone_of(uint32_t core)
 {
     const struct stats_page *page = stats_of(core);
-    uint64_t gone = stats_read(&page->connections_ended) + stats_read(&page->connections_left);
-    return (uint32_t)(server.dealt[core] + stats_read(&page->connections_came) - gone);
+    return stats_read(&page->connections_ended) + stats_read(&page->connections_left);
 }
 
+static uint64_t net_come_to(uint32_t core)
+{
+    return server.dealt[core] + stats_read(&stats_of(core)->connections_came);
+}
+
+static uint32_t net_count_of(uint32_t core)
+{
+    uint64_t gone = net_gone_of(core);
+    return (uint32_t)(net_come_to(core) - gone);
+}
+
+/* First all that went: whoever is seen to have left a core is seen to have come to the next one. */
 uint32_t net_connection_count(void)
 {
-    uint32_t total = 0;
+    uint64_t gone = 0;
     for (uint32_t i = 0; i < core_count(); i++)
-        total += net_count_of(i);
-    return total;
+        gone += net_gone_of(i);
+    uint64_t come = 0;
+    for (uint32_t i = 0; i < core_count(); i++)
+        come += net_come_to(i);
+    return (uint32_t)(come - gone);
 }
 
 void net_conn_gone(void)
@@ -245,7 +259,7 @@ SUSPENDS err_t net_start_wait(const struct net_options *o)
 {
     server.home = core_id();
     for (uint32_t i = 0; i < core_count(); i++)
-        server.dealt[i] = (uint32_t)stats_read(&stats_of(i)->connections_ended);
+        server.dealt[i] = 0;
     server.connections_max = o->connections_max;
     server.reserved = MIN(o->reserved_connections, o->connections_max);
     server.hba_file = o->hba_file;

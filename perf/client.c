@@ -290,7 +290,6 @@ static void error_response(struct client *c)
         else if (*p == 'M')
             message = p + 1;
     }
-    c->errors++;
     if (c->state < CLIENT_BUSY)
         lose(c, message);
     else if (run.events->error)
@@ -306,8 +305,6 @@ static bool message_done(struct client *c)
         authenticate(c, (const char *)c->kept + 4);
     else if (type == 'E')
         error_response(c);
-    else if (type == 'D')
-        c->rows++;
     free(c->kept);
     c->kept = NULL;
     if (type == 'Z') {
@@ -340,7 +337,10 @@ static bool take_bytes(struct client *c, const uint8_t *p, size_t len)
             if (c->head_bytes < sizeof(c->head))
                 continue;
             c->head_bytes = 0;
-            c->body_bytes = get_u32(c->head + 1) - 4;
+            uint32_t bytes = get_u32(c->head + 1);
+            if (bytes < (c->head[0] == 'R' ? 8 : 4))
+                client_die("a message is too short");
+            c->body_bytes = bytes - 4;
             if (keeps_body(c)) {
                 c->kept_bytes = 0;
                 c->kept = c->body_bytes <= KEPT_BYTES_MAX ? calloc(1, c->body_bytes + 2) : NULL;
@@ -457,7 +457,7 @@ int client_poll(uint64_t timeout_us)
 void client_open(struct client *c, uint32_t number)
 {
     const struct client_options *o = run.options;
-    *c = (struct client){.opened = c->opened + 1, .rows = c->rows, .errors = c->errors};
+    *c = (struct client){.opened = c->opened + 1};
     c->fd = socket(run.address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (c->fd < 0)
         client_die("client %u: socket: %s", number, strerror(errno));

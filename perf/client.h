@@ -34,8 +34,6 @@ struct client {
     uint8_t *kept;
     void *ssl;
     void *scram;
-    uint64_t rows;   /* that came so far */
-    uint64_t errors; /* error responses so far */
 };
 
 struct client_options {

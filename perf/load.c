@@ -63,7 +63,6 @@ struct worker {
     uint32_t number;
     uint32_t step;       /* next one */
     uint32_t login_step; /* next one of the statements after login */
-    uint32_t heap_at;    /* place in the heap of sleepers + 1 */
     uint64_t wake_ns;    /* sleeps until then */
     uint64_t due_ns;     /* `every`: when this pass should have begun */
     uint64_t asked_ns;   /* when the statement in flight, or the connect, began */
@@ -91,11 +90,9 @@ static struct worker *workers;
 static struct worker **sleepers; /* binary heap by wake_ns */
 static uint32_t sleeper_count;
 static uint32_t logging_in;
-static uint32_t to_start; /* workers that have not begun yet */
-static uint32_t next_start;
+static uint32_t next_start; /* workers from here on have not begun yet */
 static bool is_measuring;
 static bool is_over;
-static uint64_t start_ns;
 static uint64_t passes;
 static uint64_t failures;
 static uint64_t lost_count;
@@ -160,27 +157,20 @@ static void pass_counts(uint64_t ns)
 
 /* ---- sleepers ---- */
 
-static void heap_set(uint32_t at, struct worker *w)
-{
-    sleepers[at] = w;
-    w->heap_at = at + 1;
-}
-
 static void heap_put(struct worker *w)
 {
     uint32_t at = sleeper_count++;
     while (at > 0 && sleepers[(at - 1) / 2]->wake_ns > w->wake_ns) {
-        heap_set(at, sleepers[(at - 1) / 2]);
+        sleepers[at] = sleepers[(at - 1) / 2];
         at = (at - 1) / 2;
     }
-    heap_set(at, w);
+    sleepers[at] = w;
 }
 
 static struct worker *heap_take(void)
 {
     struct worker *first = sleepers[0];
     struct worker *w = sleepers[--sleeper_count];
-    first->heap_at = 0;
     uint32_t at = 0;
     while (at * 2 + 1 < sleeper_count) {
         uint32_t child = at * 2 + 1;
@@ -188,11 +178,11 @@ static struct worker *heap_take(void)
             child++;
         if (sleepers[child]->wake_ns >= w->wake_ns)
             break;
-        heap_set(at, sleepers[child]);
+        sleepers[at] = sleepers[child];
         at = child;
     }
     if (sleeper_count > 0)
-        heap_set(at, w);
+        sleepers[at] = w;
     return first;
 }
 
@@ -447,9 +437,8 @@ static void worker_error(struct client *c, const char *sqlstate, const char *mes
 
 static void loop_once(uint64_t end_ns)
 {
-    while (to_start > 0 && logging_in < LOGINS_MAX) {
+    while (next_start < profile.clients && logging_in < LOGINS_MAX) {
         struct worker *w = &workers[next_start++];
-        to_start--;
         pass_begin(w);
         w->due_ns = client_now_ns();
         worker_open(w);
@@ -640,10 +629,8 @@ static void run_load(double warm_s, double seconds)
         workers[i].number = i;
         workers[i].c.fd = -1;
     }
-    to_start = profile.clients;
-    start_ns = client_now_ns();
-    random_state[0] ^= start_ns;
-    while (to_start > 0 || (logging_in > 0 && !profile.connects))
+    random_state[0] ^= client_now_ns();
+    while (next_start < profile.clients || (logging_in > 0 && !profile.connects))
         loop_once(client_now_ns() + 100000000);
     uint64_t begin_ns = client_now_ns() + (uint64_t)(warm_s * 1e9);
     while (client_now_ns() < begin_ns)

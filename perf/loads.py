@@ -111,7 +111,10 @@ class Pooler:
 
 
 def cpu_seconds(server):
-    """Of all threads and processes, those that have ended too. Ticks would lose what many backends use a little each."""
+    """Of all threads and processes, those that have ended too. Ticks would lose what many backends use a little each;
+    one process keeps what its ended threads used."""
+    if len(server.pids()) == 1 and hasattr(server, "cpu_seconds"):
+        return server.cpu_seconds()
     total, tick = 0, os.sysconf("SC_CLK_TCK")
     for pid in server.pids():
         try:

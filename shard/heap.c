@@ -533,8 +533,7 @@ err_t row_lock_wait(struct shard *s, struct txn_view *v, file_id heap, row_id id
     ASSERT(shard_is_owner(s));
     ASSERT(v->id != 0);
     struct part *p = part_for_write(s, v);
-    if (newest !=
-        NULL) /* what is read stays read when a savepoint takes back what was done with it */
+    if (newest != NULL) /* it stays read when a savepoint takes back what was done with it */
         serial_note_row(s, v, heap, id);
     enum lock_outcome outcome;
     bool fresh;

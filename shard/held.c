@@ -1,7 +1,8 @@
 /*
- * The coordinator of prepared transactions. The struct txn of a session stays on its core, without
- * the session: its table locks and advisory locks stay what they are, and COMMIT PREPARED is the
- * same commit as any other, run there. Its participants keep the parts (hold.c).
+ * The coordinator of prepared transactions. The struct txn of a session goes on without the
+ * session, on the core that has its weak table locks: its table locks and advisory locks stay what
+ * they are, and COMMIT PREPARED is the same commit as any other, run there. Its participants keep
+ * the parts (hold.c).
  *
  *   session's core                        core 0: names
  *     reserve the name            ──────►   entry, not valid yet

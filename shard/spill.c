@@ -292,15 +292,20 @@ static void group_forget(struct version_store *vs, struct spill_group *g)
     group_list_take(vs, g);
 }
 
-static void group_drop(struct version_store *vs, struct spill_group *g)
+static void group_empty(struct version_store *vs, struct spill_group *g)
 {
-    ASSERT(g->holds == 0);
     while (g->copies != NULL) {
         struct version *v = g->copies;
         group_take_copy(vs, g, v);
         version_chain_remove(vs, v);
         core_free(v);
     }
+}
+
+static void group_drop(struct version_store *vs, struct spill_group *g)
+{
+    ASSERT(g->holds == 0);
+    group_empty(vs, g);
     group_forget(vs, g);
     core_free(g);
 }
@@ -528,12 +533,7 @@ SUSPENDS static err_t group_load_wait(struct shard *s, struct spill_group *g, bo
  */
 static void group_fail(struct version_store *vs, struct spill_group *g)
 {
-    while (g->copies != NULL) {
-        struct version *v = g->copies;
-        group_take_copy(vs, g, v);
-        version_chain_remove(vs, v);
-        core_free(v);
-    }
+    group_empty(vs, g);
     group_forget(vs, g);
     g->state = GROUP_FAILED;
     wait_queue_wake_all(&g->loaded);

@@ -34,9 +34,6 @@ struct txn_cursor *txn_cursor_open(struct txn *t);
 void txn_cursor_enter(struct txn_cursor *c);
 void txn_cursor_leave(struct txn_cursor *c);
 void txn_cursor_close(struct txn_cursor *c);
-/* What a constraint's own queries see, whatever the isolation level: everything committed by now
- * and what the transaction wrote before. Between begin and end they run as a statement of their own
- * (seq + 1); the transaction's snapshot comes back at the end. A statement must be running. */
 
 /* Where single statements touched rows: this core, or the one other core that most spoke for. */
 struct txn_touched {
@@ -62,6 +59,9 @@ void txn_places_free(struct txn_places *p);
 void txn_memory(struct txn *t, void (*piece)(void *p));
 void txn_cursor_memory(struct txn_cursor *c, void (*piece)(void *p));
 
+/* What a constraint's own queries see, whatever the isolation level: everything committed by now
+ * and what the transaction wrote before. Between begin and end they run as a statement of their own
+ * (seq + 1); the transaction's snapshot comes back at the end. A statement must be running. */
 struct txn_newest;
 struct txn_newest *txn_newest_begin(struct txn *t);
 ts_t txn_newest_outer(const struct txn_newest *n); /* the transaction's own snapshot */

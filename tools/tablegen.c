@@ -1201,8 +1201,9 @@ static char *write_information_view(FILE *f, char *p)
         fail("information.sql: bad line after view");
     *end = 0;
     p = end + 1;
-    while (count < COLUMNS_MAX && take_column(&p, &columns[count]))
-        count++;
+    while (take_column(&p, &columns[count]))
+        if (++count == COLUMNS_MAX)
+            fail("information.sql: view %s has too many columns", name);
     char *stop = strstr(p, ";\n");
     if (stop == NULL || count == 0)
         fail("information.sql: view %s has no end or no columns", name);

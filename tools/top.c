@@ -301,8 +301,11 @@ static void draw(void)
     top.columns =
         ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 140;
     double sessions = 0;
-    for (int i = 0; i < PQntuples(top.cores.now); i++)
+    double ended = 0;
+    for (int i = 0; i < PQntuples(top.cores.now); i++) {
         sessions += number(top.cores.now, i, "sessions");
+        ended += rate(&top.cores, i, "connections_ended");
+    }
     time_t t = time(NULL);
     struct tm local;
     char clock[32] = "";
@@ -312,7 +315,7 @@ static void draw(void)
         fputs("\033[H", stdout);
     printf("percore %s  %s:%s/%s  %s  every %.1f s  %.0f sessions  %.0f connections ended/s",
            PQparameterStatus(top.db, "server_version"), PQhost(top.db), PQport(top.db),
-           PQdb(top.db), clock, top.interval_s, sessions, rate(&top.cores, 0, "connections_ended"));
+           PQdb(top.db), clock, top.interval_s, sessions, ended);
     line_end();
     draw_cores();
     draw_links();

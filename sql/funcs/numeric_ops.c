@@ -121,18 +121,25 @@ FUNCTION(fn_numeric_mod)
     return result_number(c, &r, out);
 }
 
-/* Euclid's algorithm; both finite. */
+/* Euclid's algorithm; both finite. A step needs the last two rests only: there may be very many. */
 static struct number greatest_divisor(struct call *c, struct number a, struct number b)
 {
+    enum { KEPT = 3 };
     int32_t dscale = MAX(a.dscale, b.dscale);
-    while (b.count != 0) {
-        struct number r = number_rest(c->mem, &a, &b);
+    struct arena *rests[KEPT] = {arena_new(), arena_new(), arena_new()};
+    for (uint32_t step = 0; b.count != 0; step++) {
+        struct arena *mem = rests[step % KEPT];
+        arena_reset(mem);
+        struct number r = number_rest(mem, &a, &b);
         a = b;
         b = r;
     }
-    a.sign = NUMERIC_POSITIVE;
-    a.dscale = dscale;
-    return a;
+    struct number g = number_truncate(c->mem, &a, a.dscale);
+    for (uint32_t i = 0; i < KEPT; i++)
+        arena_free(rests[i]);
+    g.sign = NUMERIC_POSITIVE;
+    g.dscale = dscale;
+    return g;
 }
 
 FUNCTION(fn_numeric_gcd)

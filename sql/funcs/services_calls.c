@@ -311,7 +311,7 @@ static err_t prepared_xact_next(struct call *c, void *state, datum *values, bool
     memset(nulls, 0, 5 * sizeof(*nulls));
     values[0] = datum_of_oid((oid)h->id);
     values[1] = datum_of_text(c->mem, h->name);
-    values[2] = datum_of_i64(h->prepared_at - INT64_C(946684800000000));
+    values[2] = datum_of_i64(h->prepared_at - EPOCH_2000_UNIX_US);
     values[3] = datum_of_oid(h->owner);
     values[4] = datum_of_oid(h->database);
     return ERR_OK;

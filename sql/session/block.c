@@ -106,7 +106,7 @@ SUSPENDS err_t block_check_deferred_wait(struct session *s)
     return err_adopt(saved);
 }
 
-SUSPENDS void block_transaction_over_wait(struct session *s, bool is_kept)
+void block_transaction_over(struct session *s, bool is_kept)
 {
     block_forget(s);
     if (is_kept)
@@ -145,7 +145,7 @@ SUSPENDS err_t block_commit_wait(struct session *s)
     block_no_txn(s);
     stats_trace_add_work(STATS_STAGE_flush, began_at, waited);
     notify_after_commit_wait(s, e == ERR_OK);
-    block_transaction_over_wait(s, e == ERR_OK);
+    block_transaction_over(s, e == ERR_OK);
     fiber_shield_end();
     return e;
 }
@@ -158,7 +158,7 @@ SUSPENDS void block_abort_wait(struct session *s)
         txn_rollback_wait(s->txn);
     block_no_txn(s);
     notify_abort(s);
-    block_transaction_over_wait(s, false);
+    block_transaction_over(s, false);
     fiber_shield_end();
 }
 

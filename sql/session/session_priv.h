@@ -213,7 +213,7 @@ SUSPENDS err_t block_check_deferred_wait(struct session *s);
  * for next. */
 void block_no_txn(struct session *s);
 /* The transaction is over for the session: settings and what else goes with it. */
-SUSPENDS void block_transaction_over_wait(struct session *s, bool is_kept);
+void block_transaction_over(struct session *s, bool is_kept);
 err_t block_require(struct session *s, const char *statement); /* 25P01 outside a block */
 err_t block_forbid(struct session *s, const char *statement);  /* 25001 inside a block */
 

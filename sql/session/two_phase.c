@@ -53,7 +53,7 @@ static SUSPENDS err_t two_phase_hold_wait(struct session *s, const char *name)
                             (uint32_t)setting_int(s->settings, SET_max_prepared_transactions));
     block_no_txn(s);
     notify_abort(s); /* there is nothing of it */
-    block_transaction_over_wait(s, e == ERR_OK);
+    block_transaction_over(s, e == ERR_OK);
     fiber_shield_end();
     return e;
 }
