@@ -1,5 +1,6 @@
 /*
- * The fibers that each shard keeps: purge, settling of many-shard commits, checkpoints. Each waits
+ * The fibers that each shard keeps: purge, settling of many-shard commits and reports of them,
+ * checkpoints. Each waits
  * on its own queue and is told to end by is_stopping.
  */
 #include "shard/shard_priv.h"
@@ -7,7 +8,6 @@
 enum {
     PURGE_POLL_US_MIN = 5000,
     PURGE_POLL_US_MAX = 200000,
-    SETTLE_DELAY_US = 5000,
     CHECKPOINT_POLL_US = 200000,
     FAILURE_DELAY_US = 1000000,
 };
@@ -56,7 +56,7 @@ SUSPENDS static void purge_loop_wait(void *arg)
             if (!s->is_stopping && !spill_is_wanted(s))
                 nap_wait(&s->purge_wanted, delay);
         } else {
-            if (s->purge_first->commit_lsn > wal_durable(s->wal))
+            if (!shard_is_settled(s, s->purge_first->commit_lsn))
                 wal_flush_start(s->wal);
             delay = s->purged != purged ? PURGE_POLL_US_MIN : MIN(delay * 2, PURGE_POLL_US_MAX);
             nap_wait(&s->purge_wanted, delay);
@@ -69,18 +69,27 @@ SUSPENDS static void settle_loop_wait(void *arg)
 {
     struct shard *s = arg;
     while (!s->is_stopping) {
-        err_t e = settle_some_wait(s, false);
+        err_t e = settle_some_wait(s);
         if (s->is_stopping)
             break;
-        if (e != ERR_OK) {
-            nap_wait(&s->settle_wanted, FAILURE_DELAY_US);
-        } else if (s->undurable.first != NULL) {
-            nap_wait(&s->settle_wanted, SETTLE_DELAY_US);
-            if (!s->is_stopping && s->decided.first == NULL)
-                ERR_IGNORE(settle_some_wait(s, true));
-        } else if (s->decided.first == NULL && s->forgets.first == NULL) {
+        if (wal_failed(s->wal))
+            outcomes_drop(s);
+        if (s->decided.first == NULL && s->forgets.first == NULL)
             nap_wait(&s->settle_wanted, UINT64_MAX);
-        }
+        else if (e != ERR_OK)
+            nap_wait(&s->settle_wanted, FAILURE_DELAY_US);
+    }
+    fiber_ended(s);
+}
+
+SUSPENDS static void report_loop_wait(void *arg)
+{
+    struct shard *s = arg;
+    while (!s->is_stopping) {
+        if (s->undurable.first == NULL)
+            nap_wait(&s->report_wanted, UINT64_MAX);
+        else if (settle_report_wait(s) != ERR_OK)
+            outcomes_drop(s); /* the log has failed */
     }
     fiber_ended(s);
 }
@@ -115,6 +124,8 @@ err_t shard_background_start(struct shard *s)
     s->fibers++;
     TRY(fiber_spawn(settle_loop_wait, s));
     s->fibers++;
+    TRY(fiber_spawn(report_loop_wait, s));
+    s->fibers++;
     TRY(fiber_spawn(checkpoint_loop_wait, s));
     s->fibers++;
     return ERR_OK;
@@ -125,6 +136,7 @@ void shard_background_stop_wait(struct shard *s)
     s->is_stopping = true;
     wait_queue_wake_all(&s->purge_wanted);
     wait_queue_wake_all(&s->settle_wanted);
+    wait_queue_wake_all(&s->report_wanted);
     wait_queue_wake_all(&s->checkpoint_wanted);
     wait_queue_wake_all(&s->budget_waiters);
     while (s->fibers > 0)

@@ -288,7 +288,7 @@ err_t shard_checkpoint_wait(struct shard *s, uint64_t pace_us)
     checkpoint_state_write(s, &state, &state_bytes);
     s->checkpoint_count++;
     nosuspend_end();
-    err_t e = wal_flush_wait(s->wal, lsn);
+    err_t e = shard_flush_wait(s, lsn);
     if (e == ERR_OK)
         e = page_store_write_cut_wait(s->pages, lsn, state, state_bytes, pace_us);
     core_free(state);

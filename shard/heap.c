@@ -447,7 +447,7 @@ static struct newest newest_of(struct shard *s, struct txn_view *v, file_id heap
         }
         if (p->state == PART_COMMITTED) {
             n.is_changed = version_sight(s, v, ver) == SIGHT_UNSEEN;
-            if (n.is_changed && p->commit_lsn > v->observed && p->commit_lsn > wal_durable(s->wal))
+            if (n.is_changed && p->commit_lsn > v->observed && !shard_is_settled(s, p->commit_lsn))
                 v->observed = p->commit_lsn;
             return n;
         }
@@ -467,7 +467,7 @@ static struct newest newest_of(struct shard *s, struct txn_view *v, file_id heap
     } else if (ver->part->state == PART_COMMITTED) {
         n.is_changed = version_sight(s, v, ver) == SIGHT_UNSEEN;
         if (n.is_changed && ver->part->commit_lsn > v->observed &&
-            ver->part->commit_lsn > wal_durable(s->wal))
+            !shard_is_settled(s, ver->part->commit_lsn))
             v->observed = ver->part->commit_lsn;
     } else if (ver->part->state == PART_PREPARED) {
         n.wait = ver->part;

@@ -335,7 +335,8 @@ SUSPENDS static err_t commit_here_wait(struct txn *t, const struct finish_call *
     }
     struct diag *kept = core_malloc(sizeof(*kept));
     diag_copy(kept, err_diag());
-    ERR_IGNORE(txn_on_shards_wait(t, call_hold_again, &like));
+    if (!t->is_decided)
+        ERR_IGNORE(txn_on_shards_wait(t, call_hold_again, &like));
     e = err_adopt(kept);
     core_free(kept);
     return e;

@@ -105,7 +105,7 @@ err_t part_hold_wait(struct shard *s, txn_id_t id, const uint32_t *participants,
     p->owner.session = 0;
     lsn_t lsn = log_hold(s, p);
     nosuspend_end();
-    return wal_flush_wait(s->wal, lsn);
+    return shard_flush_wait(s, lsn);
 }
 
 err_t part_hold_again_wait(struct shard *s, txn_id_t id)
@@ -122,7 +122,7 @@ err_t part_hold_again_wait(struct shard *s, txn_id_t id)
     lsn_t lsn = log_hold(s, p);
     part_wake_waiters(p); /* who waited for the outcome of the commit looks again */
     nosuspend_end();
-    return wal_flush_wait(s->wal, lsn);
+    return shard_flush_wait(s, lsn);
 }
 
 err_t part_unhold_wait(struct shard *s, struct part *p)

@@ -38,7 +38,7 @@ static enum entry_state entry_newest(struct shard *s, struct txn_view *v, file_i
             *wait = p;
             return ENTRY_WAIT;
         }
-        if (p->id != v->id && p->commit_lsn > v->observed && p->commit_lsn > wal_durable(s->wal))
+        if (p->id != v->id && p->commit_lsn > v->observed && !shard_is_settled(s, p->commit_lsn))
             v->observed = p->commit_lsn;
         return ver->kind == VERSION_INDEX_ADD ? ENTRY_LIVE : ENTRY_DEAD;
     }
@@ -52,7 +52,7 @@ static enum entry_state entry_newest(struct shard *s, struct txn_view *v, file_i
         *wait = p;
         return ENTRY_WAIT;
     }
-    if (p->commit_lsn > v->observed && p->commit_lsn > wal_durable(s->wal))
+    if (p->commit_lsn > v->observed && !shard_is_settled(s, p->commit_lsn))
         v->observed = p->commit_lsn;
     return ENTRY_LIVE;
 }

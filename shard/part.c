@@ -329,12 +329,14 @@ err_t part_commit_wait(struct shard *s, txn_id_t id, bool wait_flush, ts_t *ts)
     part_commit(s, p, *ts, lsn);
     nosuspend_end();
     if (wait_flush && !DEFECT(ACK_BEFORE_FLUSH))
-        return wal_flush_wait(s->wal, lsn);
+        return shard_flush_wait(s, lsn);
     return ERR_OK;
 }
 
-err_t part_prepare_wait(struct shard *s, txn_id_t id, const uint32_t *participants, uint32_t count)
+err_t part_prepare_wait(struct shard *s, txn_id_t id, const uint32_t *participants, uint32_t count,
+                        lsn_t *lsn)
 {
+    *lsn = 0;
     ASSERT(count <= SHARD_COUNT_MAX);
     uint32_t bytes = count * (uint32_t)sizeof(uint32_t);
     TRY(shard_reserve_wait(s, RESERVE_CRITICAL | 1, LOG_FIXED_BYTES_MAX + bytes));
@@ -357,17 +359,21 @@ err_t part_prepare_wait(struct shard *s, txn_id_t id, const uint32_t *participan
     log_put_u64(&w, id);
     log_put_u64(&w, p->floor);
     log_put_u32(&w, count);
-    lsn_t lsn = shard_log(s, LOG_PREPARE, &w, participants, bytes);
-    nosuspend_end();
     if (DEFECT(PREPARE_FORGOTTEN) && s->number == participants[count - 1])
-        return ERR_OK;
-    return wal_flush_wait(s->wal, lsn);
+        *lsn = wal_end(s->wal);
+    else
+        *lsn = shard_log(s, LOG_PREPARE, &w, participants, bytes);
+    nosuspend_end();
+    return ERR_OK;
 }
 
-err_t part_decide_wait(struct shard *s, txn_id_t id, ts_t ts)
+err_t part_decide_wait(struct shard *s, txn_id_t id, ts_t ts, const struct commit_point *points,
+                       uint32_t count, lsn_t *lsn)
 {
-    TRY(shard_reserve_wait(s, RESERVE_CRITICAL | 1, LOG_FIXED_BYTES_MAX));
+    uint32_t bytes = count * COMMIT_POINT_BYTES;
+    TRY(shard_reserve_wait(s, RESERVE_CRITICAL | 1, LOG_FIXED_BYTES_MAX + bytes));
     struct part *p = part_find(s, id);
+    *lsn = wal_end(s->wal);
     if (p == NULL)
         return ERR_OK;
     nosuspend_begin();
@@ -376,9 +382,16 @@ err_t part_decide_wait(struct shard *s, txn_id_t id, ts_t ts)
     log_put_u64(&w, id);
     log_put_u64(&w, ts);
     log_put_u8(&w, 1);
-    lsn_t lsn = shard_log(s, LOG_COMMIT, &w, NULL, 0);
-    finished_add(s, id, ts, lsn);
-    part_commit(s, p, ts, lsn);
+    log_put_u64(&w, settled_lsn(s));
+    ASSERT(bytes <= sizeof(s->scratch));
+    for (uint32_t i = 0; i < count; i++) {
+        store_u32(s->scratch + i * COMMIT_POINT_BYTES, points[i].shard_no);
+        store_u64(s->scratch + i * COMMIT_POINT_BYTES + 4, points[i].lsn);
+    }
+    *lsn = shard_log(s, LOG_COMMIT, &w, s->scratch, bytes);
+    settled_add(s, *lsn, points, count);
+    finished_add(s, id, ts, *lsn);
+    part_commit(s, p, ts, *lsn);
     nosuspend_end();
     return ERR_OK;
 }

@@ -6,7 +6,7 @@
  *
  * A pass asks all cores for their snapshots. `until` is the commit counter from before it asked: a
  * snapshot that a core does not name is newer, so what was committed up to `until` can be judged
- * for good. The pass walks the purge queue and, of parts whose commit is durable,
+ * for good. The pass walks the purge queue and, of parts whose commit is settled,
  *
  *   - drops before images that no snapshot lies under (version_drop; a page is never changed)
  *   - joins inserts of neighbouring slots that no snapshot tells apart
@@ -33,14 +33,14 @@ enum { PRUNE_AGE_US = 100000, PRUNE_STEPS_PER_REST = 256, PRUNE_AGAIN_MIN = 4096
 struct prune {
     struct shard *shard;
     struct live_snapshots live;
-    lsn_t durable;
+    lsn_t settled;
     uint32_t steps;
 };
 
-/* Can a commit be judged: durable, and nobody can take a snapshot below it any more? */
+/* Can a commit be judged: settled, and nobody can take a snapshot below it any more? */
 static bool is_settled(const struct prune *n, const struct part *p)
 {
-    return p->state == PART_COMMITTED && p->ts <= n->live.until && p->commit_lsn <= n->durable;
+    return p->state == PART_COMMITTED && p->ts <= n->live.until && p->commit_lsn <= n->settled;
 }
 
 static bool are_alike(const struct prune *n, const struct part *a, const struct part *b)
@@ -182,7 +182,7 @@ err_t prune_some_wait(struct shard *s)
         s->prune_next = s->purge_first;
     err_t e = ERR_OK;
     if (s->prune_next != NULL && s->prune_next->ts <= until) {
-        struct prune n = {.shard = s, .durable = wal_durable(s->wal)};
+        struct prune n = {.shard = s, .settled = settled_lsn(s)};
         e = snapshots_gather_wait(&n.live);
         n.live.until = MIN(n.live.until, until);
         if (e == ERR_OK)

@@ -1,6 +1,6 @@
 /*
  * Purge: committed parts leave the version store in the order of their commits, when their commit
- * is durable and no snapshot is older. What a part's versions kept alive goes with them: entries
+ * is settled and no snapshot is older. What a part's versions kept alive goes with them: entries
  * that were removed, cells of deleted rows, dropped chunks and files. Each such step changes the
  * page, drops the version and logs a record in one no-suspend section, so replay drops the version
  * too.
@@ -207,12 +207,12 @@ err_t purge_some_wait(struct shard *s, bool *more)
     if (s->purge_first == NULL || s->is_replaying)
         return ERR_OK;
     ts_t horizon = DEFECT(PURGED_EARLY) ? shared_commit_read() : shared_oldest_min();
-    lsn_t durable = wal_durable(s->wal);
+    lsn_t settled = settled_lsn(s);
     txn_id_t last = 0;
     err_t e = ERR_OK;
     for (uint32_t steps = 0; s->purge_first != NULL && !s->is_stopping; steps++) {
         struct part *p = s->purge_first;
-        if (p->ts > horizon || p->commit_lsn > durable)
+        if (p->ts > horizon || p->commit_lsn > settled)
             break;
         if (steps >= PURGE_STEPS) {
             *more = true;
@@ -234,7 +234,7 @@ err_t purge_some_wait(struct shard *s, bool *more)
                 steps++;
                 p = s->purge_first;
             } while (p != NULL && p->purge_work == 0 && p->spill == NULL && p->ts <= horizon &&
-                     p->commit_lsn <= durable && steps < PURGE_STEPS);
+                     p->commit_lsn <= settled && steps < PURGE_STEPS);
             struct log_writer w = {.len = 0};
             log_put_u64(&w, last);
             (void)shard_log(s, LOG_PURGED, &w, NULL, 0);
@@ -262,8 +262,8 @@ err_t version_budget_wait(struct shard *s)
             s->prune_is_wanted = true;
         bytes = s->versions.bytes;
         s->spill_at = 0;
-        if (s->purge_first != NULL && s->purge_last->commit_lsn > wal_durable(s->wal))
-            TRY(wal_flush_wait(s->wal, s->purge_last->commit_lsn));
+        if (s->purge_first != NULL)
+            TRY(shard_flush_wait(s, s->purge_last->commit_lsn));
         wait_queue_wake_all(&s->purge_wanted);
         TRY(wait_queue_wait(&s->budget_waiters, UINT64_MAX));
         if (s->spill_error != ERR_OK)

@@ -198,7 +198,7 @@ err_t sequence_next_wait(struct shard *s, struct txn_view *v, file_id seq, int64
             q->ahead -= n;
         }
         page_store_state(page, last, true, q->lsn);
-        if (q->lsn > wal_durable(s->wal) && q->lsn > v->observed)
+        if (q->lsn > v->observed && !shard_is_settled(s, q->lsn))
             v->observed = q->lsn;
     }
     nosuspend_end();

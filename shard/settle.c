@@ -1,15 +1,16 @@
 /*
- * The tail of a many-shard commit. The coordinator has taken the timestamp and may reply; the
- * participants still have to stamp, and later to forget:
+ * A many-shard commit from the moment on when all participants have PREPARE in their logs:
  *
  *   coordinator's core              participant's core
- *     outcome_send    ──decided──►   COMMIT logged, part stamped, locks released
+ *     timestamp       ──decided──►   COMMIT logged, part stamped, locks released
  *     count           ◄──durable──   when that record is durable
- *     all durable     ──forget───►   FORGET logged, entry in `finished` dropped
+ *     all durable: the client is answered
+ *                     ──forget───►   FORGET logged, entry in `finished` dropped
  *     count, free     ◄──forgotten─
  *
- * The group belongs to the coordinator's core and its items travel as messages; nothing here is
- * needed for safety: after a crash the prepared lists decide.
+ * The group belongs to the coordinator's core and its items travel as messages. When all COMMIT
+ * records are durable, so are the PREPARE records in front of them; what other COMMITs in front of
+ * them need (settled.c) comes with the message, and nearly always is durable too by then.
  */
 #include "shard/shard_priv.h"
 
@@ -19,17 +20,21 @@ struct outcome {
     struct outcome *next;
     struct outcome_group *group;
     uint32_t shard_no;
-    txn_id_t id;
-    ts_t ts;
-    lsn_t lsn;
+    lsn_t lsn;                  /* of its COMMIT */
+    uint32_t unmet_count;       /* points that the log there named and that were not durable */
+    struct commit_point *unmet; /* room for one per shard, in the group */
 };
 
 struct outcome_group {
+    txn_id_t id;
+    ts_t ts;
+    const struct commit_point *points; /* one per item; the coordinator's */
     uint32_t origin;
     uint32_t count;
     uint32_t remaining;
-    bool is_dropped; /* a participant's shard was closed: nothing to forget */
+    bool is_dropped; /* a participant's log has failed, or its shard was closed */
     uint32_t life;   /* of the origin's shards: after a reopening nobody counts it any more */
+    struct wait_queue answered; /* the coordinator */
     struct outcome items[];
 };
 
@@ -85,25 +90,16 @@ static void outcome_forgotten(void *arg)
         group_free(g);
 }
 
-static void outcome_forget(void *arg);
-
 static void outcome_durable(void *arg)
 {
     struct outcome *o = arg;
     struct outcome_group *g = o->group;
     g->remaining--;
-    if (g->remaining != 0)
-        return;
-    if (g->is_dropped) {
-        group_free(g);
-        return;
-    }
-    g->remaining = g->count;
-    for (uint32_t i = 0; i < g->count; i++)
-        core_post(shard_core(g->items[i].shard_no), outcome_forget, &g->items[i]);
+    if (g->remaining == 0)
+        wait_queue_wake_all(&g->answered);
 }
 
-/* The shard is closed: its prepared list decides at the next start, and the others need not forget.
+/* Nobody there will say whether it is durable: recovery finds out, and the others need not forget.
  */
 static void outcome_dropped(void *arg)
 {
@@ -154,45 +150,83 @@ void outcomes_drop(struct shard *s)
     }
 }
 
-void outcome_send(txn_id_t id, ts_t ts, const uint32_t *participants, uint32_t count)
+SUSPENDS static err_t answered_wait(struct outcome_group *g)
 {
-    struct outcome_group *g = core_zalloc(sizeof(*g) + count * sizeof(struct outcome));
+    while (g->remaining != 0)
+        wait_queue_shielded_wait(&g->answered);
+    if (g->is_dropped)
+        return err_raise(ERR_IO_ERROR, "could not make the commit durable: a log has failed");
+    for (uint32_t i = 0; i < g->count; i++)
+        for (uint32_t k = 0; k < g->items[i].unmet_count; k++)
+            TRY(settled_point_wait(&g->items[i].unmet[k]));
+    return ERR_OK;
+}
+
+err_t outcome_commit_wait(txn_id_t id, ts_t ts, const struct commit_point *points, uint32_t count)
+{
+    size_t head = sizeof(struct outcome_group) + count * sizeof(struct outcome);
+    size_t unmet = (size_t)count * shard_count() * sizeof(struct commit_point);
+    struct outcome_group *g = core_malloc(head + unmet);
+    memset(g, 0, head);
+    struct commit_point *room = (struct commit_point *)((char *)g + head);
+    g->id = id;
+    g->ts = ts;
+    g->points = points;
     g->origin = core_id();
     g->count = g->remaining = count;
     g->life = lives[g->origin];
     in_flight[g->origin]++;
+    for (uint32_t i = 0; i < count; i++)
+        g->items[i] = (struct outcome){
+            .group = g, .shard_no = points[i].shard_no, .unmet = room + i * shard_count()};
     for (uint32_t i = 0; i < count; i++) {
-        g->items[i] = (struct outcome){.group = g, .shard_no = participants[i], .id = id, .ts = ts};
-        uint32_t core = shard_core(participants[i]);
+        uint32_t core = shard_core(points[i].shard_no);
         if (core == g->origin)
             outcome_arrived(&g->items[i]); /* others wait for the locks: not a turn later */
         else
             core_post(core, outcome_arrived, &g->items[i]);
     }
+    err_t e = answered_wait(g);
+    if (e != ERR_OK) {
+        group_free(g);
+        return e;
+    }
+    g->remaining = count;
+    for (uint32_t i = 0; i < count; i++)
+        core_post(shard_core(points[i].shard_no), outcome_forget, &g->items[i]);
+    return ERR_OK;
 }
 
-err_t settle_some_wait(struct shard *s, bool block)
+/* ---- the fibers of a participant ---- */
+
+err_t settle_some_wait(struct shard *s)
 {
     while (s->decided.first != NULL) {
         struct outcome *o = s->decided.first;
-        TRY(part_decide_wait(s, o->id, o->ts));
+        struct outcome_group *g = o->group;
+        TRY(part_decide_wait(s, g->id, g->ts, g->points, g->count, &o->lsn));
         ASSERT(s->decided.first == o);
-        o->lsn = wal_end(s->wal);
+        o->unmet_count = settled_unmet(s, o->unmet);
         list_put(&s->undurable, list_take(&s->decided));
+        wait_queue_wake_all(&s->report_wanted);
     }
     while (s->forgets.first != NULL) {
         TRY(shard_reserve_wait(s, RESERVE_CRITICAL | 1, LOG_FIXED_BYTES_MAX));
         struct outcome *o = list_take(&s->forgets);
         nosuspend_begin();
         struct log_writer w = {.len = 0};
-        log_put_u64(&w, o->id);
+        log_put_u64(&w, o->group->id);
         (void)shard_log(s, LOG_FORGET, &w, NULL, 0);
-        finished_remove(s, o->id);
+        finished_remove(s, o->group->id);
         nosuspend_end();
         core_post(o->group->origin, outcome_forgotten, o);
     }
-    if (block && s->undurable.first != NULL)
-        TRY(wal_flush_wait(s->wal, s->undurable.last->lsn));
+    return ERR_OK;
+}
+
+err_t settle_report_wait(struct shard *s)
+{
+    TRY(wal_flush_wait(s->wal, s->undurable.first->lsn));
     while (s->undurable.first != NULL && s->undurable.first->lsn <= wal_durable(s->wal)) {
         struct outcome *o = list_take(&s->undurable);
         core_post(o->group->origin, outcome_durable, o);

@@ -8,9 +8,10 @@
  * Control file: 8 bytes "PERCORE1", u32 format, u32 shard count, u32 page bytes, u32 is clean,
  * u64 creation time (wall clock, microseconds), u32 crc32c of all that.
  *
- * Opening: every core opens its shards (checkpoint state, then replay); then prepared transactions
- * are settled from the lists of all shards (recovery.c), what is unfinished is undone, and only
- * then do the counters, background fibers and users start.
+ * Opening: every core opens its shards (checkpoint state); where the logs end together is found out
+ * (cut.c); every core replays its logs up to there; then prepared transactions are settled from the
+ * lists of all shards (recovery.c), what is unfinished is undone, and only then do the counters,
+ * background fibers and users start.
  */
 #include "shard/shard_priv.h"
 
@@ -161,6 +162,7 @@ static struct shard *shard_new(const struct shard_options *o, uint32_t number)
     s->parts_id_min = UINT64_MAX;
     s->spill_at = o->version_bytes_max / 4 * 3;
     lock_table_init(&s->row_locks, LOCKS_OF_ROWS);
+    settled_init(&s->settled);
     s->spaces = core_zalloc(FILE_TABLE_BUCKETS * sizeof(*s->spaces));
     s->btrees = core_zalloc(FILE_TABLE_BUCKETS * sizeof(*s->btrees));
     s->sequences = core_zalloc(FILE_TABLE_BUCKETS * sizeof(*s->sequences));
@@ -186,6 +188,8 @@ SUSPENDS static void shard_free_wait(struct shard *s)
     btrees_destroy(s);
     sequences_destroy(s);
     lock_table_destroy(&s->row_locks);
+    settled_destroy(&s->settled);
+    cut_free(s);
     spill_destroy(s);
     versions_destroy(&s->versions);
     if (s->pages != NULL)
@@ -228,10 +232,18 @@ SUSPENDS static err_t open_files_wait(struct shard *s, char *path)
     TRY(spill_restore_wait(s));
     (void)snprintf(name, sizeof(name), "shard-%04u/wal", s->number);
     TRY(path_make(path, s->options.data_directory, name));
-    struct wal_options wo = {.directory = path, .buffer_bytes = s->options.wal_buffer_bytes};
+    struct wal_options wo = {.directory = path,
+                             .buffer_bytes = s->options.wal_buffer_bytes,
+                             .durable_word = settled_word(s->number)};
     TRY(wal_open_wait(&wo, &s->wal));
     if (s->options.log_failed != NULL)
         wal_set_on_failure(s->wal, log_failed, s);
+    return shard_count() > 1 ? cut_scan_wait(s, path) : ERR_OK;
+}
+
+/* When it is known where its log ends. */
+SUSPENDS static err_t replay_wait(struct shard *s)
+{
     s->is_replaying = true;
     page_store_set_recovering(s->pages, true);
     TRY(wal_replay_wait(s->wal, s->checkpoint_lsn, redo_record_wait, s));
@@ -259,6 +271,14 @@ SUSPENDS static err_t open_on_core(void *arg)
     }
     core_free(path);
     return e;
+}
+
+SUSPENDS static err_t replay_on_core(void *arg)
+{
+    (void)arg;
+    for (uint32_t i = core_id(); i < shard_count(); i += core_count())
+        TRY(replay_wait(placement_shard(i)));
+    return ERR_OK;
 }
 
 /* Runs fn on every core at once. */
@@ -339,6 +359,9 @@ err_t shards_open_wait(const struct shard_options *o)
     }
     placement_set(count);
     TRY(on_all_cores_wait(open_on_core, o));
+    if (count > 1)
+        TRY(cut_logs_wait());
+    TRY(on_all_cores_wait(replay_on_core, NULL));
     TRY(on_all_cores_wait(raise_counters_on_core, o));
     TRY(recovery_settle_wait());
     TRY(on_all_cores_wait(finish_on_core, o));
@@ -435,14 +458,6 @@ void shards_abandon_wait(void)
 }
 
 /* ---- the log's state ---- */
-
-err_t shard_flush_wait(struct shard *s, lsn_t lsn)
-{
-    ASSERT(shard_is_owner(s));
-    if (lsn <= wal_durable(s->wal))
-        return ERR_OK;
-    return wal_flush_wait(s->wal, lsn);
-}
 
 lsn_t shard_log_end(struct shard *s)
 {

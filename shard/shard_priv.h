@@ -492,6 +492,13 @@ struct finished_txn {
     struct finished_txn *next;
 };
 
+/* The position of a PREPARE record, in the COMMIT records of its transaction. */
+struct commit_point {
+    uint32_t shard_no;
+    lsn_t lsn;
+};
+enum { COMMIT_POINT_BYTES = 12 }; /* in the log */
+
 struct part *part_find(struct shard *s, txn_id_t id); /* active or prepared */
 struct part *part_make(struct shard *s, txn_id_t id, uint32_t session);
 struct part *part_for_write(struct shard *s, struct txn_view *v);
@@ -868,6 +875,42 @@ void checkpoint_state_write(struct shard *s, uint8_t **out, size_t *bytes); /* c
 err_t checkpoint_state_read(struct shard *s, const uint8_t *state, size_t bytes);
 SUSPENDS err_t shard_checkpoint_wait(struct shard *s, uint64_t pace_us);
 
+/* ---- what is settled (settled.c) ---- */
+
+struct settled {
+    lsn_t lsn;     /* as last looked at */
+    lsn_t *newest; /* by shard: the last of its points that a COMMIT here names */
+    struct settled_need {
+        lsn_t lsn; /* of the COMMIT */
+        struct commit_point point;
+    } * needs; /* a ring */
+    uint32_t first;
+    uint32_t count;
+    uint32_t capacity; /* a power of two */
+};
+
+void settled_init(struct settled *x);
+void settled_destroy(struct settled *x);
+/* Where the log of a shard tells how far it is durable. */
+_Atomic uint64_t *settled_word(uint32_t shard_no);
+/* A COMMIT with these points was appended at lsn. */
+void settled_add(struct shard *s, lsn_t lsn, const struct commit_point *points, uint32_t count);
+/* Everything up to there is settled. */
+lsn_t settled_lsn(struct shard *s);
+/* The last points per shard that COMMITs here name and that are not durable; out has room for one
+ * per shard. */
+uint32_t settled_unmet(const struct shard *s, struct commit_point *out);
+/* On any core, until the point is durable. */
+SUSPENDS err_t settled_point_wait(const struct commit_point *point);
+
+/* ---- where the logs end together (cut.c) ---- */
+
+struct cut;
+SUSPENDS err_t cut_scan_wait(struct shard *s, const char *log_directory);
+/* On one core, when all have scanned: cuts the logs that go farther. */
+SUSPENDS err_t cut_logs_wait(void);
+void cut_free(struct shard *s);
+
 /* ---- the shard ---- */
 
 struct outcome; /* a decided many-shard commit on its way (settle.c) */
@@ -881,6 +924,8 @@ struct shard {
     struct shard_options options;
     bool is_replaying;
     lsn_t replay_lsn;
+    struct settled settled;
+    struct cut *cut; /* at start, between scan and replay */
 
     struct version_store versions;
     struct part **part_buckets;
@@ -923,6 +968,7 @@ struct shard {
     struct wait_queue fibers_ended;
     struct wait_queue purge_wanted;
     struct wait_queue settle_wanted;
+    struct wait_queue report_wanted;
     struct wait_queue checkpoint_wanted;
     bool purge_is_idle; /* its fiber waits to be woken */
     struct outcome_list {
@@ -954,6 +1000,11 @@ static inline bool shard_is_owner(const struct shard *s)
     return core_id() == s->core;
 }
 
+static inline bool shard_is_settled(struct shard *s, lsn_t lsn)
+{
+    return lsn <= s->settled.lsn || lsn <= settled_lsn(s);
+}
+
 /* recovery.c: after replay of all shards; on one core */
 SUSPENDS err_t recovery_settle_wait(void);
 
@@ -968,9 +1019,13 @@ struct shard *placement_shard(uint32_t shard_no); /* NULL = not open; on its cor
 
 /* ---- a participant's side of commit and rollback, on its core (part.c) ---- */
 SUSPENDS err_t part_commit_wait(struct shard *s, txn_id_t id, bool wait_flush, ts_t *ts);
+/* *lsn = of its PREPARE record, not yet durable. */
 SUSPENDS err_t part_prepare_wait(struct shard *s, txn_id_t id, const uint32_t *participants,
-                                 uint32_t count);
-SUSPENDS err_t part_decide_wait(struct shard *s, txn_id_t id, ts_t ts); /* prepared: commit */
+                                 uint32_t count, lsn_t *lsn);
+/* Prepared: commit. The points of all participants; none when all are durable. *lsn = of its COMMIT
+ * record, or behind it. */
+SUSPENDS err_t part_decide_wait(struct shard *s, txn_id_t id, ts_t ts,
+                                const struct commit_point *points, uint32_t count, lsn_t *lsn);
 SUSPENDS err_t part_rollback_wait(struct shard *s, txn_id_t id);
 SUSPENDS err_t part_undo_to_wait(struct shard *s, txn_id_t id, uint32_t seq);
 void part_release(struct shard *s, txn_id_t id); /* held locks only */
@@ -1023,9 +1078,14 @@ void snapshots_gather_end(struct live_snapshots *l);
 bool snapshots_between(const struct live_snapshots *l, ts_t from, ts_t to);
 
 /* outcome messages, from the coordinator's core (settle.c) */
-void outcome_send(txn_id_t id, ts_t ts, const uint32_t *participants, uint32_t count);
-/* Stamps what was decided, reports what is durable, forgets. With block, waits for durability. */
-SUSPENDS err_t settle_some_wait(struct shard *s, bool block);
+/* All have PREPARE in their logs, at these points: it is committed. Returns when that is settled.
+ * An error says that a log has failed: what becomes of it is for recovery to find. */
+SUSPENDS err_t outcome_commit_wait(txn_id_t id, ts_t ts, const struct commit_point *points,
+                                   uint32_t count);
+/* Stamps what was decided, forgets. */
+SUSPENDS err_t settle_some_wait(struct shard *s);
+/* Waits until the first COMMIT that was stamped is durable, reports all that are. */
+SUSPENDS err_t settle_report_wait(struct shard *s);
 void outcomes_drop(struct shard *s); /* the shard closes: what it still has goes back */
 void outcomes_reset(void);           /* this core: shards are opened anew */
 uint32_t outcomes_in_flight(void);   /* sent from this core and not yet forgotten everywhere */

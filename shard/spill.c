@@ -1089,7 +1089,7 @@ bool spill_is_wanted(const struct shard *s)
 }
 
 /* The largest. What many small ones hold is for pruning to join, as long as there is room. */
-static struct part *part_choose(const struct shard *s)
+static struct part *part_choose(struct shard *s)
 {
     struct part *best = NULL;
     uint64_t max = s->options.version_bytes_max;
@@ -1097,8 +1097,7 @@ static struct part *part_choose(const struct shard *s)
         s->versions.bytes < max / 8 * 7 ? MIN((uint64_t)PART_BYTES_MIN, max / 8) : 1;
     for (struct part *p = s->parts_first; p != NULL; p = p->next) {
         if (p->version_bytes >= bytes_min && !p->is_undoing && p->spill_seen != s->spill_passes &&
-            (p->state != PART_COMMITTED || p->commit_lsn <= wal_durable(s->wal) ||
-             s->is_replaying) &&
+            (p->state != PART_COMMITTED || shard_is_settled(s, p->commit_lsn) || s->is_replaying) &&
             (best == NULL || p->version_bytes > best->version_bytes))
             best = p;
     }

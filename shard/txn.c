@@ -3,9 +3,9 @@
  * commit over one or many shards (DESIGN.md section 6).
  *
  * Order of a commit that writes:
- *   1. what was observed on other shards becomes durable
- *   2. one writer: COMMIT there, flushed. Several: PREPARE on all, flushed; take the timestamp;
- * from here it is committed; the outcome travels on its own (settle.c)
+ *   1. what was observed on shards that were not written becomes settled
+ *   2. one writer: COMMIT there, settled. Several: PREPARE on all; take the timestamp; all stamp,
+ *      and the locks go; then all of it becomes durable (settle.c)
  *   3. locks on shards that were not written go; hooks run; table locks go
  */
 #include "shard/txn_priv.h"
@@ -386,8 +386,12 @@ SUSPENDS static err_t call_commit(void *arg)
 SUSPENDS static err_t call_prepare(void *arg)
 {
     struct shard_call *c = arg;
-    return part_prepare_wait(shard_local(c->shard_no), c->id, c->participants,
-                             c->participant_count);
+    uint32_t i = 0;
+    while (c->participants[i] != c->shard_no)
+        i++;
+    c->points[i].shard_no = c->shard_no;
+    return part_prepare_wait(shard_local(c->shard_no), c->id, c->participants, c->participant_count,
+                             &c->points[i].lsn);
 }
 
 enum { ROLLBACK_RETRY_US = 100000 };
@@ -677,7 +681,10 @@ SUSPENDS static void reads_drop_wait(struct txn *t)
 void txn_rollback_work_wait(struct txn *t)
 {
     struct shard_call like = {.id = t->id};
-    ERR_IGNORE(on_shards_wait(t, is_any, call_rollback, &like));
+    if (t->is_decided)
+        ERR_IGNORE(on_shards_wait(t, is_locks_only, call_release, &like));
+    else
+        ERR_IGNORE(on_shards_wait(t, is_any, call_rollback, &like));
     reads_drop_wait(t);
     hooks_run_wait(t->abort_hooks);
     locks_release_wait(t);
@@ -693,20 +700,24 @@ void txn_rollback_wait(struct txn *t)
     txn_free(t);
 }
 
-/* Several writers: 0 when it is decided and on its way. */
+/* Several writers. */
 SUSPENDS static err_t commit_many_wait(struct txn *t, uint32_t writers)
 {
     uint32_t *participants = core_malloc(writers * sizeof(*participants));
+    struct commit_point *points = core_zalloc(writers * sizeof(*points));
     uint32_t n = 0;
     for (uint32_t i = 0; i < t->shard_count; i++) {
         if (t->shards[i].logged)
             participants[n++] = t->shards[i].number;
     }
     struct shard_call like = {
-        .id = t->id, .participants = participants, .participant_count = writers};
+        .id = t->id, .participants = participants, .participant_count = writers, .points = points};
     err_t e = on_shards_wait(t, is_logged, call_prepare, &like);
-    if (e == ERR_OK)
-        outcome_send(t->id, shared_commit_advance(), participants, writers);
+    if (e == ERR_OK) {
+        t->is_decided = true;
+        e = outcome_commit_wait(t->id, shared_commit_advance(), points, writers);
+    }
+    core_free(points);
     core_free(participants);
     return e;
 }
@@ -720,20 +731,17 @@ void txn_settle_views(struct txn *t)
 err_t txn_commit_work_wait(struct txn *t)
 {
     uint32_t writers = 0;
-    struct txn_shard *writer = NULL;
     if (t->notes_reads)
         reads_on_all_shards(t);
     txn_settle_views(t);
+    /* What was observed on a shard that was written is in the log before its records there: these
+     * are settled with it, and lost with it. */
     for (uint32_t i = 0; i < t->shard_count; i++) {
         if (t->shards[i].logged) {
             writers++;
-            writer = &t->shards[i];
+            t->shards[i].observed = 0;
         }
     }
-    /* What was observed on the one shard that was written is in the log before the commit: its own
-     * flush covers it; without one, both are lost or none. */
-    if (writers == 1)
-        writer->observed = 0;
     err_t e = DEFECT(OBSERVED_NOT_DURABLE) ? ERR_OK : txn_observe_wait(t);
     if (e == ERR_OK && writers != 0 && t->notes_reads) {
         struct shard_call like = {.id = t->id};

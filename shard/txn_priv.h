@@ -38,6 +38,7 @@ struct txn {
     bool notes_reads;                   /* serializable: the shards have noted what it read */
     bool has_strong_locks;
     bool has_advisory_locks;
+    bool is_decided; /* on many shards: nothing of it is to be undone, whatever fails */
     struct advisory_locks advisory_locks;
     struct txn_hook *commit_hooks;
     struct txn_hook *abort_hooks;
@@ -56,7 +57,8 @@ struct shard_call {
     ts_t ts;
     const uint32_t *participants;
     uint32_t participant_count;
-    const uint8_t *info; /* hold: for the first participant */
+    struct commit_point *points; /* prepare: one per participant, each sets its own */
+    const uint8_t *info;         /* hold: for the first participant */
     uint32_t info_bytes;
 };
 

@@ -310,7 +310,7 @@ enum sight version_sight(struct shard *s, struct txn_view *v, const struct versi
     if (p->state == PART_COMMITTED) {
         if (p->ts > v->snapshot + (DEFECT(SNAPSHOT_OFF_BY_ONE) ? 1 : 0))
             return SIGHT_UNSEEN;
-        if (p->commit_lsn > v->observed && p->commit_lsn > wal_durable(s->wal))
+        if (p->commit_lsn > v->observed && !shard_is_settled(s, p->commit_lsn))
             v->observed = p->commit_lsn;
         return SIGHT_SEEN;
     }

@@ -11,7 +11,8 @@
  *
  * Records of the torn write that did reach the disk could become reachable again when new records
  * are written up to exactly their start. So replay writes zeros over everything that the last batch
- * may have touched (wipe_bytes()) before the first append.
+ * may have touched (wipe_bytes()) before the first append. A log that was cut (cut.c) ends at the
+ * cut whatever follows, and is wiped up to where its valid records had ended.
  *
  * Two pieces of 1 MiB (at most a segment): one is parsed while the next is read.
  */
@@ -48,6 +49,7 @@ struct log_reader {
     uint64_t file_no;
     uint64_t file_bytes;
     bool file_missing;
+    struct wal_cut cut;
     uint8_t *assembled; /* a record across two pieces */
     char *path;
 };
@@ -236,7 +238,7 @@ SUSPENDS static err_t apply_all_wait(struct log_reader *r, lsn_t from, wal_apply
                                      void *ctx, lsn_t *end)
 {
     lsn_t pos = from;
-    for (;;) {
+    while (pos < r->cut.at) {
         struct record_header h;
         const uint8_t *payload;
         TRY(reader_record_wait(r, pos, &h, &payload));
@@ -253,7 +255,7 @@ SUSPENDS static err_t apply_all_wait(struct log_reader *r, lsn_t from, wal_apply
 
 /* ---- going on from the end ---- */
 
-/* Zeros behind end in its segment (whole rest if the file was cut short) and in the next one. */
+/* Zeros in [from, to) of one segment, or in all its rest if the file was cut short. */
 SUSPENDS static err_t wipe_segment_wait(struct log_reader *r, uint64_t from, uint64_t to,
                                         uint8_t *buffer, const uint8_t *prefix,
                                         uint32_t prefix_bytes)
@@ -283,8 +285,7 @@ SUSPENDS static err_t wipe_segment_wait(struct log_reader *r, uint64_t from, uin
 SUSPENDS static err_t wipe_wait(struct log_reader *r, lsn_t end, uint8_t *prefix)
 {
     uint64_t from = align_down(end, IO_BLOCK_BYTES);
-    uint64_t to = align_up(end + wipe_bytes(), IO_BLOCK_BYTES);
-    uint64_t border = (segment_of(end) + 1) * WAL_SEGMENT_BYTES;
+    uint64_t to = align_up(MAX(end, r->cut.end) + wipe_bytes(), IO_BLOCK_BYTES);
     uint32_t prefix_bytes = (uint32_t)(end - from);
     if (prefix_bytes > 0) {
         const uint8_t *p;
@@ -294,9 +295,12 @@ SUSPENDS static err_t wipe_wait(struct log_reader *r, lsn_t end, uint8_t *prefix
     TRY(piece_finish_wait(r, &r->pieces[1]));
     uint8_t *buffer = r->pieces[0].bytes;
     r->pieces[0].at = UINT64_MAX;
-    TRY(wipe_segment_wait(r, from, MIN(to, border), buffer, prefix, prefix_bytes));
-    if (to > border)
-        TRY(wipe_segment_wait(r, border, to, buffer, NULL, 0));
+    while (from < to) {
+        uint64_t border = (segment_of(from) + 1) * WAL_SEGMENT_BYTES;
+        TRY(wipe_segment_wait(r, from, MIN(to, border), buffer, prefix, prefix_bytes));
+        from = border;
+        prefix_bytes = 0;
+    }
     return ERR_OK;
 }
 
@@ -342,7 +346,10 @@ SUSPENDS static err_t read_log_wait(struct log_reader *r, struct arena *mem, lsn
 {
     TRY(wal_segments_list_wait(r->w, mem, numbers, count));
     TRY(first_segment_check(r, from, *numbers, *count));
+    TRY(wal_cut_read_wait(r->w, mem, &r->cut));
     TRY(apply_all_wait(r, from, apply, ctx, end));
+    if (*end == r->cut.at)
+        return ERR_OK; /* what lies behind is known, and is to go */
     return check_behind_end_wait(r, *end, *numbers, *count);
 }
 
@@ -376,6 +383,8 @@ SUSPENDS static err_t replay_wait(struct log_reader *r, struct arena *mem, lsn_t
     TRY(sync_segments_wait(r, from, end));
     uint8_t *prefix = arena_alloc(mem, IO_BLOCK_BYTES);
     TRY(wipe_wait(r, end, prefix));
+    if (r->cut.end != 0)
+        TRY(wal_cut_remove_wait(w, mem));
     TRY(adopt_segments_wait(w, end, numbers, count, r->path));
     w->stats = (struct wal_stats){0};
     wal_position(w, end, prefix);

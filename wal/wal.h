@@ -25,6 +25,8 @@ struct wal_options {
     uint64_t buffer_bytes; /* in-memory log buffer */
     uint64_t commit_delay_us;
     uint64_t keep_bytes_min; /* recycled segments kept (min_wal_size) */
+    /* NULL, or where the durable position is told to other cores, stored with release. */
+    _Atomic uint64_t *durable_word;
 };
 
 /* Create an empty log / open an existing one. Opening finds nothing out about its end: that is
@@ -36,14 +38,20 @@ SUSPENDS void wal_close_wait(struct wal *w);
 
 typedef err_t (*wal_apply_fn)(void *ctx, uint8_t kind, const uint8_t *payload, uint32_t len,
                               lsn_t lsn);
-/* Calls apply for each record from `from` (a record boundary) up to the end of the valid log, then
- * positions the writer there. A torn tail is the end; a hole before later valid records, or a bad
- * checksum followed by valid later segments, is ERR_DATA_CORRUPTED. apply may suspend. */
+/* Calls apply for each record from `from` (a record boundary) up to the end of the valid log, or to
+ * where wal_cut_wait has set it, wipes what lies behind, then positions the writer there. A torn
+ * tail is the end; a hole before later valid records, or a bad checksum followed by valid later
+ * segments, is ERR_DATA_CORRUPTED. apply may suspend. */
 SUSPENDS err_t wal_replay_wait(struct wal *w, lsn_t from, wal_apply_fn apply, void *ctx);
 /* The same reading and the same errors for check and dump tools: changes nothing on the disk, needs
  * no open log. *end = behind the last valid record. */
 SUSPENDS err_t wal_inspect_wait(const char *directory, lsn_t from, wal_apply_fn apply, void *ctx,
                                 lsn_t *end);
+
+/* The log is to end at `at`, a record boundary; end = behind the last valid record, as
+ * wal_inspect_wait found it. Durable on return; what lies behind is wiped by the next replay, and
+ * until then no reading goes beyond. Before replay only. */
+SUSPENDS err_t wal_cut_wait(struct wal *w, lsn_t at, lsn_t end);
 
 /* Copy into another directory what replay from begin needs, with nothing behind end. */
 SUSPENDS err_t wal_copy_wait(const char *from, const char *to, lsn_t begin, lsn_t end);

@@ -62,8 +62,9 @@ struct wal {
     uint64_t capacity;
     lsn_t end;
     lsn_t durable;
-    lsn_t mark;         /* highest record boundary known durable */
-    lsn_t batch_target; /* end of the batch being written; == durable when none */
+    _Atomic uint64_t *durable_word; /* NULL, or a copy for other cores */
+    lsn_t mark;                     /* highest record boundary known durable */
+    lsn_t batch_target;             /* end of the batch being written; == durable when none */
 
     /* the write in flight */
     bool writing;
@@ -137,6 +138,15 @@ COLD void wal_fail(struct wal *w, err_t err, const char *what);
 COLD err_t wal_raise_failure(const struct wal *w);
 /* Load the partial block in front of lsn into the ring and continue there. */
 void wal_position(struct wal *w, lsn_t lsn, const uint8_t *block_prefix);
+
+/* cut.c: where the log is to end, and up to where there may be records behind that; both
+ * UINT64_MAX and 0 when it was not cut. */
+struct wal_cut {
+    lsn_t at;
+    lsn_t end;
+};
+SUSPENDS err_t wal_cut_read_wait(const struct wal *w, struct arena *mem, struct wal_cut *out);
+SUSPENDS err_t wal_cut_remove_wait(const struct wal *w, struct arena *mem); /* durable on return */
 
 /* segments.c */
 struct io_file *wal_segment_file(struct wal *w, uint64_t no); /* NULL: not open (yet) */

@@ -19,6 +19,7 @@
  */
 #include "wal/wal_priv.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 
 static void flush_request(struct wal *w);
@@ -46,6 +47,7 @@ static err_t wal_new(const struct wal_options *o, struct wal **out)
     memcpy(w->directory, o->directory, n + 1);
     w->keep_bytes_min = o->keep_bytes_min;
     w->commit_delay_us = o->commit_delay_us;
+    w->durable_word = o->durable_word;
     w->capacity = align_up(MAX(o->buffer_bytes, (uint64_t)WAL_BUFFER_BYTES_MIN), IO_BLOCK_BYTES);
     w->capacity = MIN(w->capacity, GIB(1));
     w->ring = io_buffer_alloc(w->capacity);
@@ -110,12 +112,19 @@ void wal_close_wait(struct wal *w)
     wal_free(w);
 }
 
+static void set_durable(struct wal *w, lsn_t lsn)
+{
+    w->durable = lsn;
+    if (w->durable_word != NULL)
+        atomic_store_explicit(w->durable_word, lsn, memory_order_release);
+}
+
 void wal_position(struct wal *w, lsn_t lsn, const uint8_t *block_prefix)
 {
     ASSERT(!w->positioned);
     ASSERT(lsn % RECORD_ALIGN == 0);
     w->end = lsn;
-    w->durable = lsn;
+    set_durable(w, lsn);
     w->mark = lsn;
     w->batch_target = lsn;
     w->recycled_to = lsn;
@@ -257,7 +266,7 @@ static void write_done(struct io_request *req)
         return;
     }
     bool next_segment = segment_of(w->write_to) != segment_of(w->durable);
-    w->durable = w->write_to;
+    set_durable(w, w->write_to);
     w->stats.writes++;
     w->stats.write_ns += core_now_precise_ns() - w->write_started_ns;
     if (w->durable == w->batch_target) {

@@ -769,15 +769,18 @@ SUSPENDS static err_t prepare(struct shard *s, struct txn_view *v, void *arg)
 {
     (void)v;
     struct prepare_arg *a = arg;
-    return part_prepare_wait(s, a->id, a->participants, a->count);
+    lsn_t lsn;
+    TRY(part_prepare_wait(s, a->id, a->participants, a->count, &lsn));
+    return wal_flush_wait(s->wal, lsn);
 }
 
 SUSPENDS static err_t decide(struct shard *s, struct txn_view *v, void *arg)
 {
     (void)v;
     struct prepare_arg *a = arg;
-    TRY(part_decide_wait(s, a->id, shared_commit_advance()));
-    return wal_flush_wait(s->wal, wal_end(s->wal));
+    lsn_t lsn;
+    TRY(part_decide_wait(s, a->id, shared_commit_advance(), NULL, 0, &lsn));
+    return wal_flush_wait(s->wal, lsn);
 }
 
 SUSPENDS static void prepared_steps(void)
@@ -814,6 +817,122 @@ SUSPENDS static void prepared_steps(void)
     CHECK_OK(shards_open_wait(&test_options));
     for (uint32_t k = 0; k < 9; k++)
         CHECK(get_new(k) == (k / 3 == 1 ? 1 : 2));
+    CHECK_OK(shards_close_wait());
+}
+
+/* ---- stamped before its prepare records are durable ---- */
+
+struct stamp_arg {
+    txn_id_t id;
+    struct commit_point points[2];
+    lsn_t lsn;
+};
+
+SUSPENDS static err_t prepare_undurable(struct shard *s, struct txn_view *v, void *arg)
+{
+    (void)v;
+    static const uint32_t participants[2] = {0, 1};
+    struct stamp_arg *a = arg;
+    a->points[s->number].shard_no = s->number;
+    return part_prepare_wait(s, a->id, participants, 2, &a->points[s->number].lsn);
+}
+
+SUSPENDS static err_t stamp(struct shard *s, struct txn_view *v, void *arg)
+{
+    (void)v;
+    struct stamp_arg *a = arg;
+    TRY(part_decide_wait(s, a->id, shared_commit_advance(), a->points, 2, &a->lsn));
+    TRY(wal_flush_wait(s->wal, a->lsn));
+    CHECK(!shard_is_settled(s, a->lsn));
+    return ERR_OK;
+}
+
+SUSPENDS static err_t commit_undurable(struct shard *s, struct txn_view *v, void *arg)
+{
+    const struct stamp_arg *a = arg;
+    ts_t ts;
+    TRY(part_commit_wait(s, v->id, false, &ts));
+    CHECK(!shard_is_settled(s, a->lsn));
+    return wal_flush_wait(s->wal, wal_end(s->wal));
+}
+
+SUSPENDS static err_t is_undurable(struct shard *s, struct txn_view *v, void *arg)
+{
+    (void)v;
+    const struct stamp_arg *a = arg;
+    CHECK(wal_durable(s->wal) < a->points[1].lsn);
+    return ERR_OK;
+}
+
+SUSPENDS static err_t settle(struct shard *s, struct txn_view *v, void *arg)
+{
+    (void)v;
+    const struct stamp_arg *a = arg;
+    TRY(shard_flush_wait(s, a->lsn));
+    CHECK(shard_is_settled(s, a->lsn));
+    return ERR_OK;
+}
+
+/* t changes keys 0 and 1, has PREPARE on both shards, durable on the first, and is committed there.
+ */
+SUSPENDS static struct txn *stamp_first(struct stamp_arg *a)
+{
+    struct txn *t = test_begin(READ_COMMITTED, 20);
+    CHECK_OK(set(t, 0, 2));
+    CHECK_OK(set(t, 1, 2));
+    *a = (struct stamp_arg){.id = txn_id(t)};
+    CHECK_OK(on_shard_wait(t, 0, true, prepare_undurable, a));
+    CHECK_OK(on_shard_wait(t, 1, true, prepare_undurable, a));
+    CHECK_OK(on_shard_wait(t, 0, true, stamp, a));
+    CHECK(get_new(2) == 1);
+    return t;
+}
+
+/* The log that names what another has lost is cut, with all that came after on top of it. */
+SUSPENDS static void stamped_lost_steps(void)
+{
+    start(2);
+    for (uint32_t k = 0; k < 3; k++)
+        put(k, 1);
+    struct stamp_arg a;
+    struct txn *t = stamp_first(&a);
+    struct txn *later = test_begin(READ_COMMITTED, 21);
+    CHECK(get(later, 0) == 2);
+    CHECK_OK(set(later, 2, 2));
+    CHECK_OK(on_shard_wait(later, 0, true, commit_undurable, &a));
+    CHECK_OK(on_shard_wait(later, 1, false, is_undurable, &a));
+    shards_abandon_wait();
+    txn_discard(t);
+    txn_discard(later);
+    CHECK_OK(shards_open_wait(&test_options));
+    for (uint32_t k = 0; k < 3; k++)
+        CHECK(get_new(k) == 1);
+    /* What was cut off does not come back when the log grows over it. */
+    struct txn *w = test_begin(READ_COMMITTED, 22);
+    CHECK_OK(set(w, 0, 7));
+    CHECK_OK(txn_commit_wait(w));
+    shards_abandon_wait();
+    CHECK_OK(shards_open_wait(&test_options));
+    CHECK(get_new(0) == 7);
+    CHECK(get_new(1) == 1);
+    CHECK(get_new(2) == 1);
+    CHECK_OK(shards_close_wait());
+}
+
+/* Who wants it settled makes the other log durable; then a crash takes nothing. */
+SUSPENDS static void stamped_kept_steps(void)
+{
+    start(2);
+    for (uint32_t k = 0; k < 3; k++)
+        put(k, 1);
+    struct stamp_arg a;
+    struct txn *t = stamp_first(&a);
+    CHECK_OK(on_shard_wait(t, 0, false, settle, &a));
+    shards_abandon_wait();
+    txn_discard(t);
+    CHECK_OK(shards_open_wait(&test_options));
+    CHECK(get_new(0) == 2);
+    CHECK(get_new(1) == 2);
     CHECK_OK(shards_close_wait());
 }
 
@@ -861,7 +980,10 @@ struct held_arg {
 SUSPENDS static err_t prepare_on(void *arg)
 {
     const struct held_arg *a = arg;
-    return part_prepare_wait(shard_local(a->shard_no), a->id, a->participants, a->count);
+    struct shard *s = shard_local(a->shard_no);
+    lsn_t lsn;
+    TRY(part_prepare_wait(s, a->id, a->participants, a->count, &lsn));
+    return wal_flush_wait(s->wal, lsn);
 }
 
 SUSPENDS static void crash_wait(void)
@@ -1042,11 +1164,13 @@ SCENARIO(file, 1)
 SCENARIO(sequence, 1)
 SCENARIO(budget, 1)
 SCENARIO(prepared, 2)
+SCENARIO(stamped_lost, 2)
+SCENARIO(stamped_kept, 2)
 SCENARIO(prepared_reader, 2)
 SCENARIO(held, 2)
 SCENARIO(hooks, 1)
 
 SUITE_MAIN("shard transactions", TEST(visibility), TEST(write_waits), TEST(unique), TEST(deadlock),
            TEST(lock_modes), TEST(lock_queue), TEST(table_locks), TEST(moves), TEST(file),
-           TEST(sequence), TEST(budget), TEST(prepared), TEST(prepared_reader), TEST(held),
-           TEST(hooks))
+           TEST(sequence), TEST(budget), TEST(prepared), TEST(stamped_lost), TEST(stamped_kept),
+           TEST(prepared_reader), TEST(held), TEST(hooks))

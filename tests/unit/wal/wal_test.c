@@ -156,6 +156,58 @@ ON_CORE(records_cross_segments)
     wal_close_wait(w);
 }
 
+static bool cut_file_exists(void)
+{
+    char path[400];
+    (void)snprintf(path, sizeof(path), "%s/cut", test_directory);
+    return access(path, F_OK) == 0;
+}
+
+/* Several segments go; nothing of them comes back when the log grows over it. */
+ON_CORE(cut_short)
+{
+    struct wal_options o = options_small();
+    struct wal *w;
+    CHECK_OK(wal_create_wait(&o, &w));
+    lsn_t lsn = 0;
+    lsn_t at = 0;
+    lsn_t middle = 0;
+    uint64_t i = 0;
+    while (wal_end(w) < 3 * (uint64_t)WAL_SEGMENT_BYTES + 12345) {
+        lsn = append_wait(w, i++);
+        if (i == 500)
+            at = lsn;
+        if (i == 5000)
+            middle = lsn;
+    }
+    CHECK_OK(wal_flush_wait(w, lsn));
+    wal_close_wait(w);
+    /* Twice, the second time farther down, as when the first was interrupted. */
+    CHECK_OK(wal_open_wait(&o, &w));
+    CHECK_OK(wal_cut_wait(w, middle, lsn));
+    struct expect e = {0};
+    lsn_t end;
+    CHECK_OK(wal_inspect_wait(test_directory, 0, expect_apply, &e, &end));
+    CHECK(e.next == 5000 && e.wrong == 0 && end == middle);
+    CHECK_OK(wal_cut_wait(w, at, middle));
+    CHECK(cut_file_exists());
+    e = (struct expect){0};
+    CHECK_OK(wal_replay_wait(w, 0, expect_apply, &e));
+    CHECK(e.next == 500 && e.wrong == 0 && wal_end(w) == at);
+    CHECK(!cut_file_exists());
+    /* The same records end where the old ones did, in front of what was there. */
+    for (i = 500; i < 2000; i++) {
+        lsn_t here = append_wait(w, i);
+        CHECK_OK(wal_flush_wait(w, here));
+    }
+    lsn_t last = wal_end(w);
+    wal_close_wait(w);
+    e = (struct expect){0};
+    CHECK_OK(reopen_wait(&e, 0, &w));
+    CHECK(e.next == 2000 && e.wrong == 0 && wal_end(w) == last);
+    wal_close_wait(w);
+}
+
 /* Cut the log at every byte of its last records, with zeros, garbage and a shorter file. */
 ON_CORE(torn_tail_at_every_byte)
 {
@@ -452,6 +504,7 @@ int main(int argc, char **argv)
         TEST(crc_vectors),
         CORE_TEST(append_flush_replay),
         CORE_TEST(records_cross_segments),
+        CORE_TEST(cut_short),
         CORE_TEST(torn_tail_at_every_byte),
         CORE_TEST(torn_batch_with_later_blocks),
         CORE_TEST(damage_in_the_middle),
