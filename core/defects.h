@@ -12,7 +12,7 @@ enum defect {
     DEFECT_NONE,
     DEFECT_CUT_NOT_SYNCED,       /* a checkpoint's superblock before its pages are durable */
     DEFECT_ACK_BEFORE_FLUSH,     /* a commit is answered before its record is durable */
-    DEFECT_PREPARE_FORGOTTEN,    /* one participant's prepare is not waited for */
+    DEFECT_PREPARE_FORGOTTEN,    /* one participant's log is not waited for */
     DEFECT_BLOCKS_REUSED,        /* freed blocks are used again before the checkpoint is durable */
     DEFECT_FROZEN_NOT_CLONED,    /* a frozen page is changed in place */
     DEFECT_DOORBELL_LOST,        /* a sleeping core is not rung for */

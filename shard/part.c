@@ -359,10 +359,7 @@ err_t part_prepare_wait(struct shard *s, txn_id_t id, const uint32_t *participan
     log_put_u64(&w, id);
     log_put_u64(&w, p->floor);
     log_put_u32(&w, count);
-    if (DEFECT(PREPARE_FORGOTTEN) && s->number == participants[count - 1])
-        *lsn = wal_end(s->wal);
-    else
-        *lsn = shard_log(s, LOG_PREPARE, &w, participants, bytes);
+    *lsn = shard_log(s, LOG_PREPARE, &w, participants, bytes);
     nosuspend_end();
     return ERR_OK;
 }
