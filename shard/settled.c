@@ -100,7 +100,7 @@ uint32_t settled_unmet(const struct shard *s, struct commit_point *out)
     return n;
 }
 
-static err_t flush_point(void *arg)
+SUSPENDS static err_t flush_point(void *arg)
 {
     const struct commit_point *p = arg;
     return wal_flush_wait(shard_local(p->shard_no)->wal, p->lsn);
