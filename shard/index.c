@@ -172,10 +172,11 @@ static void add_record(struct log_writer *w, txn_id_t id, uint32_t seq, file_id 
 
 /* Phase 2 of an insert. */
 static bool add_apply(struct shard *s, struct part *p, uint32_t seq, struct bt_path *path,
-                      file_id heap, const uint8_t *key, uint32_t len, row_id row, bool is_bulk)
+                      file_id heap, const uint8_t *key, uint32_t len, row_id row, bool is_bulk,
+                      bool is_unique)
 {
     file_id index = path->bt->file;
-    if (UNLIKELY(is_bulk) && !index_bulk_note(s, p, seq, index, heap, row))
+    if (UNLIKELY(is_bulk) && !index_bulk_note(s, p, seq, index, heap, row, is_unique))
         return false;
     struct log_writer w;
     add_record(&w, p->id, seq, index, heap, row);
@@ -189,6 +190,7 @@ static bool add_apply(struct shard *s, struct part *p, uint32_t seq, struct bt_p
         return true;
     struct version *v = version_push(&s->versions, p, VERSION_INDEX_ADD, seq, heap, row, key, len);
     v->index = index;
+    v->is_unique = is_unique;
     return true;
 }
 
@@ -231,6 +233,7 @@ err_t index_insert_wait(struct shard *s, struct txn_view *v, file_id index, file
             }
             if (u.conflict != ROW_ID_NONE) {
                 ASSERT(conflict != NULL);
+                serial_note_present(s, v, index, key, key_len);
                 *conflict = u.conflict;
                 return ERR_OK;
             }
@@ -252,7 +255,7 @@ err_t index_insert_wait(struct shard *s, struct txn_view *v, file_id index, file
         struct part *p = part_for_write(s, v);
         v->logged = true;
         bool is_bulk = !path.found && index_bulk_wanted(s, p, v->seq, heap, id);
-        bool ok = add_apply(s, p, v->seq, &path, heap, key, key_len, id, is_bulk);
+        bool ok = add_apply(s, p, v->seq, &path, heap, key, key_len, id, is_bulk, unique);
         ASSERT(ok);
         nosuspend_end();
         btree_path_end(s, &path);
@@ -273,7 +276,7 @@ err_t index_add_at_wait(struct shard *s, txn_id_t id, uint32_t seq, file_id inde
     struct part *p = part_find(s, id);
     if (p == NULL)
         p = part_make(s, id, 0);
-    bool ok = add_apply(s, p, seq, &path, heap, key, len, row, is_bulk);
+    bool ok = add_apply(s, p, seq, &path, heap, key, len, row, is_bulk, false);
     nosuspend_end();
     btree_path_end(s, &path);
     return ok ? ERR_OK : err_raise(ERR_DATA_CORRUPTED, "log: index entry without its row");

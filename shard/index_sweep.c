@@ -29,19 +29,22 @@ bool index_bulk_wanted(struct shard *s, struct part *p, uint32_t seq, file_id he
 }
 
 bool index_bulk_note(struct shard *s, struct part *p, uint32_t seq, file_id index, file_id heap,
-                     row_id row)
+                     row_id row, bool is_unique)
 {
     struct version *insert = version_insert_of(&s->versions, heap, row);
     if (insert == NULL || insert->part != p || insert->seq != seq)
         return false;
     version_mark_bulk(&s->versions, insert);
     for (uint32_t i = p->sweep_count; i-- > 0 && p->sweeps[i]->seq == seq;) {
-        if (p->sweeps[i]->index == index && p->sweeps[i]->heap == heap)
-            return true;
+        if (p->sweeps[i]->index != index || p->sweeps[i]->heap != heap)
+            continue;
+        p->sweeps[i]->is_unique |= is_unique;
+        return true;
     }
     struct version *v =
         version_push(&s->versions, p, VERSION_INDEX_SWEEP, seq, heap, ROW_ID_NONE, NULL, 0);
     v->index = index;
+    v->is_unique = is_unique;
     return true;
 }
 
@@ -94,9 +97,19 @@ static void sweep_go_to(struct sweep *w, const uint8_t *d, uint32_t i)
     w->at.rid = bp_rid(d, i);
 }
 
+static bool is_unique_since(const struct part *p, uint32_t seq, file_id index)
+{
+    for (uint32_t i = p->sweep_count; i-- > 0 && p->sweeps[i]->seq >= seq;) {
+        if (p->sweeps[i]->index == index && p->sweeps[i]->is_unique)
+            return true;
+    }
+    return false;
+}
+
 SUSPENDS static err_t sweep_one_wait(struct shard *s, struct part *p, uint32_t seq, file_id index,
                                      file_id heap, struct sweep *w)
 {
+    bool notes_absent = p->notes_absent && is_unique_since(p, seq, index);
     w->at = (struct bt_search){.key = w->at_key};
     SCOPED_HOLD struct spill_hold hold = {0};
     for (bool more = true; more;) {
@@ -120,6 +133,8 @@ SUSPENDS static err_t sweep_one_wait(struct shard *s, struct part *p, uint32_t s
             if (w->key_at[w->count] + INDEX_KEY_BYTES_MAX + 8 > sizeof(w->keys))
                 break;
             uint32_t len = bp_key_copy(d, i, w->keys + w->key_at[w->count]);
+            if (notes_absent)
+                serial_note_absent(s, p, index, w->keys + w->key_at[w->count], len);
             w->rows[w->count++] = bp_rid(d, i);
             w->key_at[w->count] = w->key_at[w->count - 1] + len;
         }

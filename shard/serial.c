@@ -11,6 +11,12 @@
  * changes it covers may commit here. And whoever meets a prepared writer, whose timestamp is not
  * known, takes it for one that came first. Both give a conflict (40001) where there may be one.
  *
+ * An insert with uniqueness also tells something, of the moment and not of the snapshot: that the
+ * key was there, or, when it succeeded and was then taken back to a savepoint, that it was not. Who
+ * has learned that has a place at its commit, since a record of the attempt is in the log; until
+ * then a present key may not have been removed, an absent one not have been added. An insert that
+ * stays needs no note: others wait for its end.
+ *
  * Changes of transactions of weaker levels are not looked at, as in PostgreSQL. Stricter than
  * PostgreSQL: one read that was overtaken is enough, there need not be a second one beside it.
  */
@@ -28,8 +34,16 @@ struct read_row {
     row_id row;
 };
 
+enum {
+    HITS_ADDS = 1,
+    HITS_REMOVES = 2,
+    HITS_ALL = HITS_ADDS | HITS_REMOVES,
+};
+
 struct read_range {
     file_id index;
+    ts_t since;   /* commits up to here do not touch it; at least those of the snapshot do not */
+    uint8_t hits; /* which changes do */
     bool has_low;
     bool has_high;
     bool low_exclusive;
@@ -126,18 +140,23 @@ void serial_reads_drop(struct shard *s, txn_id_t id)
 
 /* ---- noting what is read ---- */
 
+static struct read_set *set_of(struct shard *s, txn_id_t id, ts_t snapshot)
+{
+    struct read_set **at = set_place(serial_of(s), id);
+    if (*at == NULL) {
+        *at = core_zalloc(sizeof(**at));
+        (*at)->id = id;
+        (*at)->snapshot = snapshot;
+    }
+    (*at)->snapshot = MIN((*at)->snapshot, snapshot);
+    return *at;
+}
+
 static struct read_set *set_for(struct shard *s, const struct txn_view *v, file_id file)
 {
     if (LIKELY(v->isolation != SERIALIZABLE) || v->id == 0 || (uint32_t)file < FILE_USER_MIN)
         return NULL;
-    struct read_set **at = set_place(serial_of(s), v->id);
-    if (*at == NULL) {
-        *at = core_zalloc(sizeof(**at));
-        (*at)->id = v->id;
-        (*at)->snapshot = v->snapshot;
-    }
-    (*at)->snapshot = MIN((*at)->snapshot, v->snapshot);
-    return *at;
+    return set_of(s, v->id, v->snapshot);
 }
 
 static bool heap_is_whole(const struct read_set *r, file_id heap)
@@ -216,20 +235,24 @@ static bool range_is_same(const struct read_range *a, file_id index, const struc
                                 memcmp(a->bytes + a->low_len, b->high, a->high_len) == 0));
 }
 
-void serial_note_range(struct shard *s, const struct txn_view *v, file_id index,
-                       const struct index_range *range)
+/* Does what is noted already stand for this too? */
+static bool range_covers(const struct read_range *a, ts_t since, uint8_t hits)
 {
-    struct read_set *r = set_for(s, v, index);
-    if (r == NULL)
-        return;
+    return a->since <= since && (a->hits & hits) == hits;
+}
+
+static void note_range(struct read_set *r, file_id index, const struct index_range *range,
+                       ts_t since, uint8_t hits)
+{
     for (uint32_t i = r->range_count; i-- > 0 && i + 8 >= r->range_count;) {
-        if (range_is_same(&r->ranges[i], index, range))
+        if (range_is_same(&r->ranges[i], index, range) && range_covers(&r->ranges[i], since, hits))
             return; /* the same look-up again, as in a join */
     }
     static const struct index_range whole;
     if (r->range_count >= RANGES_MAX) {
         for (uint32_t i = 0; i < r->range_count; i++) {
-            if (r->ranges[i].index == index && !r->ranges[i].has_low && !r->ranges[i].has_high)
+            if (r->ranges[i].index == index && !r->ranges[i].has_low && !r->ranges[i].has_high &&
+                range_covers(&r->ranges[i], since, hits))
                 return;
         }
         range = &whole;
@@ -246,6 +269,8 @@ void serial_note_range(struct shard *s, const struct txn_view *v, file_id index,
     if (high_len != 0)
         memcpy(bytes + low_len, range->high, high_len);
     r->ranges[r->range_count++] = (struct read_range){.index = index,
+                                                      .since = since,
+                                                      .hits = hits,
                                                       .has_low = range->low != NULL,
                                                       .has_high = range->high != NULL,
                                                       .low_exclusive = range->low_exclusive,
@@ -253,6 +278,39 @@ void serial_note_range(struct shard *s, const struct txn_view *v, file_id index,
                                                       .low_len = low_len,
                                                       .high_len = high_len,
                                                       .bytes = bytes};
+}
+
+void serial_note_range(struct shard *s, const struct txn_view *v, file_id index,
+                       const struct index_range *range)
+{
+    struct read_set *r = set_for(s, v, index);
+    if (r != NULL)
+        note_range(r, index, range, 0, HITS_ALL);
+}
+
+static struct index_range key_range(const uint8_t *key, uint32_t len)
+{
+    return (struct index_range){
+        .low = key, .low_len = len, .high = key, .high_len = len, .high_inclusive = true};
+}
+
+void serial_note_present(struct shard *s, const struct txn_view *v, file_id index,
+                         const uint8_t *key, uint32_t len)
+{
+    struct read_set *r = set_for(s, v, index);
+    struct index_range range = key_range(key, len);
+    if (r != NULL)
+        note_range(r, index, &range, shared_commit_read(), HITS_REMOVES);
+}
+
+void serial_note_absent(struct shard *s, const struct part *p, file_id index, const uint8_t *key,
+                        uint32_t len)
+{
+    if ((uint32_t)index < FILE_USER_MIN)
+        return;
+    ts_t now = shared_commit_read();
+    struct index_range range = key_range(key, len);
+    note_range(set_of(s, p->id, now), index, &range, now, HITS_ADDS);
 }
 
 /* ---- does a writer's change touch what was read? ---- */
@@ -272,7 +330,20 @@ static bool range_has(const struct read_range *r, const uint8_t *key, uint32_t l
     return true;
 }
 
-static bool version_hits(const struct read_set *r, const struct version *v)
+static bool ranges_hit(const struct read_set *r, const struct version *v, ts_t ts)
+{
+    uint8_t change = v->kind == VERSION_INDEX_REMOVE ? HITS_REMOVES : HITS_ADDS;
+    for (uint32_t i = 0; i < r->range_count; i++) {
+        const struct read_range *range = &r->ranges[i];
+        if (range->index == v->index && (range->hits & change) != 0 && ts > range->since &&
+            (v->kind == VERSION_INDEX_SWEEP || range_has(range, v->bytes, v->len)))
+            return true;
+    }
+    return false;
+}
+
+/* ts: of the writer's commit; UINT64_MAX: it is to come. */
+static bool version_hits(const struct read_set *r, const struct version *v, ts_t ts)
 {
     switch ((enum version_kind)v->kind) {
     case VERSION_INSERT:
@@ -284,12 +355,7 @@ static bool version_hits(const struct read_set *r, const struct version *v)
     case VERSION_INDEX_ADD:
     case VERSION_INDEX_REMOVE:
     case VERSION_INDEX_SWEEP: /* many entries without a version each: any range may have some */
-        for (uint32_t i = 0; i < r->range_count; i++) {
-            if (r->ranges[i].index == v->index &&
-                (v->kind == VERSION_INDEX_SWEEP || range_has(&r->ranges[i], v->bytes, v->len)))
-                return true;
-        }
-        return false;
+        return ranges_hit(r, v, ts);
     case VERSION_CHUNK_ADD:
     case VERSION_CHUNK_DROP:
     case VERSION_FILE_CREATE:
@@ -319,10 +385,11 @@ static bool spill_hits(const struct read_set *r, const struct spill *sp)
 
 static bool part_hits(const struct read_set *r, const struct part *p)
 {
+    ts_t ts = p->state == PART_COMMITTED ? p->ts : UINT64_MAX;
     if (p->spill != NULL && spill_hits(r, p->spill))
         return true;
     for (const struct version *v = p->newest; v != NULL; v = v->older) {
-        if (version_hits(r, v))
+        if (version_hits(r, v, ts))
             return true;
     }
     return false;

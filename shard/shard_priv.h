@@ -254,6 +254,7 @@ struct version {
     uint8_t kind;
     /* VERSION_INSERT: entries of these rows may have no versions of their own (index_sweep.c). */
     bool is_bulk;
+    bool is_unique;  /* VERSION_INDEX_ADD, VERSION_INDEX_SWEEP: the key was found absent before */
     bool is_moved;   /* to the part of an earlier commit (prune.c) */
     bool is_spilled; /* a copy: in its chain, but in no part's list (spill.c) */
     uint8_t bytes[];
@@ -450,6 +451,7 @@ struct part {
     struct version *purge_at;
     uint8_t purge_pass;
     bool is_undoing;     /* a fiber holds its newest version */
+    bool notes_absent;   /* what is taken back now was seen to be absent (serial.c) */
     uint64_t spill_seen; /* the pass of spilling that found nothing more to take */
     struct spill *spill; /* NULL: nothing is spilled */
     uint32_t adds_seq;   /* statement of the newest index entry, and how many it has added */
@@ -539,6 +541,13 @@ void serial_note_heap(struct shard *s, const struct txn_view *v, file_id heap);
 void serial_note_row(struct shard *s, const struct txn_view *v, file_id heap, row_id row);
 void serial_note_range(struct shard *s, const struct txn_view *v, file_id index,
                        const struct index_range *range);
+/* What an insert with uniqueness tells its client of now, whatever its snapshot. Present: the key
+ * is there already. Absent: an entry that had been added is taken back and the transaction goes on;
+ * until then nobody else could add the key. */
+void serial_note_present(struct shard *s, const struct txn_view *v, file_id index,
+                         const uint8_t *key, uint32_t len);
+void serial_note_absent(struct shard *s, const struct part *p, file_id index, const uint8_t *key,
+                        uint32_t len);
 /* May it commit as far as this shard knows? own: its part, when it wrote here. stays: what it read
  * is kept from changes until serial_reads_drop. No suspension. ERR_T_R_SERIALIZATION_FAILURE. */
 err_t serial_check(struct shard *s, txn_id_t id, const struct part *own, bool stays);
@@ -792,7 +801,7 @@ SUSPENDS err_t index_remove_at_wait(struct shard *s, txn_id_t id, uint32_t seq, 
 bool index_bulk_wanted(struct shard *s, struct part *p, uint32_t seq, file_id heap, row_id row);
 /* Note such an entry. false: there is no insert of the row that covers it. */
 bool index_bulk_note(struct shard *s, struct part *p, uint32_t seq, file_id index, file_id heap,
-                     row_id row);
+                     row_id row, bool is_unique);
 /* Take back all entries added in bulk since seq; before the rows are taken back. */
 SUSPENDS err_t index_sweep_wait(struct shard *s, struct part *p, uint32_t seq);
 SUSPENDS err_t index_swept_redo_wait(struct shard *s, file_id index, row_id row, const uint8_t *key,

@@ -33,6 +33,7 @@ enum {
     RECORD_BULK = 1,
     RECORD_MOVED = 2,
     RECORD_DEAD = 4, /* taken back */
+    RECORD_UNIQUE = 8,
     PAYLOAD_BYTES = PAGE_BYTES - PAGE_HEADER_BYTES,
     SEGMENT_PAGES = 128,
     SEGMENT_BYTES = SEGMENT_PAGES * PAYLOAD_BYTES,
@@ -414,6 +415,7 @@ SUSPENDS static err_t record_read_wait(struct shard *s, const struct spill *sp, 
                            .flags = b[RECORD_FLAGS_AT]};
     out->head.is_bulk = (out->flags & RECORD_BULK) != 0;
     out->head.is_moved = (out->flags & RECORD_MOVED) != 0;
+    out->head.is_unique = (out->flags & RECORD_UNIQUE) != 0;
     bool ok = out->head.kind >= VERSION_INSERT && out->head.kind <= VERSION_INDEX_SWEEP &&
               out->head.len <= PAGE_BYTES && out->prev < at && out->page_prev < at &&
               at + record_bytes(out->head.len) <= sp->tail;
@@ -1001,7 +1003,8 @@ static void version_write(struct shard *s, struct spill *sp, struct window *w, s
     store_u16(b + 68, v->last_slot);
     b[70] = v->kind;
     b[RECORD_FLAGS_AT] =
-        (uint8_t)((v->is_bulk ? RECORD_BULK : 0) | (v->is_moved ? RECORD_MOVED : 0));
+        (uint8_t)((v->is_bulk ? RECORD_BULK : 0) | (v->is_moved ? RECORD_MOVED : 0) |
+                  (v->is_unique ? RECORD_UNIQUE : 0));
     window_write(w, at, b, sizeof(b));
     window_write(w, at + RECORD_BYTES, v->bytes, v->len);
     sp->last = at;

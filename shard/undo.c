@@ -116,6 +116,8 @@ SUSPENDS static err_t undo_index_add_wait(struct shard *s, struct part *p, struc
     lsn_t lsn = shard_log(s, LOG_UNDO, &w, NULL, 0);
     if (remove && path.depth > 0 && path.found)
         btree_delete_apply(s, &path, lsn);
+    if (p->notes_absent && v->is_unique)
+        serial_note_absent(s, p, v->index, v->bytes, v->len);
     btree_of(s, v->index)->changes++;
     version_drop(&s->versions, v);
     nosuspend_end();
@@ -165,6 +167,7 @@ err_t undo_newest_wait(struct shard *s, struct part *p, row_id target, bool remo
 
 err_t undo_to_wait(struct shard *s, struct part *p, uint32_t seq)
 {
+    p->notes_absent = seq != 0 && p->is_serializable;
     if (p->sweep_count != 0)
         TRY(index_sweep_wait(s, p, seq));
     p->is_undoing = true;

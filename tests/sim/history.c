@@ -9,7 +9,8 @@
  *   rw  read what the other then appended to
  * no cycle of ww and wr at any level; no cycle with one rw of a repeatable read or serializable
  * transaction; no cycle at all among serializable ones; and who began after an acknowledgement has
- * seen it.
+ * seen it. That a list has been begun, which an INSERT says that fails, is known of the moment and
+ * not by the snapshot: it counts among serializable ones.
  */
 #include "tests/sim/history.h"
 
@@ -39,6 +40,11 @@ struct read {
     uint64_t sent_us;
 };
 
+struct present {
+    uint32_t txn;
+    uint32_t key;
+};
+
 struct key {
     uint32_t count;
     uint32_t order[HISTORY_LIST_MAX];
@@ -49,10 +55,12 @@ struct history {
     uint32_t element_count;
     uint32_t read_count;
     uint32_t key_count;
+    uint32_t present_count;
     struct txn txns[HISTORY_TXNS_MAX];
     struct element elements[HISTORY_OPS_MAX];
     struct read reads[HISTORY_OPS_MAX];
     struct key keys[HISTORY_KEYS_MAX];
+    struct present present[HISTORY_PRESENT_MAX];
 };
 
 #define NO_ELEMENT UINT32_MAX
@@ -175,6 +183,16 @@ void history_read(struct history *h, uint32_t txn, uint32_t key, const uint32_t 
         (struct read){.txn = txn, .key = key, .count = count, .sent_us = sent_us};
 }
 
+void history_present(struct history *h, uint32_t txn, uint32_t key, uint64_t sent_us)
+{
+    history_statement(h, txn, sent_us);
+    for (uint32_t e = h->txns[txn].first_element; e != NO_ELEMENT; e = h->elements[e].next_own)
+        if (h->elements[e].key == key)
+            return; /* perhaps by itself */
+    if (h->present_count < HISTORY_PRESENT_MAX)
+        h->present[h->present_count++] = (struct present){.txn = txn, .key = key};
+}
+
 void history_commit_sent(struct history *h, uint32_t txn)
 {
     h->txns[txn].commit_sent = true;
@@ -249,6 +267,20 @@ static void collect_edges(const struct history *h, struct edges *hard, struct ed
             edge_add(hard, h->elements[k->order[r->count - 1]].txn, r->txn);
         if (r->count < k->count && h->txns[r->txn].level != SIM_READ_COMMITTED)
             edge_add(anti, r->txn, h->elements[k->order[r->count]].txn);
+    }
+}
+
+/* Whoever began a list came before those who were told of it. */
+static void collect_present(const struct history *h, const bool *counts, struct edges *serial)
+{
+    for (uint32_t i = 0; i < h->present_count; i++) {
+        const struct present *p = &h->present[i];
+        const struct key *k = &h->keys[p->key];
+        SIM_CHECK(k->count > 0, "list %u: transaction %u was told of it, and it is not there",
+                  p->key, p->txn);
+        uint32_t begun_by = h->elements[k->order[0]].txn;
+        if (counts[begun_by] && counts[p->txn])
+            edge_add(serial, begun_by, p->txn);
     }
 }
 
@@ -426,6 +458,7 @@ void history_check(struct history *h)
         if (counts[e.from] && counts[e.to])
             edge_add(&serial, e.from, e.to);
     }
+    collect_present(h, counts, &serial);
     free(counts);
     graph_make(&g, h->txn_count, &serial);
     bad = graph_sort(&g);

@@ -14,6 +14,7 @@ enum {
     HISTORY_OPS_MAX = 160000,
     HISTORY_KEYS_MAX = 4000,
     HISTORY_LIST_MAX = 600,
+    HISTORY_PRESENT_MAX = 20000,
 };
 
 struct history;
@@ -33,6 +34,8 @@ void history_statement(struct history *h, uint32_t txn, uint64_t sent_us);
 /* The transaction read this list; sent_us: when the statement was sent. */
 void history_read(struct history *h, uint32_t txn, uint32_t key, const uint32_t *list,
                   uint32_t count, uint64_t sent_us);
+/* The transaction learned that others have begun the list, and no more of it. */
+void history_present(struct history *h, uint32_t txn, uint32_t key, uint64_t sent_us);
 void history_commit_sent(struct history *h, uint32_t txn);
 void history_ended(struct history *h, uint32_t txn, enum fate fate);
 

@@ -7,7 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEYS_AT_A_TIME = 8, ELEMENTS_PER_WINDOW = KEYS_AT_A_TIME * 150 };
+enum {
+    KEYS_AT_A_TIME = 8,
+    ELEMENTS_PER_WINDOW = KEYS_AT_A_TIME * 150,
+    /* Lists that most probably nobody has begun. */
+    YOUNG_KEY_FIRST = HISTORY_KEYS_MAX / 2,
+    YOUNG_KEYS_AT_A_TIME = 3,
+    YOUNG_ELEMENTS = 6,
+};
 
 static struct list_model {
     struct history *history;
@@ -39,19 +46,43 @@ static uint32_t list_parse(const char *text, uint32_t *out)
     return count;
 }
 
-static uint32_t draw_key(void)
+static uint32_t window_first(void)
 {
-    uint32_t window = lists->appended / ELEMENTS_PER_WINDOW;
-    return window * KEYS_AT_A_TIME + sim_below(KEYS_AT_A_TIME);
+    return lists->appended / ELEMENTS_PER_WINDOW * KEYS_AT_A_TIME;
 }
 
-SUSPENDS static enum answer append_wait(struct client *c, uint32_t txn, uint32_t *list)
+static uint32_t young_first(void)
 {
-    uint32_t key = draw_key();
+    return YOUNG_KEY_FIRST + lists->appended / YOUNG_ELEMENTS;
+}
+
+static uint32_t draw_key(bool is_young)
+{
+    if (is_young && young_first() + YOUNG_KEYS_AT_A_TIME + 4 < HISTORY_KEYS_MAX)
+        return young_first() + sim_below(YOUNG_KEYS_AT_A_TIME);
+    return window_first() + sim_below(KEYS_AT_A_TIME);
+}
+
+static bool is_there_already(const struct client *c)
+{
+    return strcmp(client_sqlstate(c), "23505") == 0;
+}
+
+enum append_how { APPEND_ANYHOW, APPEND_INSERT };
+
+SUSPENDS static enum answer append_wait(struct client *c, uint32_t txn, uint32_t *list,
+                                        enum append_how only)
+{
+    uint32_t key = draw_key(only == APPEND_INSERT || sim_below(8) == 0);
     uint32_t element = history_element(lists->history, txn, key);
     uint64_t sent_us = io_sim_now_us();
     enum answer a;
-    if (sim_below(3) == 0) {
+    uint32_t how = sim_below(8);
+    if (only == APPEND_INSERT || how == 0) {
+        a = client_query_wait(c, "INSERT INTO lists VALUES (%u, '%u') RETURNING v", key, element);
+        if (a == FAILED && is_there_already(c))
+            history_present(lists->history, txn, key, sent_us);
+    } else if (how < 3) {
         a = client_query_wait(c, "UPDATE lists SET v = v || ',%u' WHERE k = %u RETURNING v",
                               element, key);
         if (a == DONE && client_rows(c) == 0) { /* there is no such list yet */
@@ -70,15 +101,13 @@ SUSPENDS static enum answer append_wait(struct client *c, uint32_t txn, uint32_t
     history_statement(lists->history, txn, sent_us);
     history_appended(lists->history, txn, element);
     uint32_t count = list_parse(client_value(c, 0, 0), list);
-    /* That a list was not there is no read when the row is taken back to a savepoint. */
-    if (count > 1)
-        history_read(lists->history, txn, key, list, count, sent_us);
+    history_read(lists->history, txn, key, list, count, sent_us);
     return DONE;
 }
 
 SUSPENDS static enum answer read_wait(struct client *c, uint32_t txn, uint32_t *list)
 {
-    uint32_t key = draw_key();
+    uint32_t key = draw_key(sim_below(8) == 0);
     uint64_t sent_us = io_sim_now_us();
     uint32_t last = key + (sim_below(2) == 0 ? 2 : 0);
     enum answer a =
@@ -99,6 +128,26 @@ SUSPENDS static enum answer read_wait(struct client *c, uint32_t txn, uint32_t *
     return DONE;
 }
 
+SUSPENDS static enum answer back_to_wait(struct client *c, uint32_t txn, uint32_t mark)
+{
+    enum answer a = client_query_wait(c, "ROLLBACK TO s");
+    if (a == DONE)
+        history_back_to(lists->history, txn, mark);
+    return a;
+}
+
+/* Tries to begin a list, and takes it back: whether it was there is all that stays. */
+SUSPENDS static enum answer try_wait(struct client *c, uint32_t txn, uint32_t *list)
+{
+    uint32_t mark = history_mark(lists->history, txn);
+    enum answer a = client_query_wait(c, "SAVEPOINT s");
+    if (a == DONE)
+        a = append_wait(c, txn, list, APPEND_INSERT);
+    if (a == DONE || (a == FAILED && is_there_already(c)))
+        a = back_to_wait(c, txn, mark);
+    return a == DONE ? client_query_wait(c, "RELEASE s") : a;
+}
+
 SUSPENDS static enum answer steps_wait(struct client *c, uint32_t txn, uint32_t *list)
 {
     uint32_t steps = 1 + sim_below(5);
@@ -111,12 +160,15 @@ SUSPENDS static enum answer steps_wait(struct client *c, uint32_t txn, uint32_t 
             has_savepoint = a == DONE;
             mark = history_mark(lists->history, txn);
         } else if (has_savepoint && sim_below(4) == 0) {
-            a = client_query_wait(c, "ROLLBACK TO s");
-            if (a == DONE)
-                history_back_to(lists->history, txn, mark);
+            a = back_to_wait(c, txn, mark);
         }
+        if (a == DONE && sim_below(6) == 0)
+            a = try_wait(c, txn, list);
         if (a == DONE)
-            a = sim_below(2) == 0 ? append_wait(c, txn, list) : read_wait(c, txn, list);
+            a = sim_below(2) == 0 ? append_wait(c, txn, list, APPEND_ANYHOW)
+                                  : read_wait(c, txn, list);
+        if (a == FAILED && has_savepoint && is_there_already(c))
+            a = back_to_wait(c, txn, mark);
     }
     return a;
 }
@@ -124,7 +176,7 @@ SUSPENDS static enum answer steps_wait(struct client *c, uint32_t txn, uint32_t 
 SUSPENDS static enum answer transaction_wait(struct client *c, uint32_t *list)
 {
     struct history *h = lists->history;
-    if (history_is_full(h) || draw_key() + 4 >= HISTORY_KEYS_MAX) {
+    if (history_is_full(h) || window_first() + KEYS_AT_A_TIME + 4 >= YOUNG_KEY_FIRST) {
         ERR_IGNORE(fiber_sleep_wait(1000));
         return DONE;
     }
@@ -133,7 +185,7 @@ SUSPENDS static enum answer transaction_wait(struct client *c, uint32_t *list)
     enum answer a = work_begin_wait(c, level);
     if (a == DONE)
         a = steps_wait(c, txn, list);
-    if (a == FAILED)
+    if (a == FAILED && !is_there_already(c))
         sim_expect_error(c, "a list");
     if (a != DONE || sim_below(12) == 0) {
         history_ended(h, txn, FATE_ABORTED);
