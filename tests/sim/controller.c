@@ -24,13 +24,20 @@ const uint32_t workload_count = ARRAY_LEN(workloads);
 
 static struct {
     bool is_over;
+    bool workers_are_gone;
     uint32_t running;
+    uint32_t keepers;
     struct wait_queue ended;
 } work;
 
 bool controller_work_is_over(void)
 {
     return work.is_over;
+}
+
+bool controller_workers_are_gone(void)
+{
+    return work.workers_are_gone;
 }
 
 bool controller_cancels(void)
@@ -178,9 +185,38 @@ SUSPENDS static void worker_main(void *arg)
     worker_ended();
 }
 
+SUSPENDS static void keeper_main(void *arg)
+{
+    const struct workload *w = arg;
+    w->keep_wait();
+    work.keepers--;
+    wait_queue_wake_all(&work.ended);
+}
+
+SUSPENDS static void keepers_start(void)
+{
+    for (uint32_t i = 0; i < workload_count; i++) {
+        if (workloads[i]->keep_wait == NULL)
+            continue;
+        work.keepers++;
+        if (fiber_spawn(keeper_main, (void *)(uintptr_t)workloads[i]) != ERR_OK)
+            sim_fail("no fiber for a keeper");
+    }
+}
+
+SUSPENDS static void drain_wait(const uint32_t *running, const char *what)
+{
+    uint64_t deadline = core_now_us() + DRAIN_US_MAX;
+    while (*running > 0) {
+        SIM_CHECK(core_now_us() < deadline, "%u %s do not end", *running, what);
+        ERR_IGNORE(wait_queue_wait(&work.ended, core_now_us() + 1000000));
+    }
+}
+
 SUSPENDS static void work_wait(void)
 {
-    work.is_over = false;
+    work.is_over = work.workers_are_gone = false;
+    keepers_start();
     for (uint32_t i = 0; i < run->life.workers; i++) {
         work.running++;
         if (fiber_spawn(worker_main, (void *)(uintptr_t)i) != ERR_OK)
@@ -195,11 +231,9 @@ SUSPENDS static void work_wait(void)
     work.is_over = true;
     if (run->life.end != END_STOP && !run->life.is_last && sim_below(2) == 0)
         end_life(); /* in the middle of it */
-    uint64_t deadline = core_now_us() + DRAIN_US_MAX;
-    while (work.running > 0) {
-        SIM_CHECK(core_now_us() < deadline, "%u workers do not end", work.running);
-        ERR_IGNORE(wait_queue_wait(&work.ended, core_now_us() + 1000000));
-    }
+    drain_wait(&work.running, "workers");
+    work.workers_are_gone = true;
+    drain_wait(&work.keepers, "keepers");
 }
 
 /* Faults of the disk and the network rest while the database is compared with the model; the

@@ -36,6 +36,7 @@ enum {
     LOG_SEGMENTS_MAX = 1000,
     LOG_SEGMENT_SHIFT = 18, /* so that segments end and are used again */
     CORES_MAX = 5,
+    PREPARED_MAX = 64,
 };
 
 struct run *run;
@@ -90,6 +91,8 @@ static void life_settings(void)
     set("max_wal_size", "2MB");
     set("checkpoint_timeout", "30s");
     set("timezone", "UTC");
+    (void)snprintf(text, sizeof(text), "%u", run->life.prepared_max);
+    set("max_prepared_transactions", text);
     if (run->life.session_moves != NULL)
         set("session_moves", run->life.session_moves);
 }
@@ -292,6 +295,7 @@ static void draw_life(struct life *l, uint32_t number, uint32_t count)
         l->checkpointers = 1 + (sim_below(4) == 0 ? sim_below(3) : 0);
     l->checkpoint_pause_us = sim_below(2) == 0 ? sim_below(20000) : sim_below(2000);
     l->cancel_one_in = sim_below(3) == 0 ? 20 + sim_below(400) : 0;
+    l->prepared_max = sim_below(8) == 0 ? 2 : PREPARED_MAX;
     l->is_last = number + 1 == count;
     if (sim_below(CROWD_ONE_IN) == 0) {
         l->workers = 1000 + sim_below(1500);
@@ -386,6 +390,7 @@ static bool killed_life(uint32_t number)
     run->life = (struct life){.number = number,
                               .cores = 1 + sim_below(4),
                               .workers = 1 + sim_below(12),
+                              .prepared_max = PREPARED_MAX,
                               .work_us = 10000 + sim_below(40000),
                               .end = END_KILL,
                               .disk_room = UINT64_MAX,

@@ -39,6 +39,7 @@ struct life {
                         * acknowledged last may be lost, as a whole */
     uint32_t checkpointers; /* clients that only make checkpoints */
     uint64_t checkpoint_pause_us;
+    uint32_t prepared_max;  /* max_prepared_transactions */
     uint32_t cancel_one_in; /* of the statements at work; 0 = none */
     uint32_t link_slots;
     const char *session_moves; /* the setting */
@@ -86,6 +87,7 @@ static inline uint32_t sim_below(uint32_t n)
 /* The entry of the clients' core: arg unused. */
 SUSPENDS void controller_main(void *arg);
 bool controller_work_is_over(void);
+bool controller_workers_are_gone(void);
 /* Shall the statement that was just sent be cancelled? */
 bool controller_cancels(void);
 
@@ -129,6 +131,8 @@ struct workload {
     enum answer (*set_up_wait)(struct client *c);
     /* What a worker does until controller_work_is_over(); number: 0... below the life's workers. */
     void (*work_wait)(uint32_t number);
+    /* Beside the workers, in every life, until controller_workers_are_gone(). NULL = nothing. */
+    void (*keep_wait)(void);
     /* Nobody else works. Compares the database with the model. */
     void (*verify_wait)(struct client *c);
     /* Without the model: what must hold within the database. NULL = nothing. */

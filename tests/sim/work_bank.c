@@ -2,18 +2,37 @@
  * Transfers between accounts on all shards, each with a row that tells of it. In every snapshot the
  * sum is the same, and each balance is what the transfers of that snapshot make it. What was
  * acknowledged is seen by whoever begins afterwards, on any core, and after every restart.
+ *
+ * Some transfers are prepared and finished by another session, perhaps in a later life. One whose
+ * PREPARE was acknowledged is there, with its locks, until somebody finishes it: by COMMIT PREPARED
+ * whole, by ROLLBACK PREPARED not at all, and never both seen and prepared.
  */
 #include "tests/sim/sim.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-enum { ACCOUNTS = 24, FIRST_BALANCE = 1000, TRANSFERS_MAX = 30000 };
+enum {
+    ACCOUNTS = 24,
+    FIRST_BALANCE = 1000,
+    TRANSFERS_MAX = 30000,
+    OPEN_MAX = 12, /* or nearly all accounts would be locked */
+};
 
 struct transfer {
     uint8_t from;
     uint8_t to;
-    uint8_t fate; /* enum fate */
+    uint8_t fate; /* enum fate; of one that is prepared: aborted, until COMMIT PREPARED is sent */
     int16_t amount;
+};
+
+/* A transfer with PREPARE TRANSACTION sent, until its end is known. */
+struct prepared {
+    uint32_t transfer;
+    bool is_acknowledged;
+    bool is_listed; /* while verifying */
+    bool is_busy;   /* somebody waits for an answer about it */
+    enum { ASKED_NOTHING, ASKED_COMMIT, ASKED_ROLLBACK } asked; /* without an answer */
 };
 
 static struct bank {
@@ -21,6 +40,8 @@ static struct bank {
     uint32_t acknowledged;
     uint32_t possible; /* acknowledged or unknown */
     uint32_t witnesses;
+    uint32_t open_count;
+    struct prepared open[OPEN_MAX];
     struct transfer transfers[TRANSFERS_MAX];
 } * bank;
 
@@ -82,6 +103,127 @@ static void fate_told(struct transfer *t, enum fate fate)
     bank->possible -= fate == FATE_ABORTED ? 1 : 0;
 }
 
+/* ---- prepared transfers ---- */
+
+static struct prepared *open_of(uint32_t transfer)
+{
+    for (uint32_t i = 0; i < bank->open_count; i++)
+        if (bank->open[i].transfer == transfer)
+            return &bank->open[i];
+    return NULL;
+}
+
+static void open_end(struct prepared *p)
+{
+    *p = bank->open[--bank->open_count];
+}
+
+SUSPENDS static enum answer prepare_wait(struct client *c, uint32_t id)
+{
+    bank->open[bank->open_count++] = (struct prepared){.transfer = id, .is_busy = true};
+    enum answer a = client_query_wait(c, "PREPARE TRANSACTION 't%u'", id);
+    struct prepared *p = open_of(id);
+    SIM_CHECK(p != NULL, "transfer %u was finished before it was prepared", id);
+    p->is_busy = false;
+    if (a == FAILED) {
+        open_end(p);
+        sim_expect_error(c, "PREPARE TRANSACTION");
+        return client_status(c) == 'I' ? DONE : work_rollback_wait(c);
+    }
+    if (a == DONE) {
+        SIM_CHECK(strcmp(client_tag(c), "PREPARE TRANSACTION") == 0, "PREPARE TRANSACTION: %s",
+                  client_tag(c));
+        p->is_acknowledged = true;
+    }
+    return a;
+}
+
+/* There is no such prepared transaction any more, or not yet. Returns whether its end is known. */
+static bool is_gone(const struct prepared *p)
+{
+    if (!p->is_acknowledged) /* its PREPARE may still be on its way */
+        return false;
+    SIM_CHECK(p->asked != ASKED_NOTHING, "the prepared transfer %u is lost", p->transfer);
+    if (p->asked == ASKED_COMMIT)
+        fate_told(&bank->transfers[p->transfer], FATE_COMMITTED);
+    return true;
+}
+
+/* COMMIT PREPARED or ROLLBACK PREPARED of any. What was sent without an answer is sent again. */
+SUSPENDS static enum answer finish_wait(struct client *c)
+{
+    if (bank->open_count == 0)
+        return DONE;
+    struct prepared *p = &bank->open[sim_below(bank->open_count)];
+    if (p->is_busy)
+        return DONE;
+    uint32_t id = p->transfer;
+    struct transfer *t = &bank->transfers[id];
+    bool is_first = p->asked == ASKED_NOTHING;
+    if (is_first)
+        p->asked = sim_below(3) != 0 ? ASKED_COMMIT : ASKED_ROLLBACK;
+    bool commit = p->asked == ASKED_COMMIT;
+    if (is_first && commit) {
+        t->fate = FATE_UNKNOWN;
+        bank->possible++;
+    }
+    p->is_busy = true;
+    enum answer a = client_query_wait(c, "%s PREPARED 't%u'", commit ? "COMMIT" : "ROLLBACK", id);
+    p = open_of(id);
+    SIM_CHECK(p != NULL, "transfer %u was finished by somebody else", id);
+    p->is_busy = false;
+    const char *state = client_sqlstate(c);
+    if (a == DONE) {
+        if (commit)
+            fate_told(t, FATE_COMMITTED);
+        run->commits++;
+        open_end(p);
+    } else if (a == FAILED && strcmp(state, "42704") == 0) {
+        bool was_asked = !is_first;
+        if (is_first)
+            p->asked = ASKED_NOTHING;
+        if (is_gone(p))
+            open_end(p);
+        else if (!was_asked && commit)
+            fate_told(t, FATE_ABORTED);
+    } else if (a == FAILED) {
+        /* An attempt whose answer was lost may still be at work. */
+        if (is_first || strcmp(state, "55000") != 0)
+            sim_expect_error(c, "finishing a prepared transfer");
+        if (is_first)
+            p->asked = ASKED_NOTHING;
+        if (is_first && commit)
+            fate_told(t, FATE_ABORTED);
+    } else {
+        run->unknown_commits++;
+    }
+    return a == LOST ? LOST : DONE;
+}
+
+/* Others wait for the locks of what is prepared, so somebody has to finish it all the time. At the
+ * end of the last life nothing is left. */
+SUSPENDS static void keep_wait(void)
+{
+    struct client *c = NULL;
+    while (!controller_workers_are_gone() || (run->life.is_last && bank->open_count != 0)) {
+        ERR_IGNORE(fiber_sleep_wait(1000 + sim_below(40000)));
+        if (bank->open_count == 0)
+            continue;
+        if (c == NULL)
+            c = client_open_wait();
+        if (c == NULL)
+            continue;
+        enum answer a = finish_wait(c);
+        if (a == LOST || sim_below(10) == 0) {
+            client_break(c);
+            c = NULL;
+        }
+    }
+    client_close_wait(c);
+}
+
+/* ---- transfers ---- */
+
 /* A thousand clients would do nothing but wait for each other's deadlocks to be found, so those of
  * a crowd lock in one order. */
 SUSPENDS static enum answer transfer_wait(struct client *c, bool in_order)
@@ -101,7 +243,8 @@ SUSPENDS static enum answer transfer_wait(struct client *c, bool in_order)
         t->from = t->to;
         t->to = other;
     }
-    enum answer a = work_begin_wait(c, (enum sim_isolation)sim_below(3));
+    bool prepares = !in_order && bank->open_count < OPEN_MAX && sim_below(6) == 0;
+    enum answer a = work_begin_wait(c, (enum sim_isolation)sim_below(prepares ? 2 : 3));
     if (a == DONE)
         a = move_wait(c, id, t);
     if (a == FAILED) {
@@ -112,6 +255,8 @@ SUSPENDS static enum answer transfer_wait(struct client *c, bool in_order)
         return a;
     if (sim_below(10) == 0)
         return work_rollback_wait(c);
+    if (prepares && bank->open_count < OPEN_MAX)
+        return prepare_wait(c, id);
     t->fate = FATE_UNKNOWN;
     bank->possible++;
     enum fate fate;
@@ -183,12 +328,62 @@ SUSPENDS static void work_wait(uint32_t number)
             a = look_wait(c);
         else if (sim_below(6) == 0)
             a = witness_wait(c);
+        else if (sim_below(12) == 0)
+            a = finish_wait(c);
         else
             a = transfer_wait(c, number >= WORKERS_MAX);
     }
 }
 
 /* ---- verification ---- */
+
+static void verify_listed(struct client *c)
+{
+    for (uint32_t i = 0; i < bank->open_count; i++)
+        bank->open[i].is_listed = false;
+    for (uint32_t row = 0; row < client_rows(c); row++) {
+        struct prepared *p = open_of((uint32_t)strtoul(client_value(c, row, 0) + 1, NULL, 10));
+        SIM_CHECK(p != NULL, "the prepared transfer %s was finished and is there",
+                  client_value(c, row, 0));
+        p->is_listed = true;
+    }
+    for (uint32_t i = 0; i < bank->open_count; i++) {
+        const struct prepared *p = &bank->open[i];
+        SIM_CHECK(p->is_listed || !p->is_acknowledged || p->asked != ASKED_NOTHING,
+                  "transfer %u was prepared, and is not any more", p->transfer);
+    }
+}
+
+/* After the transfers were looked at: whoever is not prepared has ended as its fate says. */
+static void verify_open(void)
+{
+    for (uint32_t i = bank->open_count; i-- > 0;) {
+        struct prepared *p = &bank->open[i];
+        bool is_there = bank->transfers[p->transfer].fate == FATE_COMMITTED;
+        SIM_CHECK(!is_there || !p->is_listed, "transfer %u is there and prepared", p->transfer);
+        SIM_CHECK(is_there || p->is_listed || !p->is_acknowledged || p->asked != ASKED_COMMIT,
+                  "transfer %u was prepared, then committed or not, and is lost", p->transfer);
+        p->is_acknowledged = true;
+        p->is_busy = false;
+        p->asked = ASKED_NOTHING;
+        if (!p->is_listed)
+            open_end(p);
+    }
+}
+
+/* What is prepared has its locks. */
+SUSPENDS static void verify_locks_wait(struct client *c)
+{
+    for (uint32_t i = 0; i < bank->open_count; i++) {
+        const struct transfer *t = &bank->transfers[bank->open[i].transfer];
+        enum answer a =
+            client_query_wait(c, "SELECT balance FROM accounts WHERE id = %u FOR UPDATE NOWAIT",
+                              sim_below(2) == 0 ? t->from : t->to);
+        SIM_CHECK(a == FAILED && strcmp(client_sqlstate(c), "55P03") == 0,
+                  "the prepared transfer %u does not lock its accounts (%s)",
+                  bank->open[i].transfer, a == FAILED ? client_sqlstate(c) : "no error");
+    }
+}
 
 SUSPENDS static void verify_transfers_wait(struct client *c, int64_t *balances)
 {
@@ -229,7 +424,16 @@ SUSPENDS static void verify_wait(struct client *c)
     int64_t balances[ACCOUNTS];
     for (uint32_t i = 0; i < ACCOUNTS; i++)
         balances[i] = FIRST_BALANCE;
+    verify_query_wait(c, "SELECT gid FROM pg_prepared_xacts");
+    verify_listed(c);
     verify_transfers_wait(c, balances);
+    if (run->is_life_start) {
+        verify_open();
+        if (!run->life.is_rotten)
+            verify_locks_wait(c);
+    }
+    SIM_CHECK(run->is_life_start || !run->life.is_last || bank->open_count == 0,
+              "%u transfers are still prepared", bank->open_count);
     verify_witnesses_wait(c);
     verify_query_wait(c, "SELECT id, balance FROM accounts ORDER BY id");
     SIM_CHECK(client_rows(c) == ACCOUNTS, "%u accounts", client_rows(c));
@@ -244,6 +448,9 @@ SUSPENDS static void verify_wait(struct client *c)
 SUSPENDS static void verify_itself_wait(struct client *c)
 {
     verify_witnesses_wait(c);
+    verify_query_wait(c, "SELECT gid FROM pg_prepared_xacts WHERE substr(gid, 2)::int IN "
+                         "(SELECT id FROM transfers)");
+    SIM_CHECK(client_rows(c) == 0, "transfer %s is there and prepared", client_value(c, 0, 0));
     verify_query_wait(c,
                       "SELECT a.id FROM accounts a WHERE balance <> %d "
                       "+ coalesce((SELECT sum(amount) FROM transfers WHERE b = a.id), 0) "
@@ -262,6 +469,7 @@ const struct workload bank_workload = {
     .start = start,
     .set_up_wait = set_up_wait,
     .work_wait = work_wait,
+    .keep_wait = keep_wait,
     .verify_wait = verify_wait,
     .verify_itself_wait = verify_itself_wait,
     .is_for_crowds = true,
