@@ -133,6 +133,8 @@ static err_t transform_param(struct scope *s, const ParamRef *n, struct expr **o
         type = TYPE_UNKNOWN;
         a->param_types[number - 1] = TYPE_UNKNOWN;
     }
+    if (!type_find(type)) /* a client may say any number */
+        return err_raise(ERR_INTERNAL_ERROR, "cache lookup failed for type %u", type);
     struct expr *e = expr_new(a->mem, EXPR_PARAM, type, -1);
     e->param = number;
     e->location = n->location;

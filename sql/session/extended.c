@@ -1,6 +1,8 @@
 /* The extended query protocol: Parse, Bind, Describe, Execute, Close, Sync. */
 #include "sql/session/session_priv.h"
 
+#include "sql/types/utf8.h"
+
 static SUSPENDS err_t extended_parse_wait(struct session *s, const char *name, const char *text,
                                           const oid *types, uint32_t type_count)
 {
@@ -37,6 +39,33 @@ static err_t bind_find(struct session *s, const char *name, struct prepared **ou
     return err_raise(ERR_UNDEFINED_PSTATEMENT, "prepared statement \"%s\" does not exist", name);
 }
 
+/* Which parameter it was, and the text of it as far as log_parameter_max_length_on_error lets. */
+static COLD void bind_context(struct session *s, const struct portal *p, uint32_t i, int16_t format,
+                              const struct bind_value *v)
+{
+    const char *portal = "unnamed portal";
+    if (p->name[0] != '\0')
+        portal = arena_printf(s->statement, "portal \"%s\"", p->name);
+    if (format == 1) {
+        err_context("%s parameter $%u", portal, i + 1);
+        return;
+    }
+    int64_t max = setting_int(s->settings, SET_log_parameter_max_length_on_error);
+    const char *text = (const char *)v->bytes;
+    size_t len = (size_t)v->len;
+    if (max >= 0 && (uint64_t)max < len)
+        len = utf8_clip_bytes(text, len, (size_t)max);
+    struct strbuf quoted;
+    strbuf_init(&quoted, s->statement);
+    for (size_t k = 0; k < len; k++) {
+        if (text[k] == '\'')
+            strbuf_putc(&quoted, '\'');
+        strbuf_putc(&quoted, text[k]);
+    }
+    err_context("%s parameter $%u = '%.*s%s'", portal, i + 1, (int)quoted.len,
+                quoted.data ? quoted.data : "", len < (size_t)v->len ? "..." : "");
+}
+
 static err_t bind_value(struct session *s, struct portal *p, oid type, uint32_t i, int16_t format,
                         const struct bind_value *v)
 {
@@ -52,8 +81,11 @@ static err_t bind_value(struct session *s, struct portal *p, oid type, uint32_t 
     else
         e = value_input(&s->env, p->mem, type, -1, (const char *)v->bytes, (size_t)v->len,
                         &p->params[i]);
+    if (value_was_overlong(e))
+        e = err_raise(ERR_INVALID_BINARY_REPRESENTATION,
+                      "incorrect binary data format in bind parameter %u", i + 1);
     if (e != ERR_OK)
-        err_context("unnamed portal parameter $%u", i + 1);
+        bind_context(s, p, i, format, v);
     return e;
 }
 

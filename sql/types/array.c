@@ -516,11 +516,24 @@ err_t array_output(struct type_io *io, datum value, struct strbuf *out)
 /* ---- binary form: i32 ndim, i32 flags, u32 element type, per dimension i32 length and i32 lower
  * bound, then per element i32 length (-1 = null) and bytes; all big endian ---- */
 
+static err_t vector_check(oid type, const struct array_view *a, const bool *nulls)
+{
+    if (type != TYPE_INT2VECTOR && type != TYPE_OIDVECTOR)
+        return ERR_OK;
+    bool fits = a->ndim == 1 && a->count > 0 && a->lower[0] == 0;
+    for (uint32_t i = 0; i < a->count; i++)
+        fits = fits && !nulls[i];
+    if (fits)
+        return ERR_OK;
+    return err_raise(ERR_INVALID_BINARY_REPRESENTATION, "invalid %s data",
+                     type == TYPE_INT2VECTOR ? "int2vector" : "oidvector");
+}
+
 err_t array_receive(struct type_io *io, const uint8_t *bytes, size_t len, datum *out)
 {
     TRY(fiber_check_stack());
     if (len < 12)
-        return raise_binary_length();
+        return raise_binary_short();
     const uint8_t *p = bytes;
     const uint8_t *end = bytes + len;
     struct array_view a = {.ndim = (int32_t)load_be32(p)};
@@ -549,17 +562,21 @@ err_t array_receive(struct type_io *io, const uint8_t *bytes, size_t len, datum 
     uint64_t count = a.ndim > 0;
     for (int32_t d = 0; d < a.ndim; d++) {
         if (end - p < 8)
-            return raise_binary_length();
+            return raise_binary_short();
         a.dims[d] = (int32_t)load_be32(p);
         a.lower[d] = (int32_t)load_be32(p + 4);
         p += 8;
-        if (a.dims[d] < 0)
-            return raise_binary_length();
-        count *= (uint64_t)a.dims[d];
-        if (count > ELEMENTS_MAX)
+    }
+    for (int32_t d = 0; d < a.ndim; d++) {
+        count *= (uint32_t)a.dims[d];
+        if (a.dims[d] < 0 || count > ELEMENTS_MAX)
             return err_raise(ERR_PROGRAM_LIMIT_EXCEEDED,
                              "array size exceeds the maximum allowed (%d)", ELEMENTS_MAX);
     }
+    for (int32_t d = 0; d < a.ndim; d++)
+        if ((int64_t)a.lower[d] + a.dims[d] > INT32_MAX)
+            return err_raise(ERR_PROGRAM_LIMIT_EXCEEDED, "array lower bound is too large: %d",
+                             a.lower[d]);
     /* Every element takes at least its length word, so the count is bounded by the message. */
     if ((uint64_t)(end - p) < count * 4)
         return err_raise(ERR_PROTOCOL_VIOLATION, "insufficient data left in message");
@@ -580,14 +597,19 @@ err_t array_receive(struct type_io *io, const uint8_t *bytes, size_t len, datum 
         if (n < 0 || end - p < n)
             return err_raise(ERR_INVALID_BINARY_REPRESENTATION,
                              "insufficient data left in message");
-        TRY(element->receive(&element_io, p, (size_t)n, &values[i]));
+        err_t e = element->receive(&element_io, p, (size_t)n, &values[i]);
+        if (value_was_overlong(e))
+            return err_raise(ERR_INVALID_BINARY_REPRESENTATION,
+                             "improper binary format in array element %u", i + 1);
+        TRY(e);
         if (io->typmod >= 0 && element->apply_typmod != NULL)
             TRY(element->apply_typmod(&element_io, values[i], false, &values[i]));
         p += n;
     }
     if (p != end)
-        return raise_binary_length();
+        return raise_binary_length(len, (size_t)(p - bytes));
     a.count = (uint32_t)count;
+    TRY(vector_check(io->type, &a, nulls));
     if (count == 0)
         a.ndim = 0;
     a.values = values;

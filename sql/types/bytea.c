@@ -189,7 +189,7 @@ err_t uuid_output(struct type_io *io, datum value, struct strbuf *out)
 err_t uuid_receive(struct type_io *io, const uint8_t *bytes, size_t len, datum *out)
 {
     if (len != UUID_BYTES)
-        return raise_binary_length();
+        return raise_binary_length(len, UUID_BYTES);
     *out = datum_of_varlen(varlen_new(io->mem, bytes, UUID_BYTES));
     return ERR_OK;
 }

@@ -581,7 +581,7 @@ err_t date_receive(struct type_io *io, const uint8_t *bytes, size_t len, datum *
 {
     (void)io;
     if (len != 4)
-        return raise_binary_length();
+        return raise_binary_length(len, 4);
     int32_t d = (int32_t)load_be32(bytes);
     if (date_is_finite(d) && !date_is_valid(d))
         return raise_date_range();
@@ -637,7 +637,7 @@ err_t time_receive(struct type_io *io, const uint8_t *bytes, size_t len, datum *
 {
     (void)io;
     if (len != 8)
-        return raise_binary_length();
+        return raise_binary_length(len, 8);
     int64_t t = (int64_t)load_be64(bytes);
     if (t < 0 || t > USECS_PER_DAY)
         return raise_time_range();
@@ -703,7 +703,7 @@ err_t timetz_output(struct type_io *io, datum value, struct strbuf *out)
 err_t timetz_receive(struct type_io *io, const uint8_t *bytes, size_t len, datum *out)
 {
     if (len != 12)
-        return raise_binary_length();
+        return raise_binary_length(len, 12);
     struct timetz t = {(int64_t)load_be64(bytes), (int32_t)load_be32(bytes + 8)};
     if (t.usec < 0 || t.usec > USECS_PER_DAY)
         return raise_time_range();
@@ -817,7 +817,7 @@ err_t timestamp_receive(struct type_io *io, const uint8_t *bytes, size_t len, da
 {
     (void)io;
     if (len != 8)
-        return raise_binary_length();
+        return raise_binary_length(len, 8);
     int64_t t = (int64_t)load_be64(bytes);
     if (timestamp_is_finite(t) && !timestamp_is_valid(t))
         return raise_timestamp_range();

@@ -205,7 +205,7 @@ err_t float8_receive(struct type_io *io, const uint8_t *bytes, size_t len, datum
 {
     (void)io;
     if (len != 8)
-        return raise_binary_length();
+        return raise_binary_length(len, 8);
     *out = load_be64(bytes);
     return ERR_OK;
 }
@@ -233,7 +233,7 @@ err_t float4_receive(struct type_io *io, const uint8_t *bytes, size_t len, datum
 {
     (void)io;
     if (len != 4)
-        return raise_binary_length();
+        return raise_binary_length(len, 4);
     *out = load_be32(bytes);
     return ERR_OK;
 }

@@ -77,7 +77,7 @@ err_t int2_receive(struct type_io *io, const uint8_t *bytes, size_t len, datum *
 {
     (void)io;
     if (len != 2)
-        return raise_binary_length();
+        return raise_binary_length(len, 2);
     *out = datum_of_i16((int16_t)load_be16(bytes));
     return ERR_OK;
 }
@@ -107,7 +107,7 @@ err_t int4_receive(struct type_io *io, const uint8_t *bytes, size_t len, datum *
 {
     (void)io;
     if (len != 4)
-        return raise_binary_length();
+        return raise_binary_length(len, 4);
     *out = datum_of_i32((int32_t)load_be32(bytes));
     return ERR_OK;
 }
@@ -137,7 +137,7 @@ err_t int8_receive(struct type_io *io, const uint8_t *bytes, size_t len, datum *
 {
     (void)io;
     if (len != 8)
-        return raise_binary_length();
+        return raise_binary_length(len, 8);
     *out = datum_of_i64((int64_t)load_be64(bytes));
     return ERR_OK;
 }
@@ -225,7 +225,7 @@ err_t bool_receive(struct type_io *io, const uint8_t *bytes, size_t len, datum *
 {
     (void)io;
     if (len != 1)
-        return raise_binary_length();
+        return raise_binary_byte(len);
     *out = datum_of_bool(bytes[0] != 0);
     return ERR_OK;
 }

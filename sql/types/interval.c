@@ -622,7 +622,7 @@ err_t interval_output(struct type_io *io, datum value, struct strbuf *out)
 err_t interval_receive(struct type_io *io, const uint8_t *bytes, size_t len, datum *out)
 {
     if (len != 16)
-        return raise_binary_length();
+        return raise_binary_length(len, 16);
     *out = interval_make(io->mem,
                          (struct interval){(int64_t)load_be64(bytes), (int32_t)load_be32(bytes + 8),
                                            (int32_t)load_be32(bytes + 12)});

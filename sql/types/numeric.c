@@ -304,19 +304,17 @@ enum {
     WIRE_NEGATIVE = 0x4000,
     WIRE_NAN = 0xC000,
     WIRE_INF = 0xD000,
-    WIRE_NINF = 0xF000
+    WIRE_NINF = 0xF000,
+    WIRE_INF_DSCALE = 32 /* what PostgreSQL puts there */
 };
 
 err_t numeric_receive(struct type_io *io, const uint8_t *bytes, size_t len, datum *out)
 {
     if (len < 8)
-        return err_raise(ERR_INVALID_BINARY_REPRESENTATION, "insufficient data left in message");
+        return raise_binary_short();
     uint32_t count = load_be16(bytes);
     uint32_t sign = load_be16(bytes + 4);
     uint32_t dscale = load_be16(bytes + 6);
-    if (len != 8 + 2 * (size_t)count)
-        return err_raise(ERR_INVALID_BINARY_REPRESENTATION,
-                         "invalid length in external \"numeric\" value");
     struct number n = number_new(io->mem, (int32_t)count);
     n.weight = (int16_t)load_be16(bytes + 2);
     n.dscale = (int32_t)dscale;
@@ -344,12 +342,16 @@ err_t numeric_receive(struct type_io *io, const uint8_t *bytes, size_t len, datu
         return err_raise(ERR_INVALID_BINARY_REPRESENTATION,
                          "invalid scale in external \"numeric\" value");
     for (uint32_t i = 0; i < count; i++) {
+        if (len < 8 + 2 * ((size_t)i + 1))
+            return raise_binary_short();
         uint32_t digit = load_be16(bytes + 8 + 2 * i);
         if (digit >= NUMERIC_BASE)
             return err_raise(ERR_INVALID_BINARY_REPRESENTATION,
                              "invalid digit in external \"numeric\" value");
         n.digits[i] = (int16_t)digit;
     }
+    if (len != 8 + 2 * (size_t)count)
+        return raise_binary_length(len, 8 + 2 * (size_t)count);
     if (!number_is_special(&n))
         n = number_truncate(io->mem, &n, n.dscale);
     return number_pack(io->mem, &n, out);
@@ -365,7 +367,8 @@ err_t numeric_send(struct type_io *io, datum value, struct strbuf *out)
     store_be16(head, (uint16_t)n.count);
     store_be16(head + 2, (uint16_t)(int16_t)n.weight);
     store_be16(head + 4, signs[n.sign]);
-    store_be16(head + 6, (uint16_t)n.dscale);
+    bool is_infinite = n.sign == NUMERIC_INFINITY || n.sign == NUMERIC_MINUS_INFINITY;
+    store_be16(head + 6, is_infinite ? WIRE_INF_DSCALE : (uint16_t)n.dscale);
     TRY(strbuf_put(out, head, sizeof(head)));
     for (int32_t i = 0; i < n.count; i++) {
         uint8_t digit[2];

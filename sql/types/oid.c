@@ -54,7 +54,7 @@ err_t oid_receive(struct type_io *io, const uint8_t *bytes, size_t len, datum *o
 {
     (void)io;
     if (len != 4)
-        return raise_binary_length();
+        return raise_binary_length(len, 4);
     *out = load_be32(bytes);
     return ERR_OK;
 }
@@ -113,7 +113,7 @@ err_t xid8_receive(struct type_io *io, const uint8_t *bytes, size_t len, datum *
 {
     (void)io;
     if (len != 8)
-        return raise_binary_length();
+        return raise_binary_length(len, 8);
     *out = load_be64(bytes);
     return ERR_OK;
 }
@@ -203,7 +203,7 @@ err_t tid_receive(struct type_io *io, const uint8_t *bytes, size_t len, datum *o
 {
     (void)io;
     if (len != 6)
-        return raise_binary_length();
+        return raise_binary_length(len, 6);
     *out = ((uint64_t)load_be32(bytes) << 16) | load_be16(bytes + 4);
     return ERR_OK;
 }

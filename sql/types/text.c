@@ -198,18 +198,28 @@ err_t name_send(struct type_io *io, datum value, struct strbuf *out)
     return text_output(io, value, out);
 }
 
-/* ---- "char": one byte ---- */
+/* ---- "char": one byte, written \ooo above 127 ---- */
+
+static bool is_octal(char c)
+{
+    return c >= '0' && c <= '7';
+}
 
 err_t char_input(struct type_io *io, const char *text, size_t len, datum *out)
 {
     (void)io;
-    *out = len == 0 ? 0 : (uint8_t)text[0];
+    if (len == 4 && text[0] == '\\' && is_octal(text[1]) && is_octal(text[2]) && is_octal(text[3]))
+        *out = (uint8_t)((text[1] - '0') * 64 + (text[2] - '0') * 8 + (text[3] - '0'));
+    else
+        *out = len == 0 ? 0 : (uint8_t)text[0];
     return ERR_OK;
 }
 err_t char_output(struct type_io *io, datum value, struct strbuf *out)
 {
     (void)io;
-    if (value != 0)
+    if (value >= 0x80)
+        strbuf_printf(out, "\\%03o", (unsigned)value);
+    else if (value != 0)
         strbuf_putc(out, (char)value);
     return ERR_OK;
 }
@@ -217,7 +227,7 @@ err_t char_receive(struct type_io *io, const uint8_t *bytes, size_t len, datum *
 {
     (void)io;
     if (len != 1)
-        return raise_binary_length();
+        return raise_binary_byte(len);
     *out = bytes[0];
     return ERR_OK;
 }

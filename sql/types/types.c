@@ -197,9 +197,31 @@ err_t raise_out_of_range(const char *type, const char *text, size_t len)
                      (int)MIN(len, (size_t)4096), text, type);
 }
 
-err_t raise_binary_length(void)
+static const char binary_overlong[] = "incorrect binary data format";
+
+err_t raise_binary_length(size_t len, size_t expected)
 {
-    return err_raise(ERR_INVALID_BINARY_REPRESENTATION, "incorrect binary data format");
+    if (len < expected)
+        return raise_binary_short();
+    return err_raise(ERR_INVALID_BINARY_REPRESENTATION, "%s", binary_overlong);
+}
+
+err_t raise_binary_byte(size_t len)
+{
+    if (len == 0)
+        return err_raise(ERR_PROTOCOL_VIOLATION, "no data left in message");
+    return raise_binary_length(len, 1);
+}
+
+err_t raise_binary_short(void)
+{
+    return err_raise(ERR_PROTOCOL_VIOLATION, "insufficient data left in message");
+}
+
+bool value_was_overlong(err_t e)
+{
+    return e == ERR_INVALID_BINARY_REPRESENTATION &&
+           strcmp(err_diag()->message, binary_overlong) == 0;
 }
 
 static COLD err_t raise_not_built(struct arena *mem, oid type, const char *what)

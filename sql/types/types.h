@@ -190,6 +190,9 @@ err_t value_input(const struct session_env *env, struct arena *mem, oid type, in
                   const char *text, size_t len, datum *out); /* and typmod applied */
 err_t value_output(const struct session_env *env, struct arena *mem, oid type, datum value,
                    struct strbuf *out);
+/* Whether e is the error of a binary value with more bytes than its type takes: who knows where it
+ * stood says it better. */
+bool value_was_overlong(err_t e);
 err_t value_receive(const struct session_env *env, struct arena *mem, oid type, int32_t typmod,
                     const uint8_t *bytes, size_t len, datum *out);
 err_t value_send(const struct session_env *env, struct arena *mem, oid type, datum value,

@@ -12,7 +12,10 @@
 /* 'invalid input syntax for type integer: "abc"' */
 COLD err_t raise_input_syntax(const char *type, const char *text, size_t len);
 COLD err_t raise_out_of_range(const char *type, const char *text, size_t len);
-COLD err_t raise_binary_length(void); /* wrong length of a fixed-size binary value */
+/* A binary value of another length than its type takes. */
+COLD err_t raise_binary_length(size_t len, size_t expected);
+COLD err_t raise_binary_byte(size_t len); /* expected: one */
+COLD err_t raise_binary_short(void);
 
 /* Key pieces: big endian words that compare as bytes. */
 static inline void key_put_u64(struct strbuf *out, uint64_t v)
