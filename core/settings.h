@@ -65,6 +65,8 @@ size_t settings_view_bytes(const struct settings_view *v); /* memory that it hol
 void settings_view_memory(struct settings_view *v, void (*piece)(void *p));
 
 int64_t setting_int(const struct settings_view *v, enum setting_id id); /* base unit: kB, ms, ... */
+/* on, off, true, yes, 1, ... and their beginnings. */
+bool setting_parse_bool(const char *text, bool *out);
 bool setting_bool(const struct settings_view *v, enum setting_id id);
 double setting_real(const struct settings_view *v, enum setting_id id);
 const char *setting_string(const struct settings_view *v, enum setting_id id);

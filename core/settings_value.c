@@ -293,7 +293,7 @@ static char *copy_of(const char *text)
 }
 
 /* Any unambiguous start of true, false, yes, no; on, off; 1, 0. */
-static bool bool_parse(const char *text, bool *out)
+bool setting_parse_bool(const char *text, bool *out)
 {
     size_t len = strlen(text);
     if (len == 0)
@@ -377,7 +377,7 @@ static err_t enum_parse(const struct setting_info *info, const char *text,
          strcasecmp(text, "panic") == 0))
         index = enum_index(values, strcasecmp(text, "info") == 0 ? "log" : "error");
     bool flag;
-    if (index < 0 && strlen(text) > 0 && bool_parse(text, &flag))
+    if (index < 0 && strlen(text) > 0 && setting_parse_bool(text, &flag))
         index = enum_index(values, flag ? "on" : "off");
     if (index < 0) {
         err_t e = invalid_value(info, text);
@@ -473,7 +473,7 @@ static err_t client_encoding_check(const char *text, struct arena *out, const ch
             name[len++] = (char)tolower((unsigned char)*at);
     name[len] = '\0';
     (void)out;
-    if (strcmp(name, "utf8") == 0 || strcmp(name, "unicode") == 0 || strcmp(name, "auto") == 0) {
+    if (strcmp(name, "utf8") == 0 || strcmp(name, "unicode") == 0) {
         *canonical = "UTF8";
         return ERR_OK;
     }
@@ -481,12 +481,29 @@ static err_t client_encoding_check(const char *text, struct arena *out, const ch
         *canonical = "SQL_ASCII";
         return ERR_OK;
     }
-    static const char *const known[] = {"latin1",  "latin2",  "latin9",     "iso88591", "win1252",
-                                        "win1251", "win1250", "koi8r",      "euc_jp",   "sjis",
-                                        "gbk",     "big5",    "windows1252"};
+    static const char *const known[] = {
+        "abc",         "alt",         "big5",        "euccn",       "eucjis2004",
+        "eucjp",       "euckr",       "euctw",       "gb18030",     "gbk",
+        "iso88591",    "iso885910",   "iso885913",   "iso885914",   "iso885915",
+        "iso885916",   "iso88592",    "iso88593",    "iso88594",    "iso88595",
+        "iso88596",    "iso88597",    "iso88598",    "iso88599",    "johab",
+        "koi8",        "koi8r",       "koi8u",       "latin1",      "latin10",
+        "latin2",      "latin3",      "latin4",      "latin5",      "latin6",
+        "latin7",      "latin8",      "latin9",      "mskanji",     "muleinternal",
+        "shiftjis",    "shiftjis2004", "sjis",       "tcvn",        "tcvn5712",
+        "uhc",         "vscii",       "win",         "win1250",     "win1251",
+        "win1252",     "win1253",     "win1254",     "win1255",     "win1256",
+        "win1257",     "win1258",     "win866",      "win874",      "win932",
+        "win936",      "win949",      "win950",      "windows1250", "windows1251",
+        "windows1252", "windows1253", "windows1254", "windows1255", "windows1256",
+        "windows1257", "windows1258", "windows866",  "windows874",  "windows932",
+        "windows936",  "windows949",  "windows950",
+    };
     for (size_t i = 0; i < ARRAY_LEN(known); i++)
         if (strcmp(name, known[i]) == 0)
-            return err_not_built("conversion between %s and UTF8 is not supported", text);
+            return err_not_built("client_encoding \"%s\" is not supported: only UTF8 and "
+                                 "SQL_ASCII are",
+                                 text);
     return err_raise(ERR_INVALID_PARAMETER_VALUE,
                      "invalid value for parameter \"client_encoding\": \"%s\"", text);
 }
@@ -521,7 +538,7 @@ err_t setting_value_parse(enum setting_id id, const char *text, struct setting_v
     switch (info->type) {
     case SETTING_BOOL: {
         bool flag;
-        if (!bool_parse(text, &flag))
+        if (!setting_parse_bool(text, &flag))
             return err_raise(ERR_INVALID_PARAMETER_VALUE,
                              "parameter \"%s\" requires a Boolean value", info->name);
         out->number = flag ? 1 : 0;

@@ -90,20 +90,45 @@ static size_t conn_message_bytes(const struct conn *c)
     return have >= 5 ? (size_t)load_be32(p + 1) + 1 : 0;
 }
 
+/* What a message of a type may say of its length; 0 = there is no such type. */
+static size_t conn_bytes_max(uint8_t type)
+{
+    switch (type) {
+    case 'Q':
+    case 'P':
+    case 'B':
+    case 'F':
+    case 'd':
+        return MESSAGE_BYTES_MAX;
+    case 'D':
+    case 'E':
+    case 'C':
+    case 'S':
+    case 'H':
+    case 'X':
+    case 'c':
+    case 'f':
+    case 'p':
+        return SMALL_BYTES_MAX;
+    default:
+        return 0;
+    }
+}
+
 /* Lengths that no message may have: answered by an error, so they count as a message that is there.
  */
 static bool conn_message_is_bad(const struct conn *c, size_t bytes)
 {
     if (c->phase == CONN_STARTUP)
         return bytes < 8 || bytes > STARTUP_BYTES_MAX;
-    return bytes < 5 || bytes > MESSAGE_BYTES_MAX;
+    return bytes < 5 || bytes - 1 > conn_bytes_max(c->in.data[c->in.begin]);
 }
 
 bool conn_has_message(const struct conn *c)
 {
     if (c->in.end - c->in.begin < (c->phase == CONN_STARTUP ? 4u : 5u))
         return false;
-    size_t bytes = conn_message_bytes(c);
+    size_t bytes = conn_message_bytes(c); /* of an unknown type it says nothing: refused at once */
     return conn_message_is_bad(c, bytes) || c->in.end - c->in.begin >= bytes;
 }
 
@@ -385,12 +410,18 @@ SUSPENDS err_t conn_read_message_wait(struct conn *c, uint8_t *type, const uint8
             TRY(wait_queue_wait(&c->input_arrived, UINT64_MAX));
     }
     size_t bytes = conn_message_bytes(c);
+    const uint8_t *p = c->in.data + c->in.begin;
+    *type = p[0];
+    if (conn_bytes_max(*type) == 0) { /* the caller refuses it */
+        *body = p;
+        *len = 0;
+        conn_consume(c, c->in.end - c->in.begin);
+        return ERR_OK;
+    }
     if (conn_message_is_bad(c, bytes)) {
         c->ending = true;
         return err_raise(ERR_PROTOCOL_VIOLATION, "invalid message length");
     }
-    const uint8_t *p = c->in.data + c->in.begin;
-    *type = p[0];
     *body = p + 5;
     *len = bytes - 5;
     conn_consume(c, bytes);

@@ -13,6 +13,7 @@
 enum {
     STARTUP_BYTES_MAX = 10000,
     MESSAGE_BYTES_MAX = 0x3fffffff,
+    SMALL_BYTES_MAX = 10000, /* of messages that carry no text of queries and no values */
     INPUT_PAUSE_BYTES = 1 << 20, /* unread input above which reading stops */
     OUTPUT_FLUSH_BYTES = 32 << 10,
     CODE_CANCEL = 80877102, /* in the place of the start-up packet's version */
@@ -48,6 +49,8 @@ struct conn {
     bool closed;           /* the stream has ended; freed when the fiber is done */
     bool paused;
     bool skip_to_sync; /* after an error in the extended protocol */
+    bool speaks_old;   /* a protocol before 3.0: errors are told as a bare text */
+    bool lost_sync;    /* something else than data came within COPY: no more is understood */
     bool send_failed;
     bool out_tells; /* out holds rows or an error: what was observed must be durable before it goes
                      */

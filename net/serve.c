@@ -2,6 +2,7 @@
 #include "net/conn_priv.h"
 
 #include "core/settings.h"
+#include "sql/types/utf8.h"
 
 enum {
     PROTOCOL_3 = 3 << 16,
@@ -20,6 +21,12 @@ static SUSPENDS void serve_error_wait(struct conn *c, bool fatal)
     fatal = fatal || c->ending;
     if (!c->closed)
         out_error(c, fatal ? "FATAL" : "ERROR", d, false);
+    if (c->lost_sync && !c->closed) {
+        ERR_IGNORE(err_raise(ERR_PROTOCOL_VIOLATION,
+                             "terminating connection because protocol synchronization was lost"));
+        out_error(c, "FATAL", err_diag(), false);
+        fatal = true;
+    }
     if (fatal)
         c->ending = true;
 }
@@ -33,6 +40,27 @@ struct startup {
     const char **unknown;  /* _pq_. options we do not know */
     uint32_t unknown_count;
 };
+
+static err_t startup_replication(const char *value)
+{
+    bool wanted = strcmp(value, "database") == 0;
+    if (!wanted && !setting_parse_bool(value, &wanted)) {
+        err_t e = err_raise(ERR_INVALID_PARAMETER_VALUE,
+                            "invalid value for parameter \"replication\": \"%s\"", value);
+        err_hint("Valid values are: \"false\", 0, \"true\", 1, \"database\".");
+        return e;
+    }
+    return wanted ? err_not_built("replication connections are not supported yet") : ERR_OK;
+}
+
+/* Longer names are cut, as everywhere. */
+static const char *startup_name(struct conn *c, const char *name)
+{
+    char *copy = arena_strdup(c->scratch, name);
+    if (strlen(copy) >= NAME_BYTES_MAX)
+        copy[NAME_BYTES_MAX - 1] = '\0';
+    return copy;
+}
 
 static err_t startup_parse(struct conn *c, const char *p, const char *end, struct startup *out)
 {
@@ -52,14 +80,13 @@ static err_t startup_parse(struct conn *c, const char *p, const char *end, struc
         if (p > end)
             break;
         if (strcmp(name, "user") == 0) {
-            out->user = arena_strdup(c->scratch, value);
+            out->user = startup_name(c, value);
         } else if (strcmp(name, "database") == 0) {
-            out->database = arena_strdup(c->scratch, value);
+            out->database = startup_name(c, value);
         } else if (strncmp(name, "_pq_.", 5) == 0) {
             out->unknown[out->unknown_count++] = arena_strdup(c->scratch, name);
         } else if (strcmp(name, "replication") == 0) {
-            if (strcmp(value, "false") != 0 && strcmp(value, "0") != 0 && strcmp(value, "off") != 0)
-                return err_not_built("replication connections are not supported yet");
+            TRY(startup_replication(value));
         } else {
             out->settings[n++] = arena_strdup(c->scratch, name);
             out->settings[n++] = arena_strdup(c->scratch, value);
@@ -90,10 +117,10 @@ static SUSPENDS err_t startup_login_wait(struct conn *c, const struct startup *s
         .client_port = c->peer->is_unix ? -1 : c->peer->port,
         .settings = st->settings,
     };
-    TRY(session_open_wait(&o, c->sink, &c->session));
-    out_begin(c, 'R');
+    out_begin(c, 'R'); /* who it is, is settled: what follows may still refuse it */
     out_u32(c, 0);
     out_end(c);
+    TRY(session_open_wait(&o, c->sink, &c->session));
     TRY(session_report_all_wait(c->session));
     out_begin(c, 'K');
     out_u32(c, session_pid(c->session));
@@ -109,6 +136,7 @@ static SUSPENDS err_t startup_login_wait(struct conn *c, const struct startup *s
 static SUSPENDS err_t startup_session_wait(struct conn *c, uint32_t version, const char *p,
                                            const char *end)
 {
+    c->speaks_old = version >> 16 < 3;
     if (version >> 16 != 3)
         return err_raise(ERR_FEATURE_NOT_SUPPORTED,
                          "unsupported frontend protocol %u.%u: server supports 3.0 to 3.0",
@@ -180,13 +208,29 @@ SUSPENDS void conn_startup_wait(struct conn *c)
 struct reader {
     const uint8_t *p;
     const uint8_t *end;
-    bool broken;
+    err_t error; /* the first one; what is read after it is empty */
 };
+
+static COLD void read_short(struct reader *r)
+{
+    if (r->error == ERR_OK)
+        r->error = err_raise(ERR_PROTOCOL_VIOLATION, "insufficient data left in message");
+    r->p = r->end;
+}
+
+static uint8_t read_u8(struct reader *r)
+{
+    if (r->p < r->end)
+        return *r->p++;
+    if (r->error == ERR_OK)
+        r->error = err_raise(ERR_PROTOCOL_VIOLATION, "no data left in message");
+    return 0;
+}
 
 static uint16_t read_u16(struct reader *r)
 {
     if (r->end - r->p < 2) {
-        r->broken = true;
+        read_short(r);
         return 0;
     }
     r->p += 2;
@@ -196,7 +240,7 @@ static uint16_t read_u16(struct reader *r)
 static uint32_t read_u32(struct reader *r)
 {
     if (r->end - r->p < 4) {
-        r->broken = true;
+        read_short(r);
         return 0;
     }
     r->p += 4;
@@ -205,20 +249,23 @@ static uint32_t read_u32(struct reader *r)
 
 static const char *read_string(struct reader *r)
 {
+    if (r->error != ERR_OK)
+        return "";
     const uint8_t *nul = memchr(r->p, 0, (size_t)(r->end - r->p));
     if (!nul) {
-        r->broken = true;
+        r->error = err_raise(ERR_PROTOCOL_VIOLATION, "invalid string in message");
         return "";
     }
     const char *s = (const char *)r->p;
+    r->error = utf8_check(s, (size_t)(nul - r->p));
     r->p = nul + 1;
     return s;
 }
 
 static err_t read_done(const struct reader *r)
 {
-    if (r->broken)
-        return err_raise(ERR_PROTOCOL_VIOLATION, "insufficient data left in message");
+    if (r->error != ERR_OK)
+        return r->error;
     if (r->p != r->end)
         return err_raise(ERR_PROTOCOL_VIOLATION, "invalid message format");
     return ERR_OK;
@@ -274,14 +321,12 @@ static SUSPENDS err_t serve_bind_wait(struct conn *c, struct reader *r)
     int16_t *formats = read_formats(c, r, &format_count);
     uint32_t value_count = read_u16(r);
     struct bind_value *values = ARENA_ARRAY(c->scratch, struct bind_value, value_count + 1);
-    for (uint32_t i = 0; i < value_count; i++) {
+    for (uint32_t i = 0; i < value_count && r->error == ERR_OK; i++) {
         values[i].len = (int32_t)read_u32(r);
         values[i].bytes = r->p;
-        if (values[i].len <= 0)
-            continue;
-        if (r->end - r->p < values[i].len)
-            r->broken = true;
-        else
+        if (values[i].len < -1 || values[i].len > r->end - r->p)
+            read_short(r);
+        else if (values[i].len > 0)
             r->p += values[i].len;
     }
     uint32_t result_format_count;
@@ -294,24 +339,31 @@ static SUSPENDS err_t serve_bind_wait(struct conn *c, struct reader *r)
     return ERR_OK;
 }
 
+static void serve_parameter_types(struct conn *c, const oid *types, uint32_t count)
+{
+    out_begin(c, 't');
+    out_u16(c, u16_from(count));
+    for (uint32_t i = 0; i < count; i++)
+        out_u32(c, types[i]);
+    out_end(c);
+}
+
 static SUSPENDS err_t serve_describe_wait(struct conn *c, struct reader *r)
 {
-    uint8_t kind = r->p < r->end ? *r->p++ : 0;
+    uint8_t kind = read_u8(r);
     const char *name = read_string(r);
     TRY(read_done(r));
     const struct result_column *columns;
     uint32_t count;
     const int16_t *formats = NULL;
     if (kind == 'S') {
-        const oid *types;
+        const oid *types = NULL;
         uint32_t type_count;
-        TRY(session_describe_statement_wait(c->session, name, &types, &type_count, &columns,
-                                            &count));
-        out_begin(c, 't');
-        out_u16(c, u16_from(type_count));
-        for (uint32_t i = 0; i < type_count; i++)
-            out_u32(c, types[i]);
-        out_end(c);
+        err_t e = session_describe_statement_wait(c->session, name, &types, &type_count, &columns,
+                                                  &count);
+        if (types) /* known, even where the columns are not any more */
+            serve_parameter_types(c, types, type_count);
+        TRY(e);
     } else if (kind == 'P') {
         TRY(session_describe_portal_wait(c->session, name, &columns, &count, &formats));
     } else {
@@ -334,7 +386,7 @@ static SUSPENDS err_t serve_execute_wait(struct conn *c, struct reader *r)
 
 static SUSPENDS err_t serve_close_wait(struct conn *c, struct reader *r)
 {
-    uint8_t kind = r->p < r->end ? *r->p++ : 0;
+    uint8_t kind = read_u8(r);
     const char *name = read_string(r);
     TRY(read_done(r));
     if (kind == 'S')
@@ -401,7 +453,8 @@ SUSPENDS void conn_serve_wait(struct conn *c)
     struct reader r = {.p = copy, .end = copy + len};
     switch (type) {
     case 'Q':
-        c->skip_to_sync = false;
+        if (c->skip_to_sync)
+            return;
         if (serve_query_wait(c, &r) != ERR_OK)
             serve_failed_wait(c);
         if (!c->ending)
@@ -419,17 +472,24 @@ SUSPENDS void conn_serve_wait(struct conn *c)
         return;
     case 'S':
         c->skip_to_sync = false;
-        if (session_sync_wait(c->session) != ERR_OK)
+        if (read_done(&r) != ERR_OK || session_sync_wait(c->session) != ERR_OK)
             serve_failed_wait(c);
         if (!c->ending)
             serve_ready_wait(c);
         return;
     case 'H':
-        if (conn_flush_wait(c) != ERR_OK)
+        if (c->skip_to_sync)
+            return;
+        if (read_done(&r) != ERR_OK) {
+            serve_failed_wait(c);
+            c->skip_to_sync = true;
+        } else if (conn_flush_wait(c) != ERR_OK) {
             c->ending = true;
+        }
         return;
     case 'F':
-        c->skip_to_sync = false;
+        if (c->skip_to_sync)
+            return;
         ERR_IGNORE(err_not_built("the function call protocol is not supported"));
         serve_failed_wait(c);
         serve_ready_wait(c);

@@ -80,6 +80,10 @@ static SUSPENDS err_t sink_row(struct row_sink *s, const struct result_column *c
     struct arena_mark mark = arena_mark(c->scratch);
     err_t e = ERR_OK;
     for (uint32_t i = 0; i < count && e == ERR_OK; i++) {
+        if (UNLIKELY(formats[i] != 0 && formats[i] != 1)) {
+            e = err_raise(ERR_INVALID_PARAMETER_VALUE, "unsupported format code: %d", formats[i]);
+            continue;
+        }
         if (nulls[i]) {
             out_u32(c, UINT32_MAX);
             continue;
@@ -205,7 +209,7 @@ static SUSPENDS err_t sink_copy_read(struct row_sink *s, const uint8_t **data, s
         case 'S':
             continue; /* Flush and Sync within COPY are ignored */
         default:
-            c->ending = true;
+            c->lost_sync = true;
             return err_raise(ERR_PROTOCOL_VIOLATION,
                              "unexpected message type 0x%02X during COPY from stdin", type);
         }

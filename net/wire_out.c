@@ -103,6 +103,13 @@ static void out_number_field(struct conn *c, char field, int64_t number)
 void out_error(struct conn *c, const char *severity, const struct diag *d, bool is_notice)
 {
     c->out_tells = true;
+    if (UNLIKELY(c->speaks_old)) {
+        const char *parts[] = {"E", severity, ":  ", d->message ? d->message : "unknown error", "\n"};
+        for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+            out_bytes(c, parts[i], strlen(parts[i]));
+        out_u8(c, 0);
+        return;
+    }
     out_begin(c, is_notice ? 'N' : 'E');
     out_field(c, 'S', severity);
     out_field(c, 'V', severity);

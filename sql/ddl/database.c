@@ -308,7 +308,6 @@ err_t ddl_database_run_wait(struct ddl_context *x, const struct ddl *d)
     if (d->kind == DDL_ALTER_DATABASE)
         return alter_wait(x, d);
     if (x->in_block)
-        return err_raise(ERR_ACTIVE_SQL_TRANSACTION, "%s cannot run inside a transaction block",
-                         d->tag);
+        return err_raise(ERR_ACTIVE_SQL_TRANSACTION, "%s %s", d->tag, x->in_block);
     return d->kind == DDL_CREATE_DATABASE ? create_wait(x, d) : drop_wait(x, d);
 }

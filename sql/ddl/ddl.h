@@ -12,7 +12,7 @@ struct ddl_context {
     const struct session_env *env;
     struct arena *mem;             /* of the statement */
     const char *text;              /* the whole query text, for positions */
-    bool in_block;                 /* inside BEGIN ... COMMIT: VACUUM, CREATE DATABASE ... refuse */
+    const char *in_block; /* why VACUUM, CREATE DATABASE ... refuse to run here; NULL = they do not */
     void *session;                 /* for services */
     struct foreign_queue *foreign; /* NULL: none of the session's */
     const datum *params;           /* of CREATE TABLE AS; may be NULL */

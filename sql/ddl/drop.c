@@ -705,8 +705,7 @@ static SUSPENDS err_t target_wait(struct ddl_context *x, const struct ddl *d,
 err_t ddl_drop_run_wait(struct ddl_context *x, const struct ddl *d)
 {
     if (d->concurrently && x->in_block)
-        return err_raise(ERR_ACTIVE_SQL_TRANSACTION,
-                         "DROP INDEX CONCURRENTLY cannot run inside a transaction block");
+        return err_raise(ERR_ACTIVE_SQL_TRANSACTION, "DROP INDEX CONCURRENTLY %s", x->in_block);
     struct drop_object *objects = ARENA_ARRAY(x->mem, struct drop_object, d->name_count + 1);
     uint32_t count = 0;
     for (uint32_t i = 0; i < d->name_count; i++) {

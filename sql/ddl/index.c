@@ -367,8 +367,7 @@ err_t ddl_create_index_run_wait(struct ddl_context *x, const struct ddl *d)
 {
     const struct ddl_index *i = d->index;
     if (i->concurrently && x->in_block)
-        return err_raise(ERR_ACTIVE_SQL_TRANSACTION,
-                         "CREATE INDEX CONCURRENTLY cannot run inside a transaction block");
+        return err_raise(ERR_ACTIVE_SQL_TRANSACTION, "CREATE INDEX CONCURRENTLY %s", x->in_block);
     if (i->method && strcmp(i->method, "btree") != 0) {
         const char *m = i->method;
         if (strcmp(m, "hash") == 0 || strcmp(m, "gin") == 0 || strcmp(m, "gist") == 0 ||

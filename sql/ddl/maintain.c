@@ -49,8 +49,7 @@ static SUSPENDS err_t analyze_all_wait(struct ddl_context *x)
 err_t ddl_vacuum_run_wait(struct ddl_context *x, const struct ddl *d)
 {
     if (d->vacuum && x->in_block)
-        return err_raise(ERR_ACTIVE_SQL_TRANSACTION,
-                         "VACUUM cannot run inside a transaction block");
+        return err_raise(ERR_ACTIVE_SQL_TRANSACTION, "VACUUM %s", x->in_block);
     for (uint32_t i = 0; i < d->name_count; i++)
         TRY(analyze_one_wait(x, d, i));
     if (d->name_count == 0 && d->analyze)
@@ -114,8 +113,7 @@ err_t ddl_reindex_run_wait(struct ddl_context *x, const struct ddl *d)
         return ERR_OK; /* the catalogs' indexes need none */
     default:
         if (x->in_block)
-            return err_raise(ERR_ACTIVE_SQL_TRANSACTION,
-                             "REINDEX DATABASE cannot run inside a transaction block");
+            return err_raise(ERR_ACTIVE_SQL_TRANSACTION, "REINDEX DATABASE %s", x->in_block);
         if (d->new_name && strcmp(d->new_name, x->env->database_name) != 0)
             return err_raise(ERR_FEATURE_NOT_SUPPORTED,
                              "can only reindex the currently open database");

@@ -638,6 +638,8 @@ static COLD void add_context(struct reader *r)
         return;
     }
     unsigned long line = (unsigned long)r->line_number;
+    if (line == 0) /* the header */
+        return;
     if (r->field >= 0) {
         const char *column = t->column_names[r->field];
         if (is_binary)

@@ -160,7 +160,9 @@ static SUSPENDS err_t copy_rows_wait(const struct copy_to *c, struct arena *mem,
     struct arena_mark mark = arena_mark(mem);
     strbuf_init(&out, mem);
     put_header(c, &out);
-    TRY(write_wait(c, &out));
+    bool is_binary = c->options->format == COPY_BINARY;
+    if (!is_binary) /* else it goes with the first row */
+        TRY(write_wait(c, &out));
     for (;;) {
         const struct slot *row = NULL;
         TRY(exec_next_wait(c->exec, &row));
@@ -168,9 +170,11 @@ static SUSPENDS err_t copy_rows_wait(const struct copy_to *c, struct arena *mem,
             break;
         if (row->count < c->column_count)
             return err_raise(ERR_INTERNAL_ERROR, "row with %u columns in COPY TO", row->count);
-        arena_rewind(mem, mark);
-        strbuf_init(&out, mem);
-        if (c->options->format == COPY_BINARY)
+        if (!is_binary || *rows > 0) {
+            arena_rewind(mem, mark);
+            strbuf_init(&out, mem);
+        }
+        if (is_binary)
             TRY(binary_row(c, mem, row, &out));
         else
             TRY(text_row(c, mem, row, &out));
@@ -178,9 +182,12 @@ static SUSPENDS err_t copy_rows_wait(const struct copy_to *c, struct arena *mem,
         ++*rows;
         TRY(fiber_rest_wait());
     }
-    if (c->options->format == COPY_BINARY) {
+    if (is_binary) {
         static const uint8_t trailer[2] = {0xff, 0xff};
-        return c->write(c->owner, trailer, sizeof(trailer));
+        if (*rows > 0)
+            strbuf_reset(&out);
+        TRY(strbuf_put(&out, trailer, sizeof(trailer)));
+        return write_wait(c, &out);
     }
     return ERR_OK;
 }

@@ -42,6 +42,7 @@ static void block_start_txn(struct session *s)
     s->catalog.txn = s->txn;
     s->catalog.txn_met_temporary = false;
     s->statement_ran = false;
+    s->pipelined = false;
     s->txn_started_at = s->message_at;
     s->env.now_us = s->txn_started_at - INT64_C(946684800000000);
     s->env.statement_now_us = s->env.now_us;
@@ -176,9 +177,10 @@ SUSPENDS void block_error_wait(struct session *s)
     }
     fiber_shield_begin();
     if (s->savepoints) {
-        portal_drop_since_wait(s, s->savepoints->txn_mark);
+        portal_fail_since_wait(s, s->savepoints->txn_mark);
         foreign_undo_to(s->foreign, s->savepoints->txn_mark);
         notify_rollback_to(s, s->savepoints->notify_mark);
+        settings_rollback_to(s->settings, s->savepoints->settings_mark);
         if (txn_undo_to_wait(s->txn, s->savepoints->txn_mark) != ERR_OK) {
             /* What can't be undone in part is undone whole. */
             txn_rollback_wait(s->txn);
@@ -186,31 +188,52 @@ SUSPENDS void block_error_wait(struct session *s)
             foreign_transaction_end(s->foreign);
         }
     } else {
-        portal_drop_all_wait(s, true);
+        portal_fail_since_wait(s, 0);
+        settings_rollback_to(s->settings, 0);
         notify_abort(s);
         txn_rollback_wait(s->txn);
         block_no_txn(s);
         foreign_transaction_end(s->foreign);
         s->catalog.txn_changed_catalog = false;
     }
+    session_refresh_env(s);
     s->block = BLOCK_FAILED;
     fiber_shield_end();
 }
 
+bool block_is_inside(const struct session *s)
+{
+    return s->block == BLOCK_OPEN || s->block == BLOCK_FAILED || s->in_list;
+}
+
 err_t block_require(struct session *s, const char *statement)
 {
-    if (s->block == BLOCK_OPEN || s->block == BLOCK_FAILED)
+    if (block_is_inside(s) || s->pipelined)
         return ERR_OK;
     return err_raise(ERR_NO_ACTIVE_SQL_TRANSACTION, "%s can only be used in transaction blocks",
                      statement);
 }
 
+const char *block_forbids(const struct session *s)
+{
+    return block_is_inside(s) ? "cannot run inside a transaction block"
+           : s->pipelined     ? "cannot be executed within a pipeline"
+                              : NULL;
+}
+
 err_t block_forbid(struct session *s, const char *statement)
 {
+    const char *why = block_forbids(s);
+    return why ? err_raise(ERR_ACTIVE_SQL_TRANSACTION, "%s %s", statement, why) : ERR_OK;
+}
+
+/* Savepoints: a list of statements has none. */
+static err_t block_require_open(struct session *s, const char *statement)
+{
     if (s->block == BLOCK_OPEN || s->block == BLOCK_FAILED)
-        return err_raise(ERR_ACTIVE_SQL_TRANSACTION, "%s cannot run inside a transaction block",
-                         statement);
-    return ERR_OK;
+        return ERR_OK;
+    return err_raise(ERR_NO_ACTIVE_SQL_TRANSACTION, "%s can only be used in transaction blocks",
+                     statement);
 }
 
 /* ---- modes ---- */
@@ -246,8 +269,9 @@ static SUSPENDS err_t block_begin_wait(struct session *s, const struct utility *
         return session_notice(s, "WARNING", ERR_ACTIVE_SQL_TRANSACTION,
                               "there is already a transaction in progress");
     TRY(block_ensure_txn_wait(s));
+    TRY(block_apply_modes_wait(s, u)); /* a failure leaves no block */
     s->block = BLOCK_OPEN;
-    return block_apply_modes_wait(s, u);
+    return ERR_OK;
 }
 
 static SUSPENDS err_t block_chain_wait(struct session *s, int isolation, bool read_only)
@@ -292,7 +316,7 @@ static SUSPENDS err_t block_end_wait(struct session *s, const struct utility *u,
 
 static err_t block_savepoint(struct session *s, const struct utility *u)
 {
-    TRY(block_require(s, "SAVEPOINT"));
+    TRY(block_require_open(s, "SAVEPOINT"));
     struct savepoint *sp = ARENA_NEW(s->block_mem, struct savepoint);
     sp->name = arena_strdup(s->block_mem, u->name);
     sp->txn_mark = txn_mark(s->txn);
@@ -316,7 +340,7 @@ static err_t block_find_savepoint(struct session *s, const char *name, struct sa
 
 static SUSPENDS err_t block_rollback_to_wait(struct session *s, const struct utility *u)
 {
-    TRY(block_require(s, "ROLLBACK TO SAVEPOINT"));
+    TRY(block_require_open(s, "ROLLBACK TO SAVEPOINT"));
     struct savepoint *sp = NULL;
     TRY(block_find_savepoint(s, u->name, &sp));
     if (!s->txn)
@@ -349,14 +373,14 @@ SUSPENDS err_t block_utility_wait(struct session *s, const struct utility *u, co
     case UTIL_SAVEPOINT:
         return block_savepoint(s, u);
     case UTIL_RELEASE:
-        TRY(block_require(s, "RELEASE SAVEPOINT"));
+        TRY(block_require_open(s, "RELEASE SAVEPOINT"));
         TRY(block_find_savepoint(s, u->name, &sp));
         s->savepoints = sp->outer;
         return ERR_OK;
     case UTIL_ROLLBACK_TO:
         return block_rollback_to_wait(s, u);
     case UTIL_SET_TRANSACTION:
-        if (s->block != BLOCK_OPEN) {
+        if (!block_is_inside(s) && !s->pipelined) {
             TRY(session_notice(s, "WARNING", ERR_NO_ACTIVE_SQL_TRANSACTION,
                                "SET TRANSACTION can only be used in transaction blocks"));
             if (!u->snapshot)

@@ -40,13 +40,13 @@ static err_t bind_find(struct session *s, const char *name, struct prepared **ou
 }
 
 /* Which parameter it was, and the text of it as far as log_parameter_max_length_on_error lets. */
-static COLD void bind_context(struct session *s, const struct portal *p, uint32_t i, int16_t format,
+static COLD void bind_context(struct session *s, const struct portal *p, uint32_t i, bool is_text,
                               const struct bind_value *v)
 {
     const char *portal = "unnamed portal";
     if (p->name[0] != '\0')
         portal = arena_printf(s->statement, "portal \"%s\"", p->name);
-    if (format == 1) {
+    if (!is_text) {
         err_context("%s parameter $%u", portal, i + 1);
         return;
     }
@@ -69,23 +69,26 @@ static COLD void bind_context(struct session *s, const struct portal *p, uint32_
 static err_t bind_value(struct session *s, struct portal *p, oid type, uint32_t i, int16_t format,
                         const struct bind_value *v)
 {
-    if (v->len < 0) {
-        p->param_nulls[i] = true;
-        return ERR_OK;
-    }
+    err_t e = ERR_OK;
+    bool is_text = false; /* known to be one */
     if (format != 0 && format != 1)
-        return err_raise(ERR_INVALID_PARAMETER_VALUE, "unsupported format code: %d", format);
-    err_t e;
-    if (format == 1)
+        e = err_raise(ERR_INVALID_PARAMETER_VALUE, "unsupported format code: %d", format);
+    else if (v->len < 0)
+        p->param_nulls[i] = true;
+    else if (format == 1)
         e = value_receive(&s->env, p->mem, type, -1, v->bytes, (size_t)v->len, &p->params[i]);
     else
+        e = utf8_check(v->bytes, (size_t)v->len);
+    if (e == ERR_OK && format == 0 && v->len >= 0) {
+        is_text = true;
         e = value_input(&s->env, p->mem, type, -1, (const char *)v->bytes, (size_t)v->len,
                         &p->params[i]);
+    }
     if (value_was_overlong(e))
         e = err_raise(ERR_INVALID_BINARY_REPRESENTATION,
                       "incorrect binary data format in bind parameter %u", i + 1);
     if (e != ERR_OK)
-        bind_context(s, p, i, format, v);
+        bind_context(s, p, i, is_text, v);
     return e;
 }
 
@@ -119,7 +122,7 @@ static SUSPENDS err_t extended_bind_wait(struct session *s, const char *portal,
     }
     struct portal *old = portal_find(s, portal);
     if (old && portal[0] != '\0')
-        return err_raise(ERR_DUPLICATE_CURSOR, "portal \"%s\" already exists", portal);
+        return err_raise(ERR_DUPLICATE_CURSOR, "cursor \"%s\" already exists", portal);
     if (old)
         portal_drop_wait(s, old);
     struct portal *p = portal_new(s, portal);
@@ -137,7 +140,7 @@ static SUSPENDS err_t extended_bind_wait(struct session *s, const char *portal,
         p->columns = cached_columns(p->mem, p->cached, &p->column_count);
     else if (p->cached->statement)
         TRY(utility_columns_wait(s, p->cached->statement, p->mem, &p->columns, &p->column_count));
-    if (result_format_count > 1 && result_format_count != p->column_count)
+    if (p->columns && result_format_count > 1 && result_format_count != p->column_count)
         return err_raise(ERR_PROTOCOL_VIOLATION,
                          "bind message has %u result formats but query has %u columns",
                          result_format_count, p->column_count);
@@ -145,10 +148,7 @@ static SUSPENDS err_t extended_bind_wait(struct session *s, const char *portal,
     for (uint32_t i = 0; i < p->column_count; i++) {
         p->formats[i] = result_format_count == 0   ? 0
                         : result_format_count == 1 ? result_formats[0]
-                                                   : result_formats[i];
-        if (p->formats[i] != 0 && p->formats[i] != 1)
-            return err_raise(ERR_INVALID_PARAMETER_VALUE, "unsupported format code: %d",
-                             p->formats[i]);
+                                                   : result_formats[i]; /* checked with rows */
     }
     return ERR_OK;
 }
@@ -173,14 +173,14 @@ static SUSPENDS err_t extended_describe_wait(struct session *s, const char *name
 {
     struct prepared *p;
     TRY(bind_find(s, name, &p));
-    if (s->block != BLOCK_FAILED) {
-        TRY(block_ensure_txn_wait(s));
-        TRY(prepared_current_wait(s, p));
-    }
     *param_types = p->param_types;
     *param_count = p->param_count;
     *columns = NULL;
     *count = 0;
+    if (s->block != BLOCK_FAILED) {
+        TRY(block_ensure_txn_wait(s));
+        TRY(prepared_current_wait(s, p));
+    }
     if (p->cached->plan)
         *columns = cached_columns(s->statement, p->cached, count);
     else if (p->cached->statement)
@@ -215,12 +215,80 @@ SUSPENDS err_t session_describe_portal_wait(struct session *s, const char *name,
 {
     struct portal *p;
     err_t e = execute_find(s, name, &p);
+    if (e == ERR_OK && s->block == BLOCK_FAILED && p->columns)
+        e = block_begin_statement_wait(s, "", false);
     if (e != ERR_OK)
         return session_fail_wait(s, e);
     *columns = p->columns;
     *count = p->column_count;
     *formats = p->formats;
     return ERR_OK;
+}
+
+/* Rows of a utility statement: in the formats of its portal, at once or kept for later. */
+struct portal_sink {
+    struct row_sink sink; /* first: the sink's functions get it and find their owner in it */
+    struct row_sink *to;
+    struct portal *portal;
+    bool keeps;
+};
+
+static err_t portal_sink_row(struct row_sink *sink, const struct result_column *columns,
+                             uint32_t count, const int16_t *formats, const datum *values,
+                             const bool *nulls)
+{
+    struct portal_sink *ps = (struct portal_sink *)sink;
+    struct portal *p = ps->portal;
+    struct slot row = {
+        .count = count, .values = (datum *)(uintptr_t)values, .nulls = (bool *)(uintptr_t)nulls};
+    if (count != p->column_count)
+        return prepared_raise_changed();
+    if (ps->keeps)
+        return portal_keep(p, &row);
+    (void)formats;
+    return ps->to->row(ps->to, columns, count, p->formats, values, nulls);
+}
+
+static SUSPENDS err_t execute_utility_wait(struct session *s, struct portal *p, uint32_t max_rows)
+{
+    const char *tag = p->cached->tag;
+    /* The utility may end the transaction and this portal with it. */
+    struct cached *c = p->cached;
+    bool returns_rows = p->columns != NULL;
+    cached_hold(c);
+    datum *params = arena_memdup(s->statement, p->params, sizeof(datum) * (p->param_count + 1));
+    bool *nulls = arena_memdup(s->statement, p->param_nulls, p->param_count + 1);
+    struct portal_sink ps = {
+        .sink = *s->sink, .to = s->sink, .portal = p, .keeps = returns_rows && max_rows > 0};
+    ps.sink.row = portal_sink_row;
+    if (returns_rows)
+        s->sink = &ps.sink;
+    else
+        p->is_done = true;
+    err_t e = utility_run_wait(s, &c, params, nulls, p->param_count, false, &tag);
+    s->sink = ps.to;
+    cached_release(c);
+    TRY(e);
+    if (returns_rows) { /* so it is still there */
+        p->tag = arena_strdup(p->mem, tag);
+        p->is_kept = ps.keeps;
+        p->is_done = !ps.keeps;
+        if (ps.keeps)
+            return run_utility_rows_wait(s, p, max_rows);
+    }
+    return s->sink->complete(s->sink, tag);
+}
+
+static SUSPENDS err_t execute_plan_wait(struct session *s, struct portal *p, uint32_t max_rows)
+{
+    bool finished;
+    if (p->is_cursor)
+        TRY(cursor_execute_wait(s, p, max_rows, &finished));
+    else
+        TRY(run_portal_wait(s, p, max_rows, s->sink, &finished));
+    if (!finished)
+        return s->sink->suspended(s->sink);
+    return s->sink->complete(s->sink, run_tag(s->statement, p->plan->command, p->rows_sent));
 }
 
 static SUSPENDS err_t extended_execute_wait(struct session *s, const char *name, uint32_t max_rows)
@@ -230,7 +298,7 @@ static SUSPENDS err_t extended_execute_wait(struct session *s, const char *name,
     s->query = p->cached->text;
     if (p->cached->is_empty)
         return s->sink->empty(s->sink);
-    if (!p->plan) {
+    if (!p->plan && !p->is_failed) {
         const struct statement *st = p->cached->statement;
         TRY(cached_come_here_wait(s, &p->cached, st->param_types, st->param_count));
         s->query = p->cached->text;
@@ -238,25 +306,21 @@ static SUSPENDS err_t extended_execute_wait(struct session *s, const char *name,
     const struct utility *u = p->cached->statement->utility;
     bool is_exit =
         u && (u->kind == UTIL_COMMIT || u->kind == UTIL_ROLLBACK || u->kind == UTIL_ROLLBACK_TO);
+    bool is_block = is_exit || (u && (u->kind == UTIL_BEGIN || u->kind == UTIL_SAVEPOINT ||
+                                      u->kind == UTIL_RELEASE));
     TRY(block_begin_statement_wait(s, p->cached->tag, is_exit));
-    if (p->plan) {
-        bool finished;
-        TRY(run_portal_wait(s, p, max_rows, s->sink, &finished));
-        if (!finished)
-            return s->sink->suspended(s->sink);
-        return s->sink->complete(s->sink, run_tag(s->statement, p->plan->command, p->rows_sent));
-    }
-    const char *tag = p->cached->tag;
-    /* The utility may end the transaction and this portal with it. */
-    struct cached *c = p->cached;
-    cached_hold(c);
-    datum *params = arena_memdup(s->statement, p->params, sizeof(datum) * (p->param_count + 1));
-    bool *nulls = arena_memdup(s->statement, p->param_nulls, p->param_count + 1);
-    err_t e = utility_run_wait(s, &c, params, nulls, p->param_count, false, &tag);
-    if (e == ERR_OK)
-        e = s->sink->complete(s->sink, tag);
-    cached_release(c);
-    return e;
+    if (p->is_failed || (p->is_done && !p->columns))
+        return err_raise(ERR_OBJECT_NOT_IN_PREREQUISITE_STATE, "portal \"%s\" cannot be run", name);
+    if (p->plan)
+        TRY(execute_plan_wait(s, p, max_rows));
+    else if (p->is_kept)
+        TRY(run_utility_rows_wait(s, p, max_rows));
+    else if (p->is_done)
+        TRY(s->sink->complete(s->sink, p->tag));
+    else
+        TRY(execute_utility_wait(s, p, max_rows));
+    s->pipelined = s->pipelined || !is_block;
+    return ERR_OK;
 }
 
 SUSPENDS err_t session_execute_wait(struct session *s, const char *portal, uint32_t max_rows)
@@ -294,7 +358,7 @@ SUSPENDS err_t session_sync_wait(struct session *s)
     if (s->block == BLOCK_IMPLICIT)
         e = session_fail_wait(s, block_commit_wait(s));
     run_disarm(s);
-    session_report_settings(s);
+    session_report_settings_wait(s);
     session_set_state(s,
                       s->block == BLOCK_OPEN     ? "idle in transaction"
                       : s->block == BLOCK_FAILED ? "idle in transaction (aborted)"

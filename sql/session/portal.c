@@ -48,6 +48,7 @@ SUSPENDS void portal_drop_wait(struct session *s, struct portal *p)
     portal_exec_end_wait(p);
     txn_cursor_close(p->snapshot);
     cached_release(p->cached);
+    arena_free(p->kept_mem);
     arena_free(p->mem);
 }
 
@@ -63,6 +64,21 @@ SUSPENDS void portal_drop_all_wait(struct session *s, bool keep_held)
                 at = &(*at)->next;
             else
                 portal_drop_wait(s, *at);
+        }
+    }
+}
+
+/* They cannot run any more, but are there until the block ends. */
+SUSPENDS void portal_fail_since_wait(struct session *s, uint32_t mark)
+{
+    for (uint32_t i = 0; s->portal_count > 0 && i < NAME_BUCKETS; i++) {
+        for (struct portal *p = s->portals[i]; p; p = p->next) {
+            if (p->mark < mark || p->is_held)
+                continue;
+            portal_exec_end_wait(p);
+            txn_cursor_close(p->snapshot);
+            p->snapshot = NULL;
+            p->is_failed = true;
         }
     }
 }
@@ -127,12 +143,34 @@ SUSPENDS err_t portal_hold_all_wait(struct session *s)
 
 /* ---- SQL cursors ---- */
 
+/* Rows fetched are kept: of cursors that may go back. Without SCROLL and NO SCROLL a cursor may
+ * where that costs little: while its rows fit into work_mem. */
+static bool cursor_keeps(const struct portal *p)
+{
+    return p->scroll || p->hold || p->may_scroll;
+}
+
+static void cursor_look_at_room(struct session *s, struct portal *p)
+{
+    uint64_t limit = (uint64_t)setting_int(s->settings, SET_work_mem) << 10;
+    if (!p->may_scroll || p->scroll || p->hold || !p->kept_mem ||
+        arena_bytes(p->kept_mem) < limit)
+        return;
+    p->may_scroll = false;
+    p->kept = NULL;
+    p->kept_count = p->kept_room = 0;
+    arena_free(p->kept_mem);
+    p->kept_mem = NULL;
+}
+
 err_t portal_keep(struct portal *p, const struct slot *row)
 {
+    if (!p->kept_mem)
+        p->kept_mem = arena_new();
     if (p->kept_count == p->kept_room) {
         uint64_t room = p->kept_room ? p->kept_room * 2 : 64;
         void *bigger;
-        TRY(arena_alloc_try(p->mem, room * sizeof(*p->kept), &bigger));
+        TRY(arena_alloc_try(p->kept_mem, room * sizeof(*p->kept), &bigger));
         if (p->kept_count)
             memcpy(bigger, p->kept, p->kept_count * sizeof(*p->kept));
         p->kept = bigger;
@@ -140,13 +178,13 @@ err_t portal_keep(struct portal *p, const struct slot *row)
     }
     struct slot *k = &p->kept[p->kept_count];
     k->count = p->column_count;
-    k->values = ARENA_ARRAY(p->mem, datum, p->column_count + 1);
-    k->nulls = ARENA_ARRAY(p->mem, bool, p->column_count + 1);
+    k->values = ARENA_ARRAY(p->kept_mem, datum, p->column_count + 1);
+    k->nulls = ARENA_ARRAY(p->kept_mem, bool, p->column_count + 1);
     for (uint32_t i = 0; i < p->column_count; i++) {
         k->nulls[i] = row->nulls[i];
         const struct type_info *t = type_find(p->columns[i].type);
         if (!row->nulls[i])
-            k->values[i] = datum_copy(p->mem, row->values[i], t && t->by_value);
+            k->values[i] = datum_copy(p->kept_mem, row->values[i], t && t->by_value);
     }
     p->kept_count++;
     return ERR_OK;
@@ -157,17 +195,18 @@ static SUSPENDS err_t cursor_row_wait(struct session *s, struct portal *p, int64
                                       const struct slot **row)
 {
     *row = NULL;
-    if (p->scroll || p->hold) {
-        while (!p->is_done && p->kept_count < (uint64_t)n) {
-            const struct slot *next;
-            TRY(portal_next_wait(s, p, (uint64_t)n - p->kept_count + (uint64_t)more, &next));
-            if (next)
-                TRY(portal_keep(p, next));
-            else
-                p->is_done = true;
+    if (cursor_keeps(p)) {
+        for (uint64_t at = p->kept_count; !p->is_done && at < (uint64_t)n;) {
+            TRY(portal_next_wait(s, p, (uint64_t)n - at + (uint64_t)more, row));
+            p->is_done = !*row;
+            at += *row != NULL;
+            if (*row && cursor_keeps(p)) {
+                TRY(portal_keep(p, *row));
+                cursor_look_at_room(s, p);
+            }
         }
-        if ((uint64_t)n <= p->kept_count)
-            *row = &p->kept[n - 1];
+        if (cursor_keeps(p))
+            *row = (uint64_t)n <= p->kept_count ? &p->kept[n - 1] : NULL;
         return ERR_OK;
     }
     if (p->is_done)
@@ -194,7 +233,7 @@ static SUSPENDS err_t cursor_forward_wait(struct session *s, struct portal *p, i
         const struct slot *row;
         TRY(cursor_row_wait(s, p, p->position + 1, n - i - 1, &row));
         if (!row) {
-            p->position = (p->scroll || p->hold) ? (int64_t)p->kept_count + 1 : p->position;
+            p->position = cursor_keeps(p) ? (int64_t)p->kept_count + 1 : p->position;
             break;
         }
         p->position++;
@@ -206,7 +245,7 @@ static SUSPENDS err_t cursor_forward_wait(struct session *s, struct portal *p, i
 
 static err_t cursor_require_scroll(const struct portal *p)
 {
-    if ((p->scroll || p->hold) && !p->no_scroll)
+    if (cursor_keeps(p) && !p->no_scroll)
         return ERR_OK;
     err_t e = err_raise(ERR_OBJECT_NOT_IN_PREREQUISITE_STATE, "cursor can only scan forward");
     err_hint("Declare it with SCROLL option to enable backward scan.");
@@ -245,7 +284,7 @@ static SUSPENDS err_t cursor_absolute_wait(struct session *s, struct portal *p, 
         p->position = 0;
         return ERR_OK;
     }
-    if (!p->scroll && !p->hold) {
+    if (!cursor_keeps(p)) {
         uint64_t skipped = 0;
         TRY(cursor_forward_wait(s, p, n - p->position - 1, false, &skipped));
         return cursor_forward_wait(s, p, 1, send, count);
@@ -281,11 +320,38 @@ static SUSPENDS err_t cursor_move_wait(struct session *s, struct portal *p, cons
     }
     if (n == 0) { /* the current row again */
         if (p->position == 0 || (uint64_t)p->position > p->kept_count)
-            return (p->scroll || p->hold) ? ERR_OK : cursor_require_scroll(p);
+            return cursor_keeps(p) ? ERR_OK : cursor_require_scroll(p);
         return cursor_send_wait(s, p, &p->kept[p->position - 1], send, count);
     }
     return backward ? cursor_backward_wait(s, p, n, send, count)
                     : cursor_forward_wait(s, p, n, send, count);
+}
+
+SUSPENDS err_t cursor_execute_wait(struct session *s, struct portal *p, uint64_t max_rows,
+                                   bool *finished)
+{
+    int64_t wanted = max_rows == 0 ? INT64_MAX : (int64_t)max_rows;
+    p->rows_sent = 0;
+    if (p->snapshot)
+        txn_cursor_enter(p->snapshot);
+    err_t e = cursor_forward_wait(s, p, wanted, true, &p->rows_sent);
+    if (p->snapshot)
+        txn_cursor_leave(p->snapshot);
+    *finished = max_rows == 0 || p->rows_sent < max_rows;
+    return e;
+}
+
+/* FETCH from a portal of the extended protocol: it may only be bound so far. */
+static SUSPENDS err_t cursor_begin_wait(struct session *s, struct portal *p)
+{
+    if (!p->plan || p->is_kept || run_is_whole(p->plan) || !p->plan->returns_rows)
+        return err_not_built("FETCH from a portal of this statement is not supported");
+    if (p->exec || p->is_done || p->is_held)
+        return ERR_OK;
+    TRY(run_portal_start_wait(s, p));
+    p->snapshot = txn_cursor_open(s->txn);
+    run_statement_end(s);
+    return ERR_OK;
 }
 
 SUSPENDS err_t cursor_fetch_wait(struct session *s, const struct utility *u, bool send,
@@ -295,6 +361,7 @@ SUSPENDS err_t cursor_fetch_wait(struct session *s, const struct utility *u, boo
     struct portal *p = portal_find(s, u->name);
     if (!p)
         return err_raise(ERR_UNDEFINED_CURSOR, "cursor \"%s\" does not exist", u->name);
+    TRY(cursor_begin_wait(s, p));
     if (p->snapshot)
         txn_cursor_enter(p->snapshot);
     err_t e = cursor_move_wait(s, p, u, send, count);

@@ -230,8 +230,7 @@ SUSPENDS err_t run_cached_wait(struct session *s, struct cached **c, const datum
     return s->sink->complete(s->sink, tag);
 }
 
-/* What changes rows does so once and whole, however few of its rows are fetched. */
-static bool run_is_whole(const struct plan *p)
+bool run_is_whole(const struct plan *p)
 {
     return p->returns_rows && (p->command != CMD_SELECT || p->modifies_in_with);
 }
@@ -264,6 +263,14 @@ static SUSPENDS err_t run_kept_rows_wait(struct portal *p, uint64_t max_rows, st
     return ERR_OK;
 }
 
+SUSPENDS err_t run_utility_rows_wait(struct session *s, struct portal *p, uint64_t max_rows)
+{
+    uint64_t sent = 0;
+    if (!p->is_done)
+        TRY(run_kept_rows_wait(p, max_rows, s->sink, &sent));
+    return p->is_done ? s->sink->complete(s->sink, p->tag) : s->sink->suspended(s->sink);
+}
+
 static SUSPENDS err_t run_portal_rows_wait(struct session *s, struct portal *p, uint64_t max_rows,
                                            struct row_sink *sink, uint64_t *sent)
 {
@@ -282,7 +289,7 @@ static SUSPENDS err_t run_portal_rows_wait(struct session *s, struct portal *p, 
     return ERR_OK;
 }
 
-static SUSPENDS err_t run_portal_start_wait(struct session *s, struct portal *p)
+SUSPENDS err_t run_portal_start_wait(struct session *s, struct portal *p)
 {
     err_t e = run_lock_current_wait(s, &p->cached, true);
     p->plan = p->cached->plan;

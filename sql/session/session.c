@@ -127,6 +127,21 @@ void session_refresh_env(struct session *s)
     session_derive_search_path(s);
 }
 
+static err_t session_check_time_zone(const char *text, struct arena *out, const char **canonical)
+{
+    const struct time_zone *z = time_zone_find(text);
+    if (!z)
+        return err_raise(ERR_INVALID_PARAMETER_VALUE,
+                         "invalid value for parameter \"TimeZone\": \"%s\"", text);
+    *canonical = arena_strdup(out, time_zone_name(z));
+    return ERR_OK;
+}
+
+void session_install_checks(void)
+{
+    setting_install_check(SET_TimeZone, session_check_time_zone);
+}
+
 static err_t session_send_parameter(struct session *s, const char *name, const char *value)
 {
     return s->sink->parameter(s->sink, name, value);
@@ -138,25 +153,48 @@ static void session_report_one(void *owner, const char *name, const char *text)
     ERR_IGNORE(session_send_parameter(owner, name, text));
 }
 
-void session_report_settings(struct session *s)
+SUSPENDS void session_report_settings_wait(struct session *s)
 {
+    bool changed; /* is_superuser follows who the session is */
+    ERR_IGNORE(login_identity_wait(s, &changed)); /* a lost role is the next statement's error */
     settings_report_changes(s->settings, session_report_one, s);
 }
 
 SUSPENDS err_t session_report_all_wait(struct session *s)
 {
-    session_report_settings(s);
+    session_report_settings_wait(s);
     return ERR_OK;
+}
+
+/* Half of a date style leaves the other half as it is. */
+static const char *session_whole_date_style(struct session *s, const char *value)
+{
+    static const char *const styles[] = {"iso", "sql", "postgres", "german"};
+    static const char *const orders[] = {"ymd", "dmy", "euro", "mdy", "us", "noneuro"};
+    bool has_style = false;
+    bool has_order = false;
+    for (const char *p = value; *p; p += strcspn(p, ", ") + strspn(p + strcspn(p, ", "), ", ")) {
+        bool is_known = false;
+        for (size_t i = 0; i < ARRAY_LEN(styles); i++)
+            is_known |= has_style |= strncasecmp(p, styles[i], strlen(styles[i])) == 0;
+        for (size_t i = 0; i < ARRAY_LEN(orders); i++)
+            is_known |= has_order |= strncasecmp(p, orders[i], strlen(orders[i])) == 0;
+        has_order |= strncasecmp(p, "german", 6) == 0; /* it brings its own */
+        if (!is_known)
+            return value; /* the check says so */
+    }
+    const char *now = setting_string(s->settings, SET_DateStyle); /* "ISO, MDY" */
+    const char *comma = strchr(now, ',');
+    if (!comma || has_style == has_order)
+        return value;
+    return has_style ? arena_printf(s->statement, "%s%s", value, comma)
+                     : arena_printf(s->statement, "%.*s, %s", (int)(comma - now), now, value);
 }
 
 err_t session_set(struct session *s, const char *name, const char *value, bool is_local)
 {
-    if (strcasecmp(name, "TimeZone") == 0 && value && !time_zone_find(value))
-        return err_raise(ERR_INVALID_PARAMETER_VALUE,
-                         "invalid value for parameter \"TimeZone\": \"%s\"", value);
-    if (strcasecmp(name, "client_encoding") == 0 && value && strcasecmp(value, "UTF8") != 0 &&
-        strcasecmp(value, "UTF-8") != 0 && strcasecmp(value, "unicode") != 0)
-        return err_not_built("client_encoding \"%s\" is not supported: only UTF8 is", value);
+    if (value && strcasecmp(name, "DateStyle") == 0)
+        value = session_whole_date_style(s, value);
     s->settings_touched = true;
     TRY(setting_set(s->settings, name, value, is_local, s->catalog.is_superuser,
                     SETTING_SOURCE_SESSION));

@@ -82,18 +82,22 @@ struct portal {
     struct portal_far *far;      /* rows that came from there: portal_exec.c; NULL = none did */
     struct txn_cursor *snapshot; /* what it sees, while it is open over other statements */
     bool is_done;
-    bool is_failed;
+    bool is_failed; /* an error ended it; it is there until the block ends */
+    const char *tag; /* of a utility statement that has run */
     bool is_kept; /* it changed rows: it ran whole at its first Execute, its rows are in kept */
     uint64_t kept_sent;
     uint64_t rows_sent;
     /* SQL cursors */
     bool is_cursor;
+    bool is_binary;
     bool scroll;
     bool no_scroll;
+    bool may_scroll; /* neither was said: it keeps rows while they are few */
     bool hold;         /* WITH HOLD */
     bool is_held;      /* its transaction has committed: all rows are kept, nothing runs any more */
     int64_t position;  /* rows before the cursor */
-    struct slot *kept; /* SCROLL: rows fetched so far */
+    struct arena *kept_mem;
+    struct slot *kept; /* rows fetched so far, in kept_mem */
     uint64_t kept_count;
     uint64_t kept_room;
     const char *text;
@@ -142,6 +146,8 @@ struct session {
     int isolation;
     bool read_only;
     bool deferrable;
+    bool in_list;       /* one of several statements of a simple query: as in a block */
+    bool pipelined;     /* statements of the extended protocol ran in this implicit transaction */
     bool statement_ran; /* a query ran in this transaction: isolation is fixed */
 
     struct prepared **prepared; /* hash table; NULL while there are none */
@@ -185,6 +191,7 @@ struct session {
 };
 
 /* session.c */
+void session_install_checks(void); /* of settings, at start */
 void session_refresh_env(struct session *s);
 SUSPENDS err_t session_resolve_path_wait(struct session *s);
 /* First error of a request: settles the transaction and keeps the diagnostics. Returns e. */
@@ -194,7 +201,7 @@ bool session_wants_notice(const struct session *s, const char *severity);
 err_t session_notice(struct session *s, const char *severity, err_t code, const char *format, ...)
     PRINTF_LIKE(4, 5);
 struct plan_options session_plan_options(struct session *s);
-void session_report_settings(struct session *s);
+SUSPENDS void session_report_settings_wait(struct session *s);
 /* A message is taken up: the clock is read once for all that happens in it. */
 void session_begin_message(struct session *s);
 void session_set_state(struct session *s, const char *state, int64_t since);
@@ -214,8 +221,12 @@ SUSPENDS err_t block_check_deferred_wait(struct session *s);
 void block_no_txn(struct session *s);
 /* The transaction is over for the session: settings and what else goes with it. */
 void block_transaction_over(struct session *s, bool is_kept);
-err_t block_require(struct session *s, const char *statement); /* 25P01 outside a block */
-err_t block_forbid(struct session *s, const char *statement);  /* 25001 inside a block */
+/* In a block, or in a list of statements, which is like one. */
+bool block_is_inside(const struct session *s);
+err_t block_require(struct session *s, const char *statement); /* 25P01 outside of both */
+err_t block_forbid(struct session *s, const char *statement);  /* 25001 inside, or in a pipeline */
+/* The words for that error; NULL = nothing is forbidden. */
+const char *block_forbids(const struct session *s);
 
 /* exported.c */
 /* pg_export_snapshot(): *out is its name. */
@@ -267,6 +278,12 @@ SUSPENDS err_t run_cached_wait(struct session *s, struct cached **c, const datum
                                bool is_simple);
 SUSPENDS err_t run_portal_wait(struct session *s, struct portal *p, uint64_t max_rows,
                                struct row_sink *sink, bool *finished);
+/* Begins the execution of a portal that was bound only. */
+SUSPENDS err_t run_portal_start_wait(struct session *s, struct portal *p);
+/* What changes rows does so once and whole, however few of its rows are fetched. */
+bool run_is_whole(const struct plan *p);
+/* Execute of a portal whose utility statement has run: more of the rows kept. */
+SUSPENDS err_t run_utility_rows_wait(struct session *s, struct portal *p, uint64_t max_rows);
 SUSPENDS err_t run_query_wait(struct session *s, struct cached **c, const datum *params,
                               const bool *param_nulls, uint32_t param_count, bool fixed_result,
                               bool describe, const char **tag);
@@ -307,6 +324,10 @@ SUSPENDS void portal_drop_all_wait(struct session *s, bool keep_held);
 SUSPENDS err_t portal_hold_all_wait(struct session *s);
 bool portal_any_to_hold(const struct session *s); /* made by this transaction */
 SUSPENDS void portal_drop_since_wait(struct session *s, uint32_t mark);
+SUSPENDS void portal_fail_since_wait(struct session *s, uint32_t mark);
+/* Execute of an SQL cursor: as FETCH FORWARD. */
+SUSPENDS err_t cursor_execute_wait(struct session *s, struct portal *p, uint64_t max_rows,
+                                   bool *finished);
 SUSPENDS err_t cursor_fetch_wait(struct session *s, const struct utility *u, bool send,
                                  uint64_t *count);
 

@@ -58,6 +58,7 @@ static SUSPENDS err_t session_statements_wait(struct session *s, const char *tex
     TRY(e);
     if (parsed->count == 0)
         e = s->sink->empty(s->sink);
+    s->in_list = parsed->count > 1;
     for (uint32_t i = 0; e == ERR_OK && i < parsed->count; i++) {
         bool is_exit = parse_is_transaction_exit(&parsed->statements[i]);
         e = block_begin_statement_wait(s, parse_command_tag(&parsed->statements[i]), is_exit);
@@ -68,6 +69,7 @@ static SUSPENDS err_t session_statements_wait(struct session *s, const char *tex
             e = session_one_wait(s, &c, &(struct bound){0}, i + 1 == parsed->count);
         cached_release(c);
     }
+    s->in_list = false;
     parse_free(parsed);
     return e;
 }
@@ -83,13 +85,16 @@ SUSPENDS err_t session_query_wait(struct session *s, const char *text)
     struct prepared *unnamed = prepared_find(s, "");
     if (unnamed)
         prepared_drop(s, unnamed);
+    struct portal *portal = portal_find(s, "");
+    if (portal)
+        portal_drop_wait(s, portal);
     err_t e = session_statements_wait(s, text);
     if (e == ERR_OK && s->block == BLOCK_IMPLICIT)
         e = block_commit_wait(s);
     if (e != ERR_OK)
         e = session_fail_wait(s, e);
     run_disarm(s);
-    session_report_settings(s);
+    session_report_settings_wait(s);
     session_set_state(s,
                       s->block == BLOCK_OPEN     ? "idle in transaction"
                       : s->block == BLOCK_FAILED ? "idle in transaction (aborted)"

@@ -14,6 +14,7 @@ SUSPENDS err_t sql_start_wait(const struct sql_options *o)
     if (o->bootstrap)
         TRY(catalog_bootstrap_wait(o->superuser, o->password_verifier));
     TRY(catalog_start_wait());
+    session_install_checks();
     return ddl_sweep_temporary_wait();
 }
 

@@ -142,7 +142,7 @@ static SUSPENDS err_t utility_set_wait(struct session *s, const struct utility *
     if (is_session || strcmp(u->name, "role") == 0)
         TRY(login_role_allowed_wait(s, u->name, value));
 
-    if (u->is_local && s->block != BLOCK_OPEN)
+    if (u->is_local && !block_is_inside(s))
         return session_notice(s, "WARNING", ERR_NO_ACTIVE_SQL_TRANSACTION,
                               "SET LOCAL can only be used in transaction blocks");
     TRY(session_set(s, u->name, value, u->is_local));
@@ -242,6 +242,28 @@ static SUSPENDS err_t utility_execute_wait(struct session *s, const struct utili
     return e;
 }
 
+/* Whether PostgreSQL would let a cursor on such a plan go back without SCROLL. */
+static bool plan_goes_back(const struct plan *plan)
+{
+    const struct plan_node *n = plan->root;
+    while (n && (n->kind == PLAN_RESULT || n->kind == PLAN_LIMIT || n->kind == PLAN_GATHER))
+        n = n->outer;
+    switch (n ? n->kind : PLAN_RESULT) {
+    case PLAN_SEQ_SCAN:
+    case PLAN_INDEX_SCAN:
+    case PLAN_VALUES:
+    case PLAN_FUNCTION_SCAN:
+    case PLAN_VIRTUAL_SCAN:
+    case PLAN_CTE_SCAN:
+    case PLAN_SORT:
+    case PLAN_APPEND:
+    case PLAN_MATERIALIZE:
+        return true;
+    default:
+        return false;
+    }
+}
+
 static SUSPENDS err_t utility_declare_wait(struct session *s, struct cached *c,
                                            const struct utility *u, const datum *params,
                                            const bool *param_nulls, uint32_t param_count)
@@ -255,6 +277,7 @@ static SUSPENDS err_t utility_declare_wait(struct session *s, struct cached *c,
     p->cached = c;
     cached_hold(c);
     p->is_cursor = true;
+    p->is_binary = (u->cursor_options & CURSOR_BINARY) != 0;
     p->scroll = (u->cursor_options & CURSOR_SCROLL) != 0;
     p->no_scroll = (u->cursor_options & CURSOR_NO_SCROLL) != 0;
     p->hold = (u->cursor_options & CURSOR_HOLD) != 0;
@@ -263,6 +286,7 @@ static SUSPENDS err_t utility_declare_wait(struct session *s, struct cached *c,
     struct plan_options po = session_plan_options(s);
     TRY(plan_query_wait(&po, u->cursor_query->query, p->mem, &plan));
     p->plan = plan;
+    p->may_scroll = !p->scroll && !p->no_scroll && plan_goes_back(plan);
     p->param_count = param_count;
     p->params = ARENA_ARRAY(p->mem, datum, param_count + 1);
     p->param_nulls = ARENA_ARRAY(p->mem, bool, param_count + 1);
@@ -339,7 +363,7 @@ static SUSPENDS err_t utility_lock_wait(struct session *s, const struct utility 
 
 static SUSPENDS err_t utility_set_constraints_wait(struct session *s, const struct utility *u)
 {
-    if (s->block != BLOCK_OPEN)
+    if (!block_is_inside(s))
         TRY(session_notice(s, "WARNING", ERR_NO_ACTIVE_SQL_TRANSACTION,
                            "SET CONSTRAINTS can only be used in transaction blocks"));
     txn_statement_begin(s->txn);
@@ -362,7 +386,7 @@ static SUSPENDS err_t utility_ddl_wait(struct session *s, struct cached *c, cons
         .env = &s->env,
         .mem = s->statement,
         .text = c->text,
-        .in_block = s->block == BLOCK_OPEN,
+        .in_block = block_forbids(s),
         .session = s,
         .foreign = s->foreign,
     };

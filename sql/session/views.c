@@ -329,15 +329,13 @@ static err_t cursors_begin(const struct session_env *env, struct arena *mem, voi
     struct view_rows *v = view_new(mem, 6);
     for (uint32_t b = 0; s && s->portals && b < NAME_BUCKETS; b++) {
         for (struct portal *p = s->portals[b]; p; p = p->next) {
-            if (!p->is_cursor)
-                continue;
             bool *nulls;
             datum *row = view_add(v, &nulls);
             view_text(v, row, nulls, 0, p->name);
-            view_text(v, row, nulls, 1, p->text);
+            view_text(v, row, nulls, 1, p->is_cursor ? p->text : p->cached->text);
             view_set(row, nulls, 2, datum_of_bool(p->hold));
-            view_set(row, nulls, 3, datum_of_bool(false));
-            view_set(row, nulls, 4, datum_of_bool(p->scroll));
+            view_set(row, nulls, 3, datum_of_bool(p->is_binary));
+            view_set(row, nulls, 4, datum_of_bool(p->scroll || p->may_scroll));
             view_time(row, nulls, 5, p->created_at);
         }
     }

@@ -227,7 +227,12 @@ def play(server, script, database="postgres"):
     if not options.get("raw") and not options.get("whole"):
         first = next((i for i, x in enumerate(lines) if x.startswith("Ready")), -1)
         lines = lines[first + 1 :]
-    return lines
+    if options.get("closes"): # PostgreSQL says nothing, Percore does before it closes, too
+        refused = ["Error", "  C 08P01", "  M invalid message length", "  S FATAL", "  V FATAL"]
+        refused_startup = refused[:2] + ["  M invalid length of startup packet"] + refused[3:]
+        if lines[-5:] in (refused, refused_startup):
+            lines = lines[:-5]
+    return [x for x in lines if not x.startswith("Parameter b'server_version")]
 
 
 def compare(program, scripts, setup=(), settings=None, cores=2):
