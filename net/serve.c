@@ -136,7 +136,7 @@ static SUSPENDS err_t startup_login_wait(struct conn *c, const struct startup *s
 static SUSPENDS err_t startup_session_wait(struct conn *c, uint32_t version, const char *p,
                                            const char *end)
 {
-    c->speaks_old = version >> 16 < 3;
+    c->speaks_old = version >> 16 < 3 && version != 0;
     if (version >> 16 != 3)
         return err_raise(ERR_FEATURE_NOT_SUPPORTED,
                          "unsupported frontend protocol %u.%u: server supports 3.0 to 3.0",

@@ -6,6 +6,7 @@
 
 #include "sql/analyze/analyze_priv.h"
 #include "sql/analyze/ddl.h"
+#include "sql/types/utf8.h"
 
 #include <ctype.h>
 
@@ -60,6 +61,13 @@ static bool node_is_number(const Node *n)
     return n && (IsA(n, Integer) || IsA(n, Float));
 }
 
+static int32_t option_position(const struct analysis *a, int32_t location)
+{
+    if (!a->text || location < 0)
+        return 0;
+    return (int32_t)utf8_length(a->text, (size_t)location) + 1 + a->o->text_place;
+}
+
 static err_t option_list(struct analysis *a, const List *list, bool once, struct utility *u)
 {
     u->option_count = (uint32_t)list_length(list);
@@ -74,6 +82,7 @@ static err_t option_list(struct analysis *a, const List *list, bool once, struct
         u->options[i].name = copy_text(a, d->defname);
         u->options[i].value = node_text(a, d->arg);
         u->options[i].is_number = node_is_number(d->arg);
+        u->options[i].position = option_position(a, d->location);
     }
     return ERR_OK;
 }
@@ -302,8 +311,10 @@ static const char *skip_word(const char *p, const char *end)
 }
 
 /* The text after PREPARE name [(types)] AS; the grammar has accepted it already. */
-static const char *prepare_inner_text(struct analysis *a, const struct raw_statement *raw)
+static const char *prepare_inner_text(struct analysis *a, const struct raw_statement *raw,
+                                      int32_t *place)
 {
+    *place = 0;
     if (!a->text)
         return NULL;
     const char *p = a->text + raw->location;
@@ -324,6 +335,7 @@ static const char *prepare_inner_text(struct analysis *a, const struct raw_state
     }
     p = skip_word(skip_blanks(p, end), end); /* AS */
     p = skip_blanks(p, end);
+    *place = (int32_t)utf8_length(a->text, (size_t)(p - a->text)) + a->o->text_place;
     return arena_strndup(a->mem, p, (size_t)(end - p));
 }
 
@@ -343,8 +355,30 @@ static SUSPENDS err_t prepare_wait(struct analysis *a, const struct raw_statemen
     }
     u->raw = ARENA_NEW(a->mem, struct raw_statement);
     u->raw->node = n->query;
-    u->raw_text = prepare_inner_text(a, raw);
+    u->raw_text = prepare_inner_text(a, raw, &u->raw_place);
     return ERR_OK;
+}
+
+SUSPENDS err_t analyze_execute_args_wait(const struct analyze_options *o, const struct utility *u,
+                                         const oid *types, struct arena *mem, struct expr **out)
+{
+    struct analysis a;
+    analysis_begin(&a, o, mem);
+    struct scope *s = scope_new(&a, NULL, CMD_SELECT);
+    err_t e = ERR_OK;
+    for (uint32_t i = 0; i < u->arg_count && e == ERR_OK; i++) {
+        struct expr *given = u->args[i];
+        e = coerce_to_target(s, given, types[i], -1, COERCE_BY_ASSIGNMENT, false, -1, &out[i]);
+        if (e != ERR_OK || out[i])
+            continue;
+        e = err_raise(ERR_DATATYPE_MISMATCH,
+                      "parameter $%u of type %s cannot be coerced to the expected type %s", i + 1,
+                      analyze_type_text(&a, given->type), analyze_type_text(&a, types[i]));
+        err_hint("You will need to rewrite or cast the expression.");
+        analyze_set_position(&a, expr_location(given));
+    }
+    analysis_end(&a);
+    return e;
 }
 
 static SUSPENDS err_t execute_wait(struct analysis *a, const ExecuteStmt *n, struct utility *u)
@@ -356,7 +390,7 @@ static SUSPENDS err_t execute_wait(struct analysis *a, const ExecuteStmt *n, str
     struct scope *s = scope_new(a, NULL, CMD_SELECT);
     for (uint32_t i = 0; i < u->arg_count; i++) {
         TRY(analyze_expr_wait(s, list_nth(n->params, (int)i), PLACE_EXECUTE, &u->args[i]));
-        if (u->args[i]->type == TYPE_UNKNOWN)
+        if (u->args[i]->type == TYPE_UNKNOWN && u->args[i]->kind != EXPR_CONST)
             TRY(coerce_type(s, u->args[i], TYPE_TEXT, -1, COERCE_BY_CONTEXT, false, -1,
                             &u->args[i]));
     }

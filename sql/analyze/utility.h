@@ -48,6 +48,7 @@ struct utility_option {
     const char *name;
     const char *value; /* NULL = given without a value */
     bool is_number;
+    int32_t position; /* in the text, as errors tell it */
 };
 
 struct utility_name {
@@ -75,6 +76,7 @@ struct utility {
     uint32_t type_count;
     struct raw_statement *raw; /* PREPARE: statement inside (its tree lives as long as the parse) */
     const char *raw_text;      /* PREPARE: its own source text */
+    int32_t raw_place;         /* characters before that in the whole one */
     struct expr **args;
     uint32_t arg_count;
     /* EXPLAIN */
@@ -109,5 +111,10 @@ struct utility {
     bool nowait;
     struct ddl *ddl;
 };
+
+/* EXECUTE's arguments brought to the parameters' types as in an assignment; o->text is the text of
+ * the EXECUTE. */
+SUSPENDS err_t analyze_execute_args_wait(const struct analyze_options *o, const struct utility *u,
+                                         const oid *types, struct arena *mem, struct expr **out);
 
 #endif

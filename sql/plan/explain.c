@@ -1,12 +1,13 @@
 /*
- * EXPLAIN: a plan as text in PostgreSQL's format, or as JSON. What has no counterpart there:
+ * EXPLAIN: a plan as text in PostgreSQL's format, or as JSON, YAML, XML. What has no counterpart there:
  * gathers, shown as "Gather on shard by key", "Gather on N shards".
  *
  * EXPR_INPUT is shown as what the child computes for that column, down to the table's column.
  */
+#include "sql/plan/explain_write.h"
 #include "sql/plan/plan_priv.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 
 struct ancestor {
     const struct plan_node *node;
@@ -21,6 +22,7 @@ struct explain {
     const struct plan_counter *counters;
     struct arena *mem;
     struct strbuf *out;
+    struct explain_writer *w; /* of the structured forms */
     bool qualify; /* more than one relation: columns with their relation's name */
     uint32_t subplan_number;
     const struct ancestor *chain;
@@ -385,10 +387,14 @@ static const char *node_title(struct explain *x, const struct plan_node *n)
 
 /* ---- details of a node: name and text ---- */
 
+struct texts {
+    LIST(const char *) list;
+};
 struct detail {
     const char *name;
-    const char *text;
-    bool is_list; /* keys */
+    const char *text;    /* NULL: a list of keys or columns */
+    struct texts *texts; /* that list */
+    bool is_number;
 };
 struct details {
     LIST(struct detail) list;
@@ -396,22 +402,27 @@ struct details {
 
 static void detail_add(struct explain *x, struct details *d, const char *name, const char *text)
 {
-    LIST_ADD(x->mem, &d->list, ((struct detail){name, text, false}));
+    LIST_ADD(x->mem, &d->list, ((struct detail){.name = name, .text = text}));
 }
 
-static const char *sort_keys_text(struct explain *x, const struct plan_node *n,
-                                  const struct plan_sort_key *keys, uint32_t count)
+static struct texts *detail_add_list(struct explain *x, struct details *d, const char *name)
 {
-    struct strbuf b;
-    strbuf_init(&b, x->mem);
+    struct texts *t = ARENA_NEW(x->mem, struct texts);
+    LIST_ADD(x->mem, &d->list, ((struct detail){.name = name, .texts = t}));
+    return t;
+}
+
+static void sort_keys_texts(struct explain *x, const struct plan_node *n,
+                            const struct plan_sort_key *keys, uint32_t count, struct texts *out)
+{
     for (uint32_t i = 0; i < count; i++) {
-        strbuf_printf(&b, "%s%s", i ? ", " : "", output_text(x, n->outer, keys[i].column));
-        if (keys[i].descending)
-            strbuf_puts(&b, " DESC");
-        if (keys[i].nulls_first != keys[i].descending)
-            strbuf_puts(&b, keys[i].nulls_first ? " NULLS FIRST" : " NULLS LAST");
+        const char *nulls = keys[i].nulls_first == keys[i].descending ? ""
+                            : keys[i].nulls_first                     ? " NULLS FIRST"
+                                                                      : " NULLS LAST";
+        LIST_ADD(x->mem, &out->list,
+                 arena_printf(x->mem, "%s%s%s", output_text(x, n->outer, keys[i].column),
+                              keys[i].descending ? " DESC" : "", nulls));
     }
-    return b.data ? b.data : "";
 }
 
 static const char *index_condition(struct explain *x, const struct plan_node *n)
@@ -464,11 +475,9 @@ static void node_details(struct explain *x, const struct plan_node *n, struct de
     bool join =
         n->kind == PLAN_NESTED_LOOP || n->kind == PLAN_HASH_JOIN || n->kind == PLAN_MERGE_JOIN;
     if (x->o->verbose && n->targets && n->target_count) {
-        struct strbuf b;
-        strbuf_init(&b, x->mem);
+        struct texts *t = detail_add_list(x, d, "Output");
         for (uint32_t i = 0; i < n->target_count; i++)
-            strbuf_printf(&b, "%s%s", i ? ", " : "", expr_text(x, n, n->targets[i]));
-        detail_add(x, d, "Output", b.data);
+            LIST_ADD(x->mem, &t->list, expr_text(x, n, n->targets[i]));
     }
     if (n->kind == PLAN_INDEX_SCAN) {
         const char *text = index_condition(x, n);
@@ -482,39 +491,35 @@ static void node_details(struct explain *x, const struct plan_node *n, struct de
     if (join && n->join.condition)
         detail_add(x, d, "Join Filter", condition_text(x, n, n->join.condition));
     if (n->kind == PLAN_AGGREGATE && n->aggregate.group_count) {
-        struct strbuf b;
-        strbuf_init(&b, x->mem);
+        struct texts *t = detail_add_list(x, d, "Group Key");
         for (uint32_t i = 0; i < n->aggregate.group_count; i++)
-            strbuf_printf(&b, "%s%s", i ? ", " : "", expr_text(x, n, n->aggregate.group[i]));
-        detail_add(x, d, "Group Key", b.data);
+            LIST_ADD(x->mem, &t->list, expr_text(x, n, n->aggregate.group[i]));
     }
-    if (n->kind == PLAN_DISTINCT && !n->distinct.sorted) {
-        struct strbuf b;
-        strbuf_init(&b, x->mem);
+    if (n->kind == PLAN_DISTINCT && !n->distinct.sorted && n->distinct.key_count) {
+        struct texts *t = detail_add_list(x, d, "Group Key");
         for (uint32_t i = 0; i < n->distinct.key_count; i++)
-            strbuf_printf(&b, "%s%s", i ? ", " : "", output_text(x, n->outer, i));
-        if (b.len)
-            detail_add(x, d, "Group Key", b.data);
+            LIST_ADD(x->mem, &t->list, output_text(x, n->outer, i));
     }
     if (n->kind == PLAN_SORT)
-        detail_add(x, d, "Sort Key", sort_keys_text(x, n, n->sort.keys, n->sort.key_count));
+        sort_keys_texts(x, n, n->sort.keys, n->sort.key_count, detail_add_list(x, d, "Sort Key"));
     if (n->kind == PLAN_GATHER && n->gather.merge_count)
-        detail_add(x, d, "Sort Key", sort_keys_text(x, n, n->gather.merge, n->gather.merge_count));
+        sort_keys_texts(x, n, n->gather.merge, n->gather.merge_count,
+                        detail_add_list(x, d, "Sort Key"));
     if (n->kind == PLAN_GATHER && n->gather.target == GATHER_KEY) {
-        struct strbuf b;
-        strbuf_init(&b, x->mem);
+        struct texts *t = detail_add_list(x, d, "Shard Key");
         for (uint32_t i = 0; i < n->gather.key_table->shard_key_count; i++)
-            strbuf_printf(&b, "%s%s", i ? ", " : "", expr_text(x, n, n->gather.key[i]));
-        detail_add(x, d, "Shard Key", b.data ? b.data : "");
+            LIST_ADD(x->mem, &t->list, expr_text(x, n, n->gather.key[i]));
     }
     if (n->filter)
         detail_add(x, d, n->kind == PLAN_RESULT && !n->outer ? "One-Time Filter" : "Filter",
                    condition_text(x, n, n->filter));
     const struct plan_counter *c = x->counters ? &x->counters[n->id] : NULL;
-    if (c && c->removed_by_filter && c->loops && (n->filter || join))
+    if (c && (c->removed_by_filter || x->w) && c->loops && (n->filter || (join && n->join.condition))) {
         detail_add(x, d,
                    n->filter || scan ? "Rows Removed by Filter" : "Rows Removed by Join Filter",
                    arena_printf(x->mem, "%.0f", (double)c->removed_by_filter / (double)c->loops));
+        d->list.items[d->list.count - 1].is_number = true;
+    }
 }
 
 /* ---- text ---- */
@@ -642,146 +647,216 @@ static err_t node_text(struct explain *x, const struct plan_node *n, uint32_t de
     for (uint32_t i = 0; i < d.list.count; i++) {
         strbuf_putc(x->out, '\n');
         indent(x, (depth ? column + 4 : 0) + 2);
-        strbuf_printf(x->out, "%s: %s", d.list.items[i].name, d.list.items[i].text);
+        const struct detail *one = &d.list.items[i];
+        strbuf_printf(x->out, "%s: %s", one->name, one->text ? one->text : "");
+        for (uint32_t k = 0; one->texts && k < one->texts->list.count; k++)
+            strbuf_printf(x->out, "%s%s", k ? ", " : "", one->texts->list.items[k]);
     }
     return node_children(x, n, depth + 1);
 }
 
-/* ---- JSON ---- */
+/* ---- JSON, YAML, XML ---- */
 
-static void json_string(struct strbuf *out, const char *s)
+static void node_identity(struct explain *x, const struct plan_node *n, const char *relationship,
+                          const char *subplan)
 {
-    strbuf_putc(out, '"');
-    for (; *s; s++) {
-        unsigned char c = (unsigned char)*s;
-        if (c == '"' || c == '\\')
-            strbuf_printf(out, "\\%c", c);
-        else if (c == '\n')
-            strbuf_puts(out, "\\n");
-        else if (c < 0x20)
-            strbuf_printf(out, "\\u%04x", c);
-        else
-            strbuf_putc(out, (char)c);
+    struct explain_writer *w = x->w;
+    bool is_distinct = n->kind == PLAN_DISTINCT && !n->distinct.sorted;
+    explain_write_text(w, "Node Type", is_distinct ? "Aggregate" : node_type(n));
+    if (n->kind == PLAN_AGGREGATE || is_distinct)
+        explain_write_text(w, "Strategy",
+                           is_distinct                    ? "Hashed"
+                           : n->aggregate.strategy == 0   ? "Plain"
+                           : n->aggregate.strategy == 1   ? "Hashed"
+                                                          : "Sorted");
+    if (n->kind == PLAN_SET_OPERATION)
+        explain_write_text(w, "Strategy", "Hashed");
+    if (n->kind == PLAN_AGGREGATE || is_distinct)
+        explain_write_text(w, "Partial Mode",
+                           is_distinct                                  ? "Simple"
+                           : n->aggregate.stage == AGGREGATE_PARTIAL    ? "Partial"
+                           : n->aggregate.stage == AGGREGATE_FINAL      ? "Finalize"
+                                                                        : "Simple");
+    if (n->kind == PLAN_MODIFY)
+        explain_write_text(w, "Operation", modify_name(n->modify.command));
+    if (relationship)
+        explain_write_text(w, "Parent Relationship", relationship);
+    if (subplan)
+        explain_write_text(w, "Subplan Name", subplan);
+    explain_write_bool(w, "Parallel Aware", false);
+    explain_write_bool(w, "Async Capable", false);
+}
+
+static void relation_properties(struct explain *x, const struct plan_node *n,
+                                const struct plan_table *t)
+{
+    explain_write_text(x->w, "Relation Name", t->name);
+    if (x->o->verbose && t->schema_name)
+        explain_write_text(x->w, "Schema", t->schema_name);
+    explain_write_text(x->w, "Alias",
+                       n->label && n->label->alias ? n->label->alias
+                       : t->alias                  ? t->alias
+                                                   : t->name);
+}
+
+static void node_properties(struct explain *x, const struct plan_node *n)
+{
+    struct explain_writer *w = x->w;
+    switch (n->kind) {
+    case PLAN_INDEX_SCAN:
+        explain_write_text(w, "Scan Direction", n->scan.backward ? "Backward" : "Forward");
+        explain_write_text(w, "Index Name", n->scan.index->name);
+        relation_properties(x, n, n->scan.table);
+        break;
+    case PLAN_SEQ_SCAN:
+    case PLAN_VIRTUAL_SCAN:
+        relation_properties(x, n, n->scan.table);
+        break;
+    case PLAN_MODIFY:
+        relation_properties(x, n, n->modify.table);
+        break;
+    case PLAN_FUNCTION_SCAN:
+        if (n->label && n->label->name)
+            explain_write_text(w, "Function Name", n->label->name);
+        explain_write_text(w, "Alias", n->label && n->label->alias ? n->label->alias : "");
+        break;
+    case PLAN_VALUES:
+        explain_write_text(w, "Alias", n->label && n->label->alias ? n->label->alias : "");
+        break;
+    case PLAN_CTE_SCAN:
+    case PLAN_WORK_TABLE:
+        if (n->label && n->label->name)
+            explain_write_text(w, "CTE Name", n->label->name);
+        explain_write_text(w, "Alias", n->label && n->label->alias ? n->label->alias : "");
+        break;
+    case PLAN_NESTED_LOOP:
+    case PLAN_HASH_JOIN:
+    case PLAN_MERGE_JOIN:
+        explain_write_text(w, "Join Type",
+                           n->join.type == JOIN_INNER ? "Inner" : join_name(n->join.type) + 1);
+        break;
+    case PLAN_SET_OPERATION:
+        explain_write_text(w, "Command",
+                           arena_printf(x->mem, "%s%s",
+                                        n->set_operation.operation == SET_EXCEPT ? "Except"
+                                                                                 : "Intersect",
+                                        n->set_operation.all ? " All" : ""));
+        break;
+    case PLAN_GATHER:
+        explain_write_text(w, "Target", gather_text(x, n));
+        break;
+    default:
+        break;
     }
-    strbuf_putc(out, '"');
 }
 
-static void json_field(struct explain *x, uint32_t depth, const char *name, const char *text)
+static void node_numbers(struct explain *x, const struct plan_node *n)
 {
-    strbuf_puts(x->out, ",\n");
-    indent(x, depth);
-    json_string(x->out, name);
-    strbuf_puts(x->out, ": ");
-    json_string(x->out, text);
+    struct explain_writer *w = x->w;
+    if (x->o->costs) {
+        explain_write_number(w, "Startup Cost", n->startup_cost, 2);
+        explain_write_number(w, "Total Cost", n->total_cost, 2);
+        explain_write_number(w, "Plan Rows", n->rows, 0);
+        explain_write_number(w, "Plan Width", n->width, 0);
+    }
+    if (!x->counters)
+        return;
+    const struct plan_counter *c = &x->counters[n->id];
+    double loops = c->loops ? (double)c->loops : 1;
+    if (x->o->timing) {
+        explain_write_number(w, "Actual Startup Time", c->first_row_us / 1000 / loops, 3);
+        explain_write_number(w, "Actual Total Time", c->total_us / 1000 / loops, 3);
+    }
+    explain_write_number(w, "Actual Rows", (double)c->rows / loops, 0);
+    explain_write_number(w, "Actual Loops", (double)c->loops, 0);
 }
 
-static void json_number(struct explain *x, uint32_t depth, const char *name, const char *format,
-                        double value)
+static void node_detail(struct explain *x, const struct detail *d)
 {
-    char text[64];
-    (void)format;
-    snprintf(text, sizeof(text), strcmp(format, "0") == 0 ? "%.0f" : "%.3f", value);
-    strbuf_puts(x->out, ",\n");
-    indent(x, depth);
-    strbuf_printf(x->out, "\"%s\": %s", name, text);
+    if (d->texts)
+        explain_write_list(x->w, d->name, d->texts->list.items, d->texts->list.count);
+    else if (d->is_number)
+        explain_write_number(x->w, d->name, strtod(d->text, NULL), 0);
+    else
+        explain_write_text(x->w, d->name, d->text);
 }
 
-static err_t node_json(struct explain *x, const struct plan_node *n, uint32_t depth,
-                       const char *relationship, const char *subplan)
+static err_t node_structured(struct explain *x, const struct plan_node *n, const char *relationship,
+                             const char *subplan);
+
+static err_t structured_children(struct explain *x, const struct plan_node *n,
+                                 const struct found_subplans *f, const struct ancestor *a)
+{
+    uint32_t appended = n->kind == PLAN_APPEND ? n->append.count : 0;
+    uint32_t ctes = n == x->plan->root ? x->plan->cte_count : 0;
+    if (!n->outer && !n->inner && !appended && !f->list.count && !ctes)
+        return ERR_OK;
+    explain_write_open(x->w, "Plans", "Plans", false);
+    for (uint32_t i = 0; i < ctes; i++)
+        TRY(node_structured(x, x->plan->ctes[i], "InitPlan",
+                            arena_printf(x->mem, "CTE %s", x->plan->cte_names[i])));
+    for (uint32_t i = 0; i < f->list.count; i++) {
+        const struct plan_subplan *s = &x->plan->subplans[f->list.items[i]];
+        bool is_initial = s->result_param != UINT32_MAX;
+        uint32_t number = f->list.items[i] + 1;
+        const char *name =
+            is_initial ? arena_printf(x->mem, "InitPlan %u (returns $%u)", number, s->result_param)
+                       : arena_printf(x->mem, "SubPlan %u", number);
+        struct ancestor below = {n, s, a->up};
+        x->chain = &below;
+        TRY(node_structured(x, s->root, is_initial ? "InitPlan" : "SubPlan", name));
+        x->chain = a;
+    }
+    if (n->outer)
+        TRY(node_structured(x, n->outer, "Outer", NULL));
+    if (n->inner)
+        TRY(node_structured(x, n->inner, "Inner", NULL));
+    for (uint32_t i = 0; i < appended; i++)
+        TRY(node_structured(x, n->append.children[i], "Member", NULL));
+    explain_write_close(x->w, "Plans", false);
+    return ERR_OK;
+}
+
+static err_t node_structured(struct explain *x, const struct plan_node *n, const char *relationship,
+                             const char *subplan)
 {
     TRY(fiber_check_stack());
+    explain_write_open(x->w, "Plan", relationship ? NULL : "Plan", true);
+    node_identity(x, n, relationship, subplan);
+    node_properties(x, n);
+    node_numbers(x, n);
     struct details d = {0};
-    indent(x, depth);
-    strbuf_puts(x->out, "{\n");
-    uint32_t in = depth + 2;
-    indent(x, in);
-    strbuf_puts(x->out, "\"Node Type\": ");
-    json_string(x->out, node_type(n));
-    if (relationship)
-        json_field(x, in, "Parent Relationship", relationship);
-    if (subplan)
-        json_field(x, in, "Subplan Name", subplan);
-    if (n->kind == PLAN_MODIFY)
-        json_field(x, in, "Operation", modify_name(n->modify.command));
-    if (n->kind == PLAN_GATHER)
-        json_field(x, in, "Target", gather_text(x, n));
-    if (n->kind == PLAN_NESTED_LOOP || n->kind == PLAN_HASH_JOIN || n->kind == PLAN_MERGE_JOIN)
-        json_field(x, in, "Join Type",
-                   n->join.type == JOIN_INNER ? "Inner" : join_name(n->join.type) + 1);
-    if (n->kind == PLAN_AGGREGATE)
-        json_field(x, in, "Strategy",
-                   n->aggregate.strategy == 0   ? "Plain"
-                   : n->aggregate.strategy == 1 ? "Hashed"
-                                                : "Sorted");
-    if (n->kind == PLAN_INDEX_SCAN) {
-        json_field(x, in, "Scan Direction", n->scan.backward ? "Backward" : "Forward");
-        json_field(x, in, "Index Name", n->scan.index->name);
-    }
-    if (n->kind == PLAN_SEQ_SCAN || n->kind == PLAN_INDEX_SCAN || n->kind == PLAN_VIRTUAL_SCAN) {
-        json_field(x, in, "Relation Name", n->scan.table->name);
-        json_field(x, in, "Alias",
-                   n->label && n->label->alias ? n->label->alias : n->scan.table->name);
-    }
-    if (x->o->costs) {
-        json_number(x, in, "Startup Cost", "", n->startup_cost);
-        json_number(x, in, "Total Cost", "", n->total_cost);
-        json_number(x, in, "Plan Rows", "0", n->rows);
-        json_number(x, in, "Plan Width", "0", n->width);
-    }
-    if (x->counters) {
-        const struct plan_counter *c = &x->counters[n->id];
-        double loops = c->loops ? (double)c->loops : 1;
-        if (x->o->timing) {
-            json_number(x, in, "Actual Startup Time", "", c->first_row_us / 1000 / loops);
-            json_number(x, in, "Actual Total Time", "", c->total_us / 1000 / loops);
-        }
-        json_number(x, in, "Actual Rows", "0", (double)c->rows / loops);
-        json_number(x, in, "Actual Loops", "0", (double)c->loops);
-    }
     node_details(x, n, &d);
     for (uint32_t i = 0; i < d.list.count; i++)
-        json_field(x, in, d.list.items[i].name, d.list.items[i].text);
+        node_detail(x, &d.list.items[i]);
     struct ancestor a = {n, NULL, x->chain};
     x->chain = &a;
     struct found_subplans f = {0};
     TRY(node_subplans(x, n, &f));
-    uint32_t appended = n->kind == PLAN_APPEND ? n->append.count : 0;
-    uint32_t total = (n->outer ? 1u : 0u) + (n->inner ? 1u : 0u) + appended + f.list.count;
-    if (total) {
-        strbuf_puts(x->out, ",\n");
-        indent(x, in);
-        strbuf_puts(x->out, "\"Plans\": [\n");
-        uint32_t done = 0;
-        for (uint32_t i = 0; i < total; i++) {
-            const struct plan_node *child;
-            const char *role = "Member";
-            const char *name = NULL;
-            uint32_t at = i;
-            if (n->outer && at-- == 0) {
-                child = n->outer;
-                role = "Outer";
-            } else if (n->inner && at-- == 0) {
-                child = n->inner;
-                role = "Inner";
-            } else if (at < appended) {
-                child = n->append.children[at];
-            } else {
-                uint32_t s = f.list.items[at - appended];
-                child = x->plan->subplans[s].root;
-                role = "SubPlan";
-                name = arena_printf(x->mem, "SubPlan %u", s + 1);
-            }
-            TRY(node_json(x, child, in + 2, role, name));
-            strbuf_puts(x->out, ++done < total ? ",\n" : "\n");
-        }
-        indent(x, in);
-        strbuf_putc(x->out, ']');
-    }
+    TRY(structured_children(x, n, &f, &a));
     x->chain = a.up;
-    strbuf_putc(x->out, '\n');
-    indent(x, depth);
-    strbuf_putc(x->out, '}');
+    explain_write_close(x->w, "Plan", true);
     return ERR_OK;
+}
+
+static err_t explain_structured(struct explain *x, const struct explain_times *times)
+{
+    const struct explain_options *o = x->o;
+    struct explain_writer *w = x->w;
+    explain_write_begin(w);
+    explain_write_open(w, "Query", NULL, true);
+    TRY(node_structured(x, x->plan->root, NULL, NULL));
+    if (o->summary)
+        explain_write_number(w, "Planning Time", times->planning_ms, 3);
+    if (o->analyze) {
+        explain_write_open(w, "Triggers", "Triggers", false);
+        explain_write_close(w, "Triggers", false);
+        if (o->summary)
+            explain_write_number(w, "Execution Time", times->execution_ms, 3);
+    }
+    explain_write_close(w, "Query", true);
+    explain_write_end(w);
+    return x->error;
 }
 
 /* ---- all ---- */
@@ -813,7 +888,7 @@ static uint32_t count_relations(const struct plan_node *n)
 
 err_t plan_explain(const struct plan *p, const struct session_env *env,
                    const struct explain_options *o, const struct plan_counter *counters,
-                   struct arena *mem, struct strbuf *out)
+                   const struct explain_times *times, struct arena *mem, struct strbuf *out)
 {
     struct explain x = {.plan = p,
                         .env = env,
@@ -827,16 +902,18 @@ err_t plan_explain(const struct plan *p, const struct session_env *env,
     for (uint32_t i = 0; i < p->cte_count; i++)
         relations += count_relations(p->ctes[i]);
     x.qualify = relations > 1 || o->verbose;
-    if (o->format == 1) {
-        strbuf_puts(out, "[\n  {\n    \"Plan\":\n");
-        TRY(node_json(&x, p->root, 4, NULL, NULL));
-        strbuf_puts(out, "\n  }\n]");
-        return x.error;
+    if (o->format != EXPLAIN_TEXT) {
+        x.w = ARENA_NEW(mem, struct explain_writer);
+        x.w->format = (enum explain_format)o->format;
+        x.w->out = out;
+        return explain_structured(&x, times);
     }
-    if (o->format != 0)
-        return err_not_built("EXPLAIN in this format is not supported yet");
     TRY(node_text(&x, p->root, 0, NULL));
     for (uint32_t i = 0; i < p->cte_count; i++)
         TRY(node_text(&x, p->ctes[i], 1, arena_printf(mem, "CTE %s", p->cte_names[i])));
+    if (o->summary)
+        strbuf_printf(out, "\nPlanning Time: %.3f ms", times->planning_ms);
+    if (o->summary && o->analyze)
+        strbuf_printf(out, "\nExecution Time: %.3f ms", times->execution_ms);
     return x.error;
 }

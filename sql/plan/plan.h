@@ -427,10 +427,14 @@ struct plan_counter {
 };
 struct explain_options {
     bool analyze, verbose, costs, buffers, timing, summary, settings, wal;
-    int format; /* 0 text, 1 json (others 0A000) */
+    int format; /* enum explain_format: 0 text, 1 JSON, 2 YAML, 3 XML */
+};
+struct explain_times {
+    double planning_ms;
+    double execution_ms;
 };
 err_t plan_explain(const struct plan *p, const struct session_env *env,
                    const struct explain_options *o, const struct plan_counter *counters,
-                   struct arena *mem, struct strbuf *out);
+                   const struct explain_times *times, struct arena *mem, struct strbuf *out);
 
 #endif

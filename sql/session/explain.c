@@ -1,5 +1,13 @@
 /* EXPLAIN: plans, runs when asked to, and sends the plan's text line by line. */
+#include "sql/plan/explain_write.h"
 #include "sql/session/session_priv.h"
+
+static COLD err_t explain_at(const struct utility_option *o, err_t e)
+{
+    if (o->position > 0)
+        err_position(o->position);
+    return e;
+}
 
 static err_t explain_bool(const struct utility_option *o, bool *out)
 {
@@ -9,6 +17,24 @@ static err_t explain_bool(const struct utility_option *o, bool *out)
         strcmp(o->value, "0") == 0)
         return ERR_OK;
     return err_raise(ERR_SYNTAX_ERROR, "%s requires a Boolean value", o->name);
+}
+
+static err_t explain_format_option(const struct utility_option *o, int *out)
+{
+    static const char *const names[] = {
+        [EXPLAIN_TEXT] = "text", [EXPLAIN_JSON] = "json", [EXPLAIN_YAML] = "yaml",
+        [EXPLAIN_XML] = "xml"};
+    if (!o->value)
+        return err_raise(ERR_SYNTAX_ERROR, "%s requires a parameter", o->name);
+    for (int i = 0; i < (int)ARRAY_LEN(names); i++) {
+        if (strcmp(o->value, names[i]) == 0) {
+            *out = i;
+            return ERR_OK;
+        }
+    }
+    return explain_at(o, err_raise(ERR_INVALID_PARAMETER_VALUE,
+                                   "unrecognized value for EXPLAIN option \"%s\": \"%s\"", o->name,
+                                   o->value));
 }
 
 static err_t explain_parse(const struct utility *u, struct explain_options *out)
@@ -29,23 +55,35 @@ static err_t explain_parse(const struct utility *u, struct explain_options *out)
                                                         : NULL;
         timing_given = timing_given || flag == &out->timing;
         summary_given = summary_given || flag == &out->summary;
-        if (flag) {
+        if (flag)
             TRY(explain_bool(o, flag));
-        } else if (strcmp(o->name, "format") == 0) {
-            if (o->value && strcasecmp(o->value, "json") == 0)
-                out->format = 1;
-            else if (!o->value || strcasecmp(o->value, "text") != 0)
-                return err_not_built("EXPLAIN (FORMAT %s) is not supported yet",
-                                     o->value ? o->value : "");
-        } else {
-            return err_raise(ERR_SYNTAX_ERROR, "unrecognized EXPLAIN option \"%s\"", o->name);
-        }
+        else if (strcmp(o->name, "format") == 0)
+            TRY(explain_format_option(o, &out->format));
+        else
+            return explain_at(o, err_raise(ERR_SYNTAX_ERROR, "unrecognized EXPLAIN option \"%s\"",
+                                           o->name));
     }
+    if (out->wal && !out->analyze)
+        return err_raise(ERR_INVALID_PARAMETER_VALUE, "EXPLAIN option WAL requires ANALYZE");
     if (timing_given && out->timing && !out->analyze)
         return err_raise(ERR_INVALID_PARAMETER_VALUE, "EXPLAIN option TIMING requires ANALYZE");
     if (!summary_given)
         out->summary = out->analyze;
     return ERR_OK;
+}
+
+oid explain_type(const struct utility *u)
+{
+    oid type = TYPE_TEXT;
+    for (uint32_t i = 0; i < u->option_count; i++) {
+        const struct utility_option *o = &u->options[i];
+        if (strcmp(o->name, "format") != 0 || !o->value)
+            continue;
+        type = strcmp(o->value, "json") == 0  ? TYPE_JSON
+               : strcmp(o->value, "xml") == 0 ? TYPE_XML
+                                              : TYPE_TEXT;
+    }
+    return type;
 }
 
 static SUSPENDS err_t explain_execute_wait(struct session *s, const struct plan *plan,
@@ -77,14 +115,16 @@ static SUSPENDS err_t explain_execute_wait(struct session *s, const struct plan 
     return ERR_OK;
 }
 
-static err_t explain_send(struct session *s, const struct strbuf *text, bool by_line,
+/* type: what the column is said to be; what is sent is text in any case. */
+static err_t explain_send(struct session *s, const struct strbuf *text, bool by_line, oid type,
                           bool is_simple)
 {
     struct result_column column = {
-        .name = "QUERY PLAN", .type = TYPE_TEXT, .type_length = -1, .typmod = -1};
+        .name = "QUERY PLAN", .type = type, .type_length = -1, .typmod = -1};
     int16_t format = 0;
     if (is_simple)
         TRY(s->sink->describe(s->sink, &column, 1, &format));
+    column.type = TYPE_TEXT;
     const char *p = text->data ? text->data : "";
     while (*p) {
         const char *end = by_line ? strchr(p, '\n') : NULL;
@@ -115,15 +155,13 @@ SUSPENDS err_t explain_run_wait(struct session *s, const struct utility *u, cons
     uint64_t done = core_now_precise_ns();
     struct strbuf text;
     strbuf_init(&text, s->statement);
-    err_t e = plan_explain(plan, &s->env, &o, x ? exec_counters(x) : NULL, s->statement, &text);
+    struct explain_times times = {.planning_ms = (double)(planned - begin) / 1e6,
+                                  .execution_ms = (double)(done - planned) / 1e6};
+    err_t e =
+        plan_explain(plan, &s->env, &o, x ? exec_counters(x) : NULL, &times, s->statement, &text);
     if (x)
         exec_end_wait(x);
     run_statement_end(s);
     TRY(e);
-    if (o.summary && o.format == 0) {
-        strbuf_printf(&text, "\nPlanning Time: %.3f ms", (double)(planned - begin) / 1e6);
-        if (o.analyze)
-            strbuf_printf(&text, "\nExecution Time: %.3f ms", (double)(done - planned) / 1e6);
-    }
-    return explain_send(s, &text, o.format == 0, is_simple);
+    return explain_send(s, &text, o.format == EXPLAIN_TEXT, explain_type(u), is_simple);
 }

@@ -217,12 +217,20 @@ static SUSPENDS err_t cursor_row_wait(struct session *s, struct portal *p, int64
     return ERR_OK;
 }
 
+err_t cursor_describe(struct session *s, struct portal *p)
+{
+    bool due = p->describe_due;
+    p->describe_due = false;
+    return due ? s->sink->describe(s->sink, p->columns, p->column_count, p->formats) : ERR_OK;
+}
+
 static SUSPENDS err_t cursor_send_wait(struct session *s, struct portal *p, const struct slot *row,
                                        bool send, uint64_t *count)
 {
     ++*count;
     if (!send)
         return ERR_OK;
+    TRY(cursor_describe(s, p));
     return s->sink->row(s->sink, p->columns, p->column_count, p->formats, row->values, row->nulls);
 }
 
@@ -243,10 +251,12 @@ static SUSPENDS err_t cursor_forward_wait(struct session *s, struct portal *p, i
     return ERR_OK;
 }
 
-static err_t cursor_require_scroll(const struct portal *p)
+static err_t cursor_require_scroll(struct portal *p)
 {
-    if (cursor_keeps(p) && !p->no_scroll)
+    if (cursor_keeps(p) && !p->no_scroll) {
+        p->scroll = p->scroll || p->may_scroll; /* it is used so: from now on it keeps all */
         return ERR_OK;
+    }
     err_t e = err_raise(ERR_OBJECT_NOT_IN_PREREQUISITE_STATE, "cursor can only scan forward");
     err_hint("Declare it with SCROLL option to enable backward scan.");
     return e;
@@ -290,7 +300,7 @@ static SUSPENDS err_t cursor_absolute_wait(struct session *s, struct portal *p, 
         return cursor_forward_wait(s, p, 1, send, count);
     }
     TRY(cursor_row_wait(s, p, n, 0, &row));
-    p->position = row ? n : (int64_t)p->kept_count + 1;
+    p->position = row || !cursor_keeps(p) ? n : (int64_t)p->kept_count + 1;
     return row ? cursor_send_wait(s, p, row, send, count) : ERR_OK;
 }
 

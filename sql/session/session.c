@@ -268,10 +268,19 @@ SUSPENDS err_t session_fail_wait(struct session *s, err_t e)
 
 /* ---- opening and closing ---- */
 
+static COLD err_t session_bad_option(const char *word)
+{
+    err_t e = err_raise(ERR_SYNTAX_ERROR, "invalid command-line argument for server process: %s", word);
+    err_hint("Try \"postgres --help\" for more information.");
+    return e;
+}
+
 /* The startup packet's "options": -c name=value and --name=value, backslash escapes a space. */
 static SUSPENDS err_t session_set_options(struct session *s, const char *text)
 {
     const char *p = text;
+    const char *last = "";
+    bool wants_value = false; /* the word before was -c */
     while (*p) {
         while (*p == ' ')
             p++;
@@ -285,21 +294,27 @@ static SUSPENDS err_t session_set_options(struct session *s, const char *text)
         if (!word.data)
             continue;
         char *item = word.data;
-        if (strcmp(item, "-c") == 0)
+        bool is_next = !wants_value && strcmp(item, "-c") == 0;
+        bool is_long = !wants_value && strncmp(item, "--", 2) == 0;
+        bool is_setting = wants_value || is_long || strncmp(item, "-c", 2) == 0;
+        if (!is_setting)
+            return session_bad_option(word.data);
+        item += wants_value ? 0 : 2;
+        last = arena_strdup(s->statement, word.data);
+        wants_value = is_next;
+        if (is_next)
             continue;
-        if (strncmp(item, "--", 2) == 0 || strncmp(item, "-c", 2) == 0)
-            item += 2;
         char *equals = strchr(item, '=');
         if (!equals)
-            return err_raise(ERR_SYNTAX_ERROR,
-                             "invalid command-line argument for server process: %s", word.data);
+            return err_raise(ERR_SYNTAX_ERROR, is_long ? "%s requires a value" : "-c %s requires a value",
+                             is_long ? word.data : item);
         *equals = '\0';
         for (char *c = item; *c; c++)
             *c = *c == '-' ? '_' : *c;
         TRY(setting_set(s->settings, item, equals + 1, false, s->catalog.is_superuser,
                         SETTING_SOURCE_CLIENT));
     }
-    return ERR_OK;
+    return wants_value ? session_bad_option(last) : ERR_OK;
 }
 
 struct session_limits { /* CONNECTION LIMIT of the role and the database; -1 = none */

@@ -90,6 +90,7 @@ struct portal {
     /* SQL cursors */
     bool is_cursor;
     bool is_binary;
+    bool describe_due; /* FETCH of the simple protocol has sent no columns yet */
     bool scroll;
     bool no_scroll;
     bool may_scroll; /* neither was said: it keeps rows while they are few */
@@ -310,6 +311,7 @@ SUSPENDS err_t utility_run_wait(struct session *s, struct cached **c, const datu
 SUSPENDS err_t utility_columns_wait(struct session *s, const struct statement *st,
                                     struct arena *mem, const struct result_column **columns,
                                     uint32_t *count);
+oid explain_type(const struct utility *u); /* of the column of EXPLAIN */
 SUSPENDS err_t explain_run_wait(struct session *s, const struct utility *u, const datum *params,
                                 const bool *param_nulls, uint32_t param_count, bool is_simple);
 SUSPENDS err_t copy_run_wait(struct session *s, const struct utility *u, const char **tag);
@@ -325,6 +327,7 @@ SUSPENDS err_t portal_hold_all_wait(struct session *s);
 bool portal_any_to_hold(const struct session *s); /* made by this transaction */
 SUSPENDS void portal_drop_since_wait(struct session *s, uint32_t mark);
 SUSPENDS void portal_fail_since_wait(struct session *s, uint32_t mark);
+err_t cursor_describe(struct session *s, struct portal *p); /* if it is due */
 /* Execute of an SQL cursor: as FETCH FORWARD. */
 SUSPENDS err_t cursor_execute_wait(struct session *s, struct portal *p, uint64_t max_rows,
                                    bool *finished);

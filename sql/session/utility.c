@@ -7,11 +7,16 @@
 
 #include "sql/ddl/ddl.h"
 
-static const struct result_column *utility_text_column(struct arena *mem, const char *name)
+static const struct result_column *utility_column(struct arena *mem, const char *name, oid type)
 {
     struct result_column *c = ARENA_NEW(mem, struct result_column);
-    *c = (struct result_column){.name = name, .type = TYPE_TEXT, .type_length = -1, .typmod = -1};
+    *c = (struct result_column){.name = name, .type = type, .type_length = -1, .typmod = -1};
     return c;
+}
+
+static const struct result_column *utility_text_column(struct arena *mem, const char *name)
+{
+    return utility_column(mem, name, TYPE_TEXT);
 }
 
 static const struct result_column *utility_show_all_columns(struct arena *mem, uint32_t *count)
@@ -48,7 +53,7 @@ SUSPENDS err_t utility_columns_wait(struct session *s, const struct statement *s
         *columns = utility_show_all_columns(mem, count);
         return ERR_OK;
     case UTIL_EXPLAIN:
-        *columns = utility_text_column(mem, "QUERY PLAN");
+        *columns = utility_column(mem, "QUERY PLAN", explain_type(u));
         *count = 1;
         return ERR_OK;
     case UTIL_EXECUTE: {
@@ -142,7 +147,7 @@ static SUSPENDS err_t utility_set_wait(struct session *s, const struct utility *
     if (is_session || strcmp(u->name, "role") == 0)
         TRY(login_role_allowed_wait(s, u->name, value));
 
-    if (u->is_local && !block_is_inside(s))
+    if (u->is_local && !block_is_inside(s) && !s->pipelined)
         return session_notice(s, "WARNING", ERR_NO_ACTIVE_SQL_TRANSACTION,
                               "SET LOCAL can only be used in transaction blocks");
     TRY(session_set(s, u->name, value, u->is_local));
@@ -179,45 +184,43 @@ static SUSPENDS err_t utility_discard_wait(struct session *s, const struct utili
     }
 }
 
-/* EXECUTE's arguments, each brought to the parameter's type through its text form where they
- * differ. */
-static SUSPENDS err_t utility_execute_args_wait(struct session *s, const struct utility *u,
-                                                const struct prepared *p, const datum *params,
-                                                const bool *param_nulls, uint32_t param_count,
-                                                datum *values, bool *nulls)
+static SUSPENDS err_t utility_execute_args_wait(struct session *s, const char *text,
+                                                const struct utility *u, const struct prepared *p,
+                                                const struct bound *params, struct bound *out)
 {
+    *out = (struct bound){.count = p->param_count};
+    if (p->param_count == 0) /* as PostgreSQL: then it does not look at what was given */
+        return ERR_OK;
     if (u->arg_count != p->param_count) {
         err_t e = err_raise(ERR_SYNTAX_ERROR,
                             "wrong number of parameters for prepared statement \"%s\"", p->name);
         err_detail("Expected %u parameters but got %u.", p->param_count, u->arg_count);
         return e;
     }
+    struct analyze_options o = {.catalog = &s->catalog, .env = &s->env, .text = text};
+    struct expr **args = ARENA_ARRAY(s->statement, struct expr *, u->arg_count + 1);
+    TRY(analyze_execute_args_wait(&o, u, p->param_types, s->statement, args));
     struct eval eval = {
         .env = &s->env,
         .mem = s->statement,
         .state_mem = s->statement,
-        .params = params,
-        .param_nulls = param_nulls,
-        .param_count = param_count,
+        .params = params->values,
+        .param_nulls = params->nulls,
+        .param_count = params->count,
     };
+    out->values = ARENA_ARRAY(s->statement, datum, u->arg_count + 1);
+    out->nulls = ARENA_ARRAY(s->statement, bool, u->arg_count + 1);
     for (uint32_t i = 0; i < u->arg_count; i++) {
         struct program *program;
-        TRY(expr_compile(s->statement, u->args[i], &program));
-        TRY(expr_eval_wait(program, &eval, &values[i], &nulls[i]));
-        if (nulls[i] || u->args[i]->type == p->param_types[i])
-            continue;
-        struct strbuf text;
-        strbuf_init(&text, s->statement);
-        TRY(value_output(&s->env, s->statement, u->args[i]->type, values[i], &text));
-        TRY(value_input(&s->env, s->statement, p->param_types[i], -1, text.data ? text.data : "",
-                        text.len, &values[i]));
+        TRY(expr_compile(s->statement, args[i], &program));
+        TRY(expr_eval_wait(program, &eval, &out->values[i], &out->nulls[i]));
     }
     return ERR_OK;
 }
 
-static SUSPENDS err_t utility_execute_wait(struct session *s, const struct utility *u,
-                                           const datum *params, const bool *param_nulls,
-                                           uint32_t param_count, bool is_simple, const char **tag)
+static SUSPENDS err_t utility_execute_wait(struct session *s, const char *text,
+                                           const struct utility *u, const struct bound *params,
+                                           bool is_simple, const char **tag)
 {
     struct prepared *p = prepared_find(s, u->name);
     if (!p)
@@ -225,18 +228,17 @@ static SUSPENDS err_t utility_execute_wait(struct session *s, const struct utili
                          u->name);
     TRY(prepared_current_wait(s, p));
     struct cached *c = p->cached;
-    datum *values = ARENA_ARRAY(s->statement, datum, u->arg_count + 1);
-    bool *nulls = ARENA_ARRAY(s->statement, bool, u->arg_count + 1);
-    TRY(utility_execute_args_wait(s, u, p, params, param_nulls, param_count, values, nulls));
+    struct bound b;
+    TRY(utility_execute_args_wait(s, text, u, p, params, &b));
     if (c->is_empty)
         return ERR_OK;
     cached_hold(c);
     err_t e;
     if (c->plan) {
-        e = run_query_wait(s, &c, values, nulls, u->arg_count, true, is_simple, tag);
+        e = run_query_wait(s, &c, b.values, b.nulls, b.count, true, is_simple, tag);
     } else {
         *tag = c->tag;
-        e = utility_run_wait(s, &c, values, nulls, u->arg_count, is_simple, tag);
+        e = utility_run_wait(s, &c, b.values, b.nulls, b.count, is_simple, tag);
     }
     cached_release(c);
     return e;
@@ -325,10 +327,10 @@ static SUSPENDS err_t utility_fetch_wait(struct session *s, const struct utility
     struct portal *p = portal_find(s, u->name);
     if (!p)
         return err_raise(ERR_UNDEFINED_CURSOR, "cursor \"%s\" does not exist", u->name);
-    if (is_simple && !u->is_move)
-        TRY(s->sink->describe(s->sink, p->columns, p->column_count, p->formats));
     uint64_t count;
+    p->describe_due = is_simple && !u->is_move; /* with the first row: not when it fails before */
     TRY(cursor_fetch_wait(s, u, !u->is_move, &count));
+    TRY(cursor_describe(s, p));
     *tag = arena_printf(s->statement, "%s %llu", u->is_move ? "MOVE" : "FETCH",
                         (unsigned long long)count);
     return ERR_OK;
@@ -424,7 +426,13 @@ static err_t utility_deallocate(struct session *s, const struct utility *u)
 
 static SUSPENDS err_t utility_prepare_wait(struct session *s, const struct utility *u)
 {
-    return prepared_add_wait(s, u->name, u->raw_text, u->types, u->type_count, true);
+    err_t e = prepared_add_wait(s, u->name, u->raw_text, u->types, u->type_count, true);
+    if (e == ERR_OK || err_diag()->position == 0)
+        return e;
+    struct diag *d = arena_alloc(s->statement, sizeof(*d));
+    diag_copy(d, err_diag());
+    d->position += u->raw_place; /* the client sent more than that statement */
+    return err_adopt(d);
 }
 
 static err_t utility_session_transaction(struct session *s, const struct utility *u)
@@ -523,7 +531,10 @@ SUSPENDS err_t utility_run_wait(struct session *s, struct cached **cached, const
     case UTIL_PREPARE:
         return utility_prepare_wait(s, u);
     case UTIL_EXECUTE:
-        return utility_execute_wait(s, u, params, param_nulls, param_count, is_simple, tag);
+        return utility_execute_wait(s, c->text, u,
+                                    &(struct bound){(datum *)(uintptr_t)params,
+                                                    (bool *)(uintptr_t)param_nulls, param_count},
+                                    is_simple, tag);
     case UTIL_DEALLOCATE:
         return utility_deallocate(s, u);
     case UTIL_DECLARE_CURSOR:

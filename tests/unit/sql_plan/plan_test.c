@@ -246,12 +246,13 @@ static SUSPENDS err_t explain_wait(const char *sql, struct arena *mem, struct st
     struct plan *plan;
     TRY(plan_query_wait(&po, st->query, mem, &plan));
     struct explain_options eo = {0};
-    TRY(plan_explain(plan, &env, &eo, NULL, mem, text));
+    struct explain_times times = {0};
+    TRY(plan_explain(plan, &env, &eo, NULL, &times, mem, text));
     struct strbuf json;
     strbuf_init(&json, mem);
     eo.format = 1;
     eo.costs = true;
-    TRY(plan_explain(plan, &env, &eo, NULL, mem, &json));
+    TRY(plan_explain(plan, &env, &eo, NULL, &times, mem, &json));
     CHECK(json.len > 10 && json.data[0] == '[' && json.data[json.len - 1] == ']');
     parse_free(parsed);
     return ERR_OK;
