@@ -407,12 +407,13 @@ static err_t date_style_check(const char *text, struct arena *out, const char **
     const char *order_now = "MDY";
     const char *at = text;
     bool fine = true;
-    while (fine) {
+    bool conflicts = false;
+    char word[16] = "";
+    while (fine && !conflicts) {
         while (isspace((unsigned char)*at) || *at == ',')
             at++;
         if (*at == '\0')
             break;
-        char word[16];
         size_t len = 0;
         while (*at != '\0' && *at != ',' && !isspace((unsigned char)*at)) {
             if (len < sizeof(word) - 1)
@@ -440,22 +441,23 @@ static err_t date_style_check(const char *text, struct arena *out, const char **
         else if (strcasecmp(word, "default") != 0)
             fine = false;
         if (new_style != NULL) {
-            fine = fine && (style == NULL || style == new_style);
+            conflicts |= style != NULL && strcmp(style, new_style) != 0;
             style = new_style;
             if (strcmp(new_style, "German") == 0 && order == NULL)
                 order_now = "DMY";
         }
         if (new_order != NULL) {
-            fine = fine && (order == NULL || order == new_order);
+            conflicts |= order != NULL && strcmp(order, new_order) != 0;
             order = new_order;
         }
     }
-    if (!fine) {
+    if (!fine || conflicts) {
         err_t e = err_raise(ERR_INVALID_PARAMETER_VALUE,
                             "invalid value for parameter \"DateStyle\": \"%s\"", text);
-        err_detail(style != NULL && order != NULL ? "Conflicting \"datestyle\" specifications."
-                                                  : "Unrecognized key word: \"%s\".",
-                   text);
+        if (conflicts)
+            err_detail("Conflicting \"datestyle\" specifications.");
+        else
+            err_detail("Unrecognized key word: \"%s\".", word);
         return e;
     }
     *canonical = arena_printf(out, "%s, %s", style != NULL ? style : style_now,

@@ -121,7 +121,10 @@ static bool conn_message_is_bad(const struct conn *c, size_t bytes)
 {
     if (c->phase == CONN_STARTUP)
         return bytes < 8 || bytes > STARTUP_BYTES_MAX;
-    return bytes < 5 || bytes - 1 > conn_bytes_max(c->in.data[c->in.begin]);
+    size_t most = conn_bytes_max(c->in.data[c->in.begin]);
+    if (!c->session) /* still authenticating: nothing large is due */
+        most = MIN(most, SMALL_BYTES_MAX);
+    return bytes < 5 || bytes - 1 > most;
 }
 
 bool conn_has_message(const struct conn *c)

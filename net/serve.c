@@ -328,6 +328,10 @@ static SUSPENDS err_t serve_bind_wait(struct conn *c, struct reader *r)
             read_short(r);
         else if (values[i].len > 0)
             r->p += values[i].len;
+        if (r->error != ERR_OK && portal[0] != '\0')
+            err_context("portal \"%s\" parameter $%u", portal, i + 1);
+        else if (r->error != ERR_OK)
+            err_context("unnamed portal parameter $%u", i + 1);
     }
     uint32_t result_format_count;
     int16_t *result_formats = read_formats(c, r, &result_format_count);

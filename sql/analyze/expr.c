@@ -388,7 +388,8 @@ static SUSPENDS err_t array_elements_wait(struct scope *s, const A_ArrayExpr *n,
             *nested = true;
         } else {
             TRY(transform_wait(s, node, &args[i]));
-            if (type_element(args[i]->type) != OID_NONE)
+            oid type = args[i]->type; /* the vectors are values here, not arrays */
+            if (type_element(type) != OID_NONE && type != TYPE_INT2VECTOR && type != TYPE_OIDVECTOR)
                 *nested = true;
         }
     }

@@ -4,6 +4,7 @@
  * one level is ambiguous.
  */
 #include "sql/analyze/analyze_priv.h"
+#include "sql/types/utf8.h"
 
 struct scope *scope_new(struct analysis *a, struct scope *parent, enum command command)
 {
@@ -309,15 +310,25 @@ err_t scope_missing_relation(struct scope *s, const char *schema, const char *na
 
 /* ---- hints ---- */
 
+static size_t name_characters(const char *name, uint32_t *out)
+{
+    size_t count = 0;
+    for (const uint8_t *p = (const uint8_t *)name; *p; p += utf8_char_bytes(*p))
+        out[count++] = utf8_decode(p);
+    return count;
+}
+
 /* Edit distance with a bound; names are short. */
 static uint32_t name_distance(const char *a, const char *b, uint32_t bound)
 {
     enum { LENGTH_MAX = 63 };
-    size_t la = strlen(a);
-    size_t lb = strlen(b);
+    uint32_t from[LENGTH_MAX];
+    uint32_t to[LENGTH_MAX];
     uint32_t row[LENGTH_MAX + 1];
-    if (la > LENGTH_MAX || lb > LENGTH_MAX)
+    if (strlen(a) > LENGTH_MAX || strlen(b) > LENGTH_MAX)
         return bound + 1;
+    size_t la = name_characters(a, from);
+    size_t lb = name_characters(b, to);
     for (size_t j = 0; j <= lb; j++)
         row[j] = (uint32_t)j;
     for (size_t i = 1; i <= la; i++) {
@@ -325,7 +336,7 @@ static uint32_t name_distance(const char *a, const char *b, uint32_t bound)
         row[0] = (uint32_t)i;
         for (size_t j = 1; j <= lb; j++) {
             uint32_t above = row[j];
-            uint32_t replace = diagonal + (a[i - 1] != b[j - 1]);
+            uint32_t replace = diagonal + (from[i - 1] != to[j - 1]);
             uint32_t best = MIN(above, row[j - 1]) + 1;
             row[j] = MIN(best, replace);
             diagonal = above;

@@ -438,7 +438,7 @@ static SUSPENDS err_t declare_wait(struct analysis *a, const DeclareCursorStmt *
         return err_raise(ERR_INVALID_CURSOR_DEFINITION, "cannot specify both SCROLL and NO SCROLL");
     if ((n->options & CURSOR_OPT_ASENSITIVE) && (n->options & CURSOR_OPT_INSENSITIVE))
         return err_raise(ERR_INVALID_CURSOR_DEFINITION,
-                         "cannot specify both INSENSITIVE and ASENSITIVE");
+                         "cannot specify both ASENSITIVE and INSENSITIVE");
     TRY(analyze_inner_wait(a, n->query, &u->cursor_query));
     if (u->cursor_query->command == CMD_SELECT && u->cursor_query->query->has_modifying_cte)
         return err_raise(ERR_FEATURE_NOT_SUPPORTED,

@@ -104,8 +104,12 @@ static err_t option_format(const struct utility_option *o, enum copy_format *out
         *out = COPY_CSV;
     else if (strcmp(v, "binary") == 0)
         *out = COPY_BINARY;
-    else
-        return err_raise(ERR_INVALID_PARAMETER_VALUE, "COPY format \"%s\" not recognized", v);
+    else {
+        err_t e = err_raise(ERR_INVALID_PARAMETER_VALUE, "COPY format \"%s\" not recognized", v);
+        if (o->position > 0)
+            err_position(o->position);
+        return e;
+    }
     return ERR_OK;
 }
 

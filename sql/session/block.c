@@ -208,7 +208,7 @@ bool block_is_inside(const struct session *s)
 
 err_t block_require(struct session *s, const char *statement)
 {
-    if (block_is_inside(s) || s->pipelined)
+    if (block_is_inside(s))
         return ERR_OK;
     return err_raise(ERR_NO_ACTIVE_SQL_TRANSACTION, "%s can only be used in transaction blocks",
                      statement);
@@ -380,10 +380,10 @@ SUSPENDS err_t block_utility_wait(struct session *s, const struct utility *u, co
     case UTIL_ROLLBACK_TO:
         return block_rollback_to_wait(s, u);
     case UTIL_SET_TRANSACTION:
-        if (!block_is_inside(s) && !s->pipelined) {
+        if (!block_is_inside(s)) {
             TRY(session_notice(s, "WARNING", ERR_NO_ACTIVE_SQL_TRANSACTION,
                                "SET TRANSACTION can only be used in transaction blocks"));
-            if (!u->snapshot)
+            if (!u->snapshot && !s->pipelined)
                 return ERR_OK;
         }
         return block_apply_modes_wait(s, u);

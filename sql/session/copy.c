@@ -40,6 +40,20 @@ static SUSPENDS err_t copy_file_write(void *owner, const uint8_t *data, size_t l
     return ERR_OK;
 }
 
+static COLD err_t copy_file_failed(struct session *s, const char *path, bool is_from, err_t code)
+{
+    const char *why = strrchr(err_diag()->message, ':');
+    why = arena_strdup(s->statement, why ? why + 1 : "");
+    bool hint = code == ERR_UNDEFINED_FILE || code == ERR_INSUFFICIENT_PRIVILEGE;
+    err_t e = err_raise(code, "could not open file \"%s\" for %s:%s", path,
+                        is_from ? "reading" : "writing", why);
+    if (hint)
+        err_hint("COPY %s instructs the PostgreSQL server process to %s a file. You may want a "
+                 "client-side facility such as psql's \\copy.",
+                 is_from ? "FROM" : "TO", is_from ? "read" : "write");
+    return e;
+}
+
 static SUSPENDS err_t copy_file_open_wait(struct session *s, const char *path, bool is_from,
                                           struct copy_file *f)
 {
@@ -55,8 +69,9 @@ static SUSPENDS err_t copy_file_open_wait(struct session *s, const char *path, b
     if (!is_from && path[0] != '/')
         return err_raise(ERR_INVALID_NAME, "relative path not allowed for COPY to file");
     f->buffer = arena_alloc(s->statement, FILE_CHUNK_BYTES);
-    return io_open_wait(path, is_from ? IO_READ : IO_WRITE | IO_CREATE | IO_TRUNCATE, 0644,
-                        &f->file);
+    err_t e = io_open_wait(path, is_from ? IO_READ : IO_WRITE | IO_CREATE | IO_TRUNCATE, 0644,
+                           &f->file);
+    return e == ERR_OK ? ERR_OK : copy_file_failed(s, path, is_from, e);
 }
 
 /* ---- the client ---- */

@@ -173,10 +173,12 @@ static SUSPENDS err_t extended_describe_wait(struct session *s, const char *name
 {
     struct prepared *p;
     TRY(bind_find(s, name, &p));
-    *param_types = p->param_types;
-    *param_count = p->param_count;
     *columns = NULL;
     *count = 0;
+    if (s->block == BLOCK_FAILED && p->cached->plan && p->cached->plan->returns_rows)
+        return block_begin_statement_wait(s, "", false);
+    *param_types = p->param_types;
+    *param_count = p->param_count;
     if (s->block != BLOCK_FAILED) {
         TRY(block_ensure_txn_wait(s));
         TRY(prepared_current_wait(s, p));

@@ -147,7 +147,7 @@ static SUSPENDS err_t utility_set_wait(struct session *s, const struct utility *
     if (is_session || strcmp(u->name, "role") == 0)
         TRY(login_role_allowed_wait(s, u->name, value));
 
-    if (u->is_local && !block_is_inside(s) && !s->pipelined)
+    if (u->is_local && !block_is_inside(s))
         return session_notice(s, "WARNING", ERR_NO_ACTIVE_SQL_TRANSACTION,
                               "SET LOCAL can only be used in transaction blocks");
     TRY(session_set(s, u->name, value, u->is_local));

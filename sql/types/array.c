@@ -221,7 +221,7 @@ static err_t read_element(struct reader *r)
         char c = *r->p;
         if (c == '"') {
             if (quoted || b.len > 0)
-                return raise_malformed(r, "Incorrectly quoted array element.");
+                return raise_malformed(r, "Unexpected array element.");
             quoted = true;
             r->p++;
             while (true) {
@@ -237,14 +237,13 @@ static err_t read_element(struct reader *r)
             keep = b.len;
             skip_spaces(r);
             if (r->p < r->end && *r->p != r->element->delimiter && *r->p != '}' && *r->p != '{')
-                return raise_malformed(r, "Incorrectly quoted array element.");
+                return raise_malformed(r, *r->p == '\\' ? "Unexpected \"\\\" character."
+                                                        : "Unexpected array element.");
             continue;
         }
         if (c == '\\') {
             if (++r->p == r->end)
                 return raise_malformed(r, "Unexpected end of input.");
-            if (quoted)
-                return raise_malformed(r, "Incorrectly quoted array element.");
             strbuf_putc(&b, *r->p++);
             keep = b.len;
             continue;

@@ -8,6 +8,7 @@
 #include "sql/types/types_priv.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 /* ---- numbers ---- */
 
@@ -78,15 +79,15 @@ void oid_sort_key(datum d, struct strbuf *out)
     key_put_u32(out, datum_oid(d));
 }
 
+/* As PostgreSQL 15: the number that the text begins with, 0 when it begins with none. */
 err_t xid_input(struct type_io *io, const char *text, size_t len, datum *out)
 {
-    (void)io;
-    return parse_u64("xid", text, len, UINT32_MAX, true, out);
+    *out = (uint32_t)strtoul(arena_strndup(io->mem, text, len), NULL, 0);
+    return ERR_OK;
 }
 err_t cid_input(struct type_io *io, const char *text, size_t len, datum *out)
 {
-    (void)io;
-    return parse_u64("cid", text, len, UINT32_MAX, true, out);
+    return xid_input(io, text, len, out);
 }
 
 err_t xid_output(struct type_io *io, datum value, struct strbuf *out)
@@ -185,10 +186,12 @@ err_t tid_input(struct type_io *io, const char *text, size_t len, datum *out)
         return raise_input_syntax("tid", text, len);
     uint64_t block = 0;
     uint64_t offset = 0;
-    if (parse_u64("tid", text + 1, (size_t)(comma - text - 1), 0xffffffffffffULL, false, &block) !=
-            ERR_OK ||
-        parse_u64("tid", comma + 1, (size_t)(text + len - 1 - (comma + 1)), UINT16_MAX, false,
-                  &offset) != ERR_OK)
+    size_t block_len = (size_t)(comma - text - 1);
+    size_t offset_len = (size_t)(text + len - 1 - (comma + 1)); /* both may be empty: 0 */
+    if ((block_len > 0 && parse_u64("tid", text + 1, block_len, 0xffffffffffffULL, false, &block) !=
+                              ERR_OK) ||
+        (offset_len > 0 &&
+         parse_u64("tid", comma + 1, offset_len, UINT16_MAX, false, &offset) != ERR_OK))
         return raise_input_syntax("tid", text, len);
     *out = (block << 16) | offset;
     return ERR_OK;
