@@ -13,7 +13,7 @@
 enum {
     STARTUP_BYTES_MAX = 10000,
     MESSAGE_BYTES_MAX = 0x3fffffff,
-    SMALL_BYTES_MAX = 10000, /* of messages that carry no text of queries and no values */
+    SMALL_BYTES_MAX = 10000,     /* of messages that carry no text of queries and no values */
     INPUT_PAUSE_BYTES = 1 << 20, /* unread input above which reading stops */
     OUTPUT_FLUSH_BYTES = 32 << 10,
     CODE_CANCEL = 80877102, /* in the place of the start-up packet's version */

@@ -104,7 +104,8 @@ void out_error(struct conn *c, const char *severity, const struct diag *d, bool 
 {
     c->out_tells = true;
     if (UNLIKELY(c->speaks_old)) {
-        const char *parts[] = {"E", severity, ":  ", d->message ? d->message : "unknown error", "\n"};
+        const char *parts[] = {"E", severity, ":  ", d->message ? d->message : "unknown error",
+                               "\n"};
         for (size_t i = 0; i < ARRAY_LEN(parts); i++)
             out_bytes(c, parts[i], strlen(parts[i]));
         out_u8(c, 0);

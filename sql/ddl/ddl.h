@@ -10,10 +10,11 @@
 struct ddl_context {
     struct catalog_session *catalog;
     const struct session_env *env;
-    struct arena *mem;             /* of the statement */
-    const char *text;              /* the whole query text, for positions */
-    const char *in_block; /* why VACUUM, CREATE DATABASE ... refuse to run here; NULL = they do not */
-    void *session;                 /* for services */
+    struct arena *mem; /* of the statement */
+    const char *text;  /* the whole query text, for positions */
+    const char
+        *in_block; /* why VACUUM, CREATE DATABASE ... refuse to run here; NULL = they do not */
+    void *session; /* for services */
     struct foreign_queue *foreign; /* NULL: none of the session's */
     const datum *params;           /* of CREATE TABLE AS; may be NULL */
     const bool *param_nulls;

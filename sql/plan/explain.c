@@ -1,6 +1,6 @@
 /*
- * EXPLAIN: a plan as text in PostgreSQL's format, or as JSON, YAML, XML. What has no counterpart there:
- * gathers, shown as "Gather on shard by key", "Gather on N shards".
+ * EXPLAIN: a plan as text in PostgreSQL's format, or as JSON, YAML, XML. What has no counterpart
+ * there: gathers, shown as "Gather on shard by key", "Gather on N shards".
  *
  * EXPR_INPUT is shown as what the child computes for that column, down to the table's column.
  */
@@ -23,7 +23,8 @@ struct explain {
     struct arena *mem;
     struct strbuf *out;
     struct explain_writer *w; /* of the structured forms */
-    bool qualify; /* more than one relation: columns with their relation's name */
+    bool several;             /* more than one relation */
+    bool qualify;             /* more than one relation: columns with their relation's name */
     uint32_t subplan_number;
     const struct ancestor *chain;
     const struct plan_node *node; /* whose expression is being shown */
@@ -476,8 +477,10 @@ static void node_details(struct explain *x, const struct plan_node *n, struct de
         n->kind == PLAN_NESTED_LOOP || n->kind == PLAN_HASH_JOIN || n->kind == PLAN_MERGE_JOIN;
     if (x->o->verbose && n->targets && n->target_count) {
         struct texts *t = detail_add_list(x, d, "Output");
+        x->qualify = x->several;
         for (uint32_t i = 0; i < n->target_count; i++)
             LIST_ADD(x->mem, &t->list, expr_text(x, n, n->targets[i]));
+        x->qualify = true;
     }
     if (n->kind == PLAN_INDEX_SCAN) {
         const char *text = index_condition(x, n);
@@ -514,7 +517,8 @@ static void node_details(struct explain *x, const struct plan_node *n, struct de
         detail_add(x, d, n->kind == PLAN_RESULT && !n->outer ? "One-Time Filter" : "Filter",
                    condition_text(x, n, n->filter));
     const struct plan_counter *c = x->counters ? &x->counters[n->id] : NULL;
-    if (c && (c->removed_by_filter || x->w) && c->loops && (n->filter || (join && n->join.condition))) {
+    if (c && (c->removed_by_filter || x->w) && c->loops && (n->kind != PLAN_RESULT || n->outer) &&
+        (n->filter || (join && n->join.condition))) {
         detail_add(x, d,
                    n->filter || scan ? "Rows Removed by Filter" : "Rows Removed by Join Filter",
                    arena_printf(x->mem, "%.0f", (double)c->removed_by_filter / (double)c->loops));
@@ -665,18 +669,18 @@ static void node_identity(struct explain *x, const struct plan_node *n, const ch
     explain_write_text(w, "Node Type", is_distinct ? "Aggregate" : node_type(n));
     if (n->kind == PLAN_AGGREGATE || is_distinct)
         explain_write_text(w, "Strategy",
-                           is_distinct                    ? "Hashed"
-                           : n->aggregate.strategy == 0   ? "Plain"
-                           : n->aggregate.strategy == 1   ? "Hashed"
-                                                          : "Sorted");
+                           is_distinct                  ? "Hashed"
+                           : n->aggregate.strategy == 0 ? "Plain"
+                           : n->aggregate.strategy == 1 ? "Hashed"
+                                                        : "Sorted");
     if (n->kind == PLAN_SET_OPERATION)
         explain_write_text(w, "Strategy", "Hashed");
     if (n->kind == PLAN_AGGREGATE || is_distinct)
         explain_write_text(w, "Partial Mode",
-                           is_distinct                                  ? "Simple"
-                           : n->aggregate.stage == AGGREGATE_PARTIAL    ? "Partial"
-                           : n->aggregate.stage == AGGREGATE_FINAL      ? "Finalize"
-                                                                        : "Simple");
+                           is_distinct                               ? "Simple"
+                           : n->aggregate.stage == AGGREGATE_PARTIAL ? "Partial"
+                           : n->aggregate.stage == AGGREGATE_FINAL   ? "Finalize"
+                                                                     : "Simple");
     if (n->kind == PLAN_MODIFY)
         explain_write_text(w, "Operation", modify_name(n->modify.command));
     if (relationship)
@@ -736,11 +740,11 @@ static void node_properties(struct explain *x, const struct plan_node *n)
                            n->join.type == JOIN_INNER ? "Inner" : join_name(n->join.type) + 1);
         break;
     case PLAN_SET_OPERATION:
-        explain_write_text(w, "Command",
-                           arena_printf(x->mem, "%s%s",
-                                        n->set_operation.operation == SET_EXCEPT ? "Except"
-                                                                                 : "Intersect",
-                                        n->set_operation.all ? " All" : ""));
+        explain_write_text(
+            w, "Command",
+            arena_printf(x->mem, "%s%s",
+                         n->set_operation.operation == SET_EXCEPT ? "Except" : "Intersect",
+                         n->set_operation.all ? " All" : ""));
         break;
     case PLAN_GATHER:
         explain_write_text(w, "Target", gather_text(x, n));
@@ -829,6 +833,8 @@ static err_t node_structured(struct explain *x, const struct plan_node *n, const
     node_details(x, n, &d);
     for (uint32_t i = 0; i < d.list.count; i++)
         node_detail(x, &d.list.items[i]);
+    if (n->kind == PLAN_APPEND)
+        explain_write_number(x->w, "Subplans Removed", 0, 0);
     struct ancestor a = {n, NULL, x->chain};
     x->chain = &a;
     struct found_subplans f = {0};
@@ -901,7 +907,8 @@ err_t plan_explain(const struct plan *p, const struct session_env *env,
         relations += count_relations(p->subplans[i].root);
     for (uint32_t i = 0; i < p->cte_count; i++)
         relations += count_relations(p->ctes[i]);
-    x.qualify = relations > 1 || o->verbose;
+    x.several = relations > 1;
+    x.qualify = x.several || o->verbose;
     if (o->format != EXPLAIN_TEXT) {
         x.w = ARENA_NEW(mem, struct explain_writer);
         x.w->format = (enum explain_format)o->format;

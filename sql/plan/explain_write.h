@@ -1,4 +1,5 @@
-/* The structured forms of EXPLAIN: JSON, YAML and XML from the same calls, as PostgreSQL writes them. */
+/* The structured forms of EXPLAIN: JSON, YAML and XML from the same calls, as PostgreSQL writes
+ * them. */
 #ifndef SQL_PLAN_EXPLAIN_WRITE_H
 #define SQL_PLAN_EXPLAIN_WRITE_H
 

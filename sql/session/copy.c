@@ -69,8 +69,8 @@ static SUSPENDS err_t copy_file_open_wait(struct session *s, const char *path, b
     if (!is_from && path[0] != '/')
         return err_raise(ERR_INVALID_NAME, "relative path not allowed for COPY to file");
     f->buffer = arena_alloc(s->statement, FILE_CHUNK_BYTES);
-    err_t e = io_open_wait(path, is_from ? IO_READ : IO_WRITE | IO_CREATE | IO_TRUNCATE, 0644,
-                           &f->file);
+    err_t e =
+        io_open_wait(path, is_from ? IO_READ : IO_WRITE | IO_CREATE | IO_TRUNCATE, 0644, &f->file);
     return e == ERR_OK ? ERR_OK : copy_file_failed(s, path, is_from, e);
 }
 

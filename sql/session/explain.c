@@ -21,9 +21,10 @@ static err_t explain_bool(const struct utility_option *o, bool *out)
 
 static err_t explain_format_option(const struct utility_option *o, int *out)
 {
-    static const char *const names[] = {
-        [EXPLAIN_TEXT] = "text", [EXPLAIN_JSON] = "json", [EXPLAIN_YAML] = "yaml",
-        [EXPLAIN_XML] = "xml"};
+    static const char *const names[] = {[EXPLAIN_TEXT] = "text",
+                                        [EXPLAIN_JSON] = "json",
+                                        [EXPLAIN_YAML] = "yaml",
+                                        [EXPLAIN_XML] = "xml"};
     if (!o->value)
         return err_raise(ERR_SYNTAX_ERROR, "%s requires a parameter", o->name);
     for (int i = 0; i < (int)ARRAY_LEN(names); i++) {
@@ -60,8 +61,8 @@ static err_t explain_parse(const struct utility *u, struct explain_options *out)
         else if (strcmp(o->name, "format") == 0)
             TRY(explain_format_option(o, &out->format));
         else
-            return explain_at(o, err_raise(ERR_SYNTAX_ERROR, "unrecognized EXPLAIN option \"%s\"",
-                                           o->name));
+            return explain_at(
+                o, err_raise(ERR_SYNTAX_ERROR, "unrecognized EXPLAIN option \"%s\"", o->name));
     }
     if (out->wal && !out->analyze)
         return err_raise(ERR_INVALID_PARAMETER_VALUE, "EXPLAIN option WAL requires ANALYZE");

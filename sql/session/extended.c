@@ -308,8 +308,9 @@ static SUSPENDS err_t extended_execute_wait(struct session *s, const char *name,
     const struct utility *u = p->cached->statement->utility;
     bool is_exit =
         u && (u->kind == UTIL_COMMIT || u->kind == UTIL_ROLLBACK || u->kind == UTIL_ROLLBACK_TO);
-    bool is_block = is_exit || (u && (u->kind == UTIL_BEGIN || u->kind == UTIL_SAVEPOINT ||
-                                      u->kind == UTIL_RELEASE));
+    bool is_block =
+        is_exit ||
+        (u && (u->kind == UTIL_BEGIN || u->kind == UTIL_SAVEPOINT || u->kind == UTIL_RELEASE));
     TRY(block_begin_statement_wait(s, p->cached->tag, is_exit));
     if (p->is_failed || (p->is_done && !p->columns))
         return err_raise(ERR_OBJECT_NOT_IN_PREREQUISITE_STATE, "portal \"%s\" cannot be run", name);

@@ -153,8 +153,7 @@ static bool cursor_keeps(const struct portal *p)
 static void cursor_look_at_room(struct session *s, struct portal *p)
 {
     uint64_t limit = (uint64_t)setting_int(s->settings, SET_work_mem) << 10;
-    if (!p->may_scroll || p->scroll || p->hold || !p->kept_mem ||
-        arena_bytes(p->kept_mem) < limit)
+    if (!p->may_scroll || p->scroll || p->hold || !p->kept_mem || arena_bytes(p->kept_mem) < limit)
         return;
     p->may_scroll = false;
     p->kept = NULL;

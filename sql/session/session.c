@@ -155,7 +155,7 @@ static void session_report_one(void *owner, const char *name, const char *text)
 
 SUSPENDS void session_report_settings_wait(struct session *s)
 {
-    bool changed; /* is_superuser follows who the session is */
+    bool changed;                                 /* is_superuser follows who the session is */
     ERR_IGNORE(login_identity_wait(s, &changed)); /* a lost role is the next statement's error */
     settings_report_changes(s->settings, session_report_one, s);
 }
@@ -270,7 +270,8 @@ SUSPENDS err_t session_fail_wait(struct session *s, err_t e)
 
 static COLD err_t session_bad_option(const char *word)
 {
-    err_t e = err_raise(ERR_SYNTAX_ERROR, "invalid command-line argument for server process: %s", word);
+    err_t e =
+        err_raise(ERR_SYNTAX_ERROR, "invalid command-line argument for server process: %s", word);
     err_hint("Try \"postgres --help\" for more information.");
     return e;
 }
@@ -306,7 +307,8 @@ static SUSPENDS err_t session_set_options(struct session *s, const char *text)
             continue;
         char *equals = strchr(item, '=');
         if (!equals)
-            return err_raise(ERR_SYNTAX_ERROR, is_long ? "%s requires a value" : "-c %s requires a value",
+            return err_raise(ERR_SYNTAX_ERROR,
+                             is_long ? "%s requires a value" : "-c %s requires a value",
                              is_long ? word.data : item);
         *equals = '\0';
         for (char *c = item; *c; c++)

@@ -82,9 +82,9 @@ struct portal {
     struct portal_far *far;      /* rows that came from there: portal_exec.c; NULL = none did */
     struct txn_cursor *snapshot; /* what it sees, while it is open over other statements */
     bool is_done;
-    bool is_failed; /* an error ended it; it is there until the block ends */
+    bool is_failed;  /* an error ended it; it is there until the block ends */
     const char *tag; /* of a utility statement that has run */
-    bool is_kept; /* it changed rows: it ran whole at its first Execute, its rows are in kept */
+    bool is_kept;    /* it changed rows: it ran whole at its first Execute, its rows are in kept */
     uint64_t kept_sent;
     uint64_t rows_sent;
     /* SQL cursors */
@@ -93,10 +93,10 @@ struct portal {
     bool describe_due; /* FETCH of the simple protocol has sent no columns yet */
     bool scroll;
     bool no_scroll;
-    bool may_scroll; /* neither was said: it keeps rows while they are few */
-    bool hold;         /* WITH HOLD */
-    bool is_held;      /* its transaction has committed: all rows are kept, nothing runs any more */
-    int64_t position;  /* rows before the cursor */
+    bool may_scroll;  /* neither was said: it keeps rows while they are few */
+    bool hold;        /* WITH HOLD */
+    bool is_held;     /* its transaction has committed: all rows are kept, nothing runs any more */
+    int64_t position; /* rows before the cursor */
     struct arena *kept_mem;
     struct slot *kept; /* rows fetched so far, in kept_mem */
     uint64_t kept_count;

@@ -188,8 +188,8 @@ err_t tid_input(struct type_io *io, const char *text, size_t len, datum *out)
     uint64_t offset = 0;
     size_t block_len = (size_t)(comma - text - 1);
     size_t offset_len = (size_t)(text + len - 1 - (comma + 1)); /* both may be empty: 0 */
-    if ((block_len > 0 && parse_u64("tid", text + 1, block_len, 0xffffffffffffULL, false, &block) !=
-                              ERR_OK) ||
+    if ((block_len > 0 &&
+         parse_u64("tid", text + 1, block_len, 0xffffffffffffULL, false, &block) != ERR_OK) ||
         (offset_len > 0 &&
          parse_u64("tid", comma + 1, offset_len, UINT16_MAX, false, &offset) != ERR_OK))
         return raise_input_syntax("tid", text, len);

@@ -82,7 +82,7 @@ static SUSPENDS void body_prepared(void)
     CHECK(u->type_count == 0 && same(u->raw_text, "select 'as'"));
     u = analysed("execute q(1, 'x', 1 + 2.5)");
     CHECK(u->kind == UTIL_EXECUTE && u->arg_count == 3);
-    CHECK(u->args[0]->type == TYPE_INT4 && u->args[1]->type == TYPE_TEXT &&
+    CHECK(u->args[0]->type == TYPE_INT4 && u->args[1]->type == TYPE_UNKNOWN &&
           u->args[2]->type == TYPE_NUMERIC);
     CHECK(analysed("deallocate all")->all);
     arena_free(mem);

@@ -33,7 +33,11 @@ static void check_order(const char *type, const char *const *texts, size_t count
         CHECK(t->hash(values[i]) == t->hash(back));
         err_t e = value_receive(&test_env, mem, t->oid, -1, (const uint8_t *)wire.data,
                                 wire.len - 1, &back);
-        CHECK(e == ERR_INVALID_BINARY_REPRESENTATION);
+        CHECK(e == ERR_PROTOCOL_VIOLATION);
+        uint8_t longer[32] = {0};
+        memcpy(longer, wire.data, wire.len);
+        e = value_receive(&test_env, mem, t->oid, -1, longer, wire.len + 1, &back);
+        CHECK(e == ERR_INVALID_BINARY_REPRESENTATION && value_was_overlong(e));
     }
     for (size_t i = 0; i < count; i++) {
         for (size_t k = 0; k < count; k++) {

@@ -150,10 +150,12 @@ static void binary_forms_come_back(void)
             strbuf_puts(&wire, "");
             CU_ASSERT_EQUAL(value_input(&test_env, mem, type->oid, -1, s, strlen(s), &d), 0);
             CU_ASSERT_EQUAL(value_send(&test_env, mem, type->oid, d, &wire), 0);
-            CU_ASSERT_EQUAL(
-                value_receive(&test_env, mem, type->oid, -1, (uint8_t *)wire.data, wire.len, &back),
-                0);
-            CU_ASSERT_EQUAL(type->compare(d, back), 0);
+            bool is_empty_vector = s[0] == '\0' && strstr(ascending[t].type, "vector") != NULL;
+            err_t e =
+                value_receive(&test_env, mem, type->oid, -1, (uint8_t *)wire.data, wire.len, &back);
+            /* As in PostgreSQL, which does not take back what it sends for an empty one. */
+            CU_ASSERT_EQUAL(e, is_empty_vector ? ERR_INVALID_BINARY_REPRESENTATION : 0);
+            CU_ASSERT(e != ERR_OK || type->compare(d, back) == 0);
             /* Cut short and bit-flipped bytes may be refused but do no harm. */
             for (size_t len = 0; len < wire.len; len++)
                 ERR_IGNORE(
