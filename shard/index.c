@@ -6,6 +6,11 @@
  * no page: purge deletes the entry later. Adding an entry that is still there (removed before, not
  * purged) changes no page either. Its undo, seeing that removal, leaves the entry; purge of the
  * removal, seeing a newer addition, leaves it to that.
+ *
+ * A build beside writers that keep the index already brings in the entry of each row that its
+ * snapshot sees, where it is not there yet, as an entry without versions. What became of the row
+ * since is in the chain (the snapshot holds up purge), so that such an entry is as exact as all
+ * others for snapshots not older than the build's.
  */
 #include "core/defects.h"
 #include "shard/shard_priv.h"
@@ -159,6 +164,43 @@ restart:
     return e;
 }
 
+enum unique_outcome { UNIQUE_FREE, UNIQUE_CONFLICT, UNIQUE_LOOK_AGAIN };
+
+/* Whether another live entry has the key, seen from the path to where it goes. Not free: the path
+ * has been ended. *checked: the tree's state for which it is free. */
+SUSPENDS static err_t unique_look_wait(struct unique_check *u, struct btree *bt,
+                                       struct bt_path *path, struct spill_holds *holds,
+                                       uint64_t *checked, enum unique_outcome *outcome)
+{
+    struct shard *s = u->shard;
+    bool covers = path_covers_key(path, u->key, u->len);
+    bool settled = covers && check_leaf(u, path->level[path->depth - 1].page->data);
+    *outcome = UNIQUE_FREE;
+    if (covers && !settled)
+        return ERR_OK;
+    *outcome = UNIQUE_LOOK_AGAIN;
+    btree_path_end(s, path);
+    if (!covers) {
+        TRY(check_leaves_wait(u, bt, checked));
+        settled = u->conflict != ROW_ID_NONE || u->wait != NULL || u->load != ROW_ID_NONE;
+        if (!settled)
+            return ERR_OK;
+    }
+    if (u->conflict != ROW_ID_NONE) {
+        *outcome = UNIQUE_CONFLICT;
+        return ERR_OK;
+    }
+    *checked = UINT64_MAX;
+    if (u->load != ROW_ID_NONE) {
+        TRY(spill_holds_add_wait(s, u->heap, u->load, holds));
+        u->load = ROW_ID_NONE;
+        return ERR_OK;
+    }
+    struct part *wait = u->wait;
+    u->wait = NULL;
+    return part_wait(s, wait, u->view);
+}
+
 static void add_record(struct log_writer *w, txn_id_t id, uint32_t seq, file_id index, file_id heap,
                        row_id row)
 {
@@ -220,35 +262,15 @@ err_t index_insert_wait(struct shard *s, struct txn_view *v, file_id index, file
         TRY(btree_path_wait(s, bt, key, key_len, id, true, 1, LOG_FIXED_BYTES_MAX + key_len,
                             &path));
         if (unique && checked != bt->changes) {
-            bool covers = path_covers_key(&path, key, key_len);
-            bool settled = covers && check_leaf(&u, path.level[path.depth - 1].page->data);
-            if (!covers) {
-                btree_path_end(s, &path);
-                TRY(check_leaves_wait(&u, bt, &checked));
-                settled = u.conflict != ROW_ID_NONE || u.wait != NULL || u.load != ROW_ID_NONE;
-                if (!settled)
-                    continue;
-            } else if (settled) {
-                btree_path_end(s, &path);
-            }
-            if (u.conflict != ROW_ID_NONE) {
+            enum unique_outcome outcome;
+            TRY(unique_look_wait(&u, bt, &path, &holds, &checked, &outcome));
+            if (outcome == UNIQUE_LOOK_AGAIN)
+                continue;
+            if (outcome == UNIQUE_CONFLICT) {
                 ASSERT(conflict != NULL);
                 serial_note_present(s, v, index, key, key_len);
                 *conflict = u.conflict;
                 return ERR_OK;
-            }
-            if (u.load != ROW_ID_NONE) {
-                TRY(spill_holds_add_wait(s, heap, u.load, &holds));
-                u.load = ROW_ID_NONE;
-                checked = UINT64_MAX;
-                continue;
-            }
-            if (settled) {
-                struct part *wait = u.wait;
-                u.wait = NULL;
-                checked = UINT64_MAX;
-                TRY(part_wait(s, wait, v));
-                continue;
             }
         }
         nosuspend_begin();
@@ -261,6 +283,88 @@ err_t index_insert_wait(struct shard *s, struct txn_view *v, file_id index, file
         btree_path_end(s, &path);
         return ERR_OK;
     }
+}
+
+/* ---- builds beside writers ---- */
+
+static void fill_apply(struct shard *s, struct bt_path *path, const uint8_t *key, uint32_t len,
+                       row_id row)
+{
+    struct log_writer w = {.len = 0};
+    log_put_u64(&w, path->bt->file);
+    log_put_u64(&w, row);
+    lsn_t lsn = shard_log(s, LOG_INDEX_ENTRY, &w, key, len);
+    btree_insert_apply(s, path, key, len, row, lsn);
+}
+
+err_t index_fill_wait(struct shard *s, struct txn_view *v, file_id index, file_id heap,
+                      const void *key, uint32_t key_len, row_id id, bool unique, row_id *conflict)
+{
+    ASSERT(shard_is_owner(s));
+    ASSERT(v->id != 0);
+    TRY(key_check(key_len));
+    *conflict = ROW_ID_NONE;
+    struct btree *bt = btree_of(s, index);
+    struct unique_check u = {.shard = s,
+                             .view = v,
+                             .index = index,
+                             .heap = heap,
+                             .key = key,
+                             .len = key_len,
+                             .id = id,
+                             .conflict = ROW_ID_NONE,
+                             .load = ROW_ID_NONE};
+    SCOPED_HOLDS struct spill_holds holds = {0};
+    uint64_t checked = UINT64_MAX;
+    for (;;) {
+        struct bt_path path;
+        TRY(btree_path_wait(s, bt, key, key_len, id, true, 1, LOG_FIXED_BYTES_MAX + key_len,
+                            &path));
+        if (path.found) { /* a writer's: it has looked whether the key is free */
+            btree_path_end(s, &path);
+            return ERR_OK;
+        }
+        struct part *wait = NULL;
+        enum entry_state own = ENTRY_DEAD;
+        if (unique)
+            own = entry_newest(s, v, index, heap, key, key_len, id, &wait);
+        if (own == ENTRY_LOAD || own == ENTRY_WAIT) {
+            btree_path_end(s, &path);
+            TRY(own == ENTRY_LOAD ? spill_holds_add_wait(s, heap, id, &holds)
+                                  : part_wait(s, wait, v));
+            continue;
+        }
+        if (own == ENTRY_LIVE && checked != bt->changes) {
+            enum unique_outcome outcome;
+            TRY(unique_look_wait(&u, bt, &path, &holds, &checked, &outcome));
+            if (outcome == UNIQUE_LOOK_AGAIN)
+                continue;
+            if (outcome == UNIQUE_CONFLICT) {
+                *conflict = u.conflict;
+                return ERR_OK;
+            }
+        }
+        nosuspend_begin();
+        fill_apply(s, &path, key, key_len, id);
+        nosuspend_end();
+        btree_path_end(s, &path);
+        return ERR_OK;
+    }
+}
+
+err_t index_fill_redo_wait(struct shard *s, file_id index, row_id row, const uint8_t *key,
+                           uint32_t len)
+{
+    TRY(key_check(len));
+    struct bt_path path;
+    TRY(btree_path_wait(s, btree_of(s, index), key, len, row, true, 0, 0, &path));
+    if (!path.found) {
+        nosuspend_begin();
+        fill_apply(s, &path, key, len, row);
+        nosuspend_end();
+    }
+    btree_path_end(s, &path);
+    return ERR_OK;
 }
 
 err_t index_add_at_wait(struct shard *s, txn_id_t id, uint32_t seq, file_id index, file_id heap,

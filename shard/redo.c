@@ -242,6 +242,13 @@ err_t redo_record_wait(void *shard, uint8_t kind, const uint8_t *payload, uint32
             return record_bad(kind, lsn);
         return btree_append_leaf_wait(s, btree_of(s, index), body);
     }
+    case LOG_INDEX_ENTRY: {
+        file_id index = read_u64(&r);
+        row_id row = read_u64(&r);
+        if (r.is_bad || row >> 48 != 0 || !file_exists(s->pages, index, NULL))
+            return record_bad(kind, lsn);
+        return index_fill_redo_wait(s, index, row, r.at, (uint32_t)(r.end - r.at));
+    }
     case LOG_INDEX_SWEPT: {
         file_id index = read_u64(&r);
         row_id row = read_u64(&r);

@@ -202,6 +202,15 @@ SUSPENDS err_t index_build_wait(struct shard *s, struct txn_view *v, file_id ind
                                               row_id *id),
                                 void *ctx);
 
+/* A build beside writers that all keep the index already: the entry for a row that the view's
+ * snapshot sees, unless it is there. The snapshot is held from before the first of these until
+ * after the last; the index serves snapshots that are not older. Of no transaction: not undone, and
+ * durable with the shard's log. unique: as index_insert_wait, unless the row has lost the key since
+ * the snapshot. */
+SUSPENDS err_t index_fill_wait(struct shard *s, struct txn_view *v, file_id index, file_id heap,
+                               const void *key, uint32_t key_len, row_id id, bool unique,
+                               row_id *conflict);
+
 /* ---- files, transactional ---- */
 
 /* Created at once; dropped again if the transaction (or statement) is undone. */

@@ -42,6 +42,7 @@ struct lock_table {
     struct lock *free_locks;
     struct lock_hold *free_holds;
     uint64_t waits;
+    uint64_t hold_serial;
 };
 
 struct lock_rows;
@@ -68,6 +69,16 @@ void lock_release_counted(struct lock_table *t, struct lock_owner *o); /* sessio
 /* Holds of a session's advisory locks: how often it took this mode; 0 = not held. */
 uint32_t lock_hold_count(const struct lock_table *t, const struct lock_owner *o, uint64_t a,
                          uint64_t b, uint32_t mode);
+/* Until those of other sessions who hold the lock now, in a mode that conflicts, have given it
+ * back; nobody is held up by this. Errors as of lock_acquire_wait. */
+struct lock_holders {
+    uint32_t mode;
+    uint32_t session; /* who waits */
+    txn_id_t id;
+    struct wait_limits limits;
+};
+SUSPENDS err_t lock_holders_wait(struct lock_table *t, uint64_t a, uint64_t b,
+                                 const struct lock_holders *who);
 bool lock_is_held(const struct lock_table *t, uint64_t a, uint64_t b);
 /* The holds of an owner, to be written down: *at = NULL is before the first; false: no more. */
 struct lock_name {
@@ -795,6 +806,8 @@ SUSPENDS err_t index_add_at_wait(struct shard *s, txn_id_t id, uint32_t seq, fil
                                  bool is_bulk);
 SUSPENDS err_t index_remove_at_wait(struct shard *s, txn_id_t id, uint32_t seq, file_id index,
                                     file_id heap, row_id row, const uint8_t *key, uint32_t len);
+SUSPENDS err_t index_fill_redo_wait(struct shard *s, file_id index, row_id row, const uint8_t *key,
+                                    uint32_t len);
 
 /* ---- entries added in bulk (index_sweep.c) ---- */
 /* May the part's new entry go without a version of its own? */
@@ -1049,10 +1062,14 @@ void held_drop_on_core(void);
 
 /* snapshot.c */
 struct snapshot_lease;
+struct snapshot_watch;
 struct snapshot {
     ts_t ts;
     bool is_active;
-    struct snapshot_lease *lease; /* imported: another core's list has it, not this core's */
+    uint32_t session;               /* whose; set before it is taken */
+    uint32_t database;              /* 0: unknown */
+    struct snapshot_watch *watches; /* who waits until it goes, or moves */
+    struct snapshot_lease *lease;   /* imported: another core's list has it, not this core's */
     struct snapshot *prev;
     struct snapshot *next;
 };
@@ -1070,6 +1087,16 @@ void snapshot_borrow(struct snapshot *to, struct snapshot *lent, uint32_t lender
 /* On another core than the one that keeps it meanwhile; then shared_snapshot_moved(). */
 void snapshot_join(struct snapshot *s, ts_t ts);
 void snapshots_reset(void); /* this core's word: none */
+/* Until this core's list has no snapshot of another session in the database (or an unknown one)
+ * that is older. arg: struct snapshot_older_call. A core_fn. */
+struct snapshot_older_call {
+    ts_t ts;
+    uint32_t database;
+    uint32_t session; /* who waits */
+    txn_id_t id;
+    struct wait_limits limits;
+};
+SUSPENDS err_t snapshot_older_wait(void *arg);
 /* The snapshots of all cores as disjoint ranges in ascending order. A snapshot in none of them is
  * not below until. */
 struct snapshot_range {

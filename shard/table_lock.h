@@ -30,6 +30,8 @@ err_t table_lock_announce_remote(void *arg);
 err_t table_lock_announce_end_remote(void *arg);
 SUSPENDS err_t table_lock_remote(void *arg);
 err_t table_unlock_remote(void *arg);
+/* core_fn: until this core's holders of modes that conflict with `mode` have ended. */
+SUSPENDS err_t table_lock_holders_wait(void *arg);
 /* core_fn, on another core: the transaction is a prepared one now, without a session. */
 err_t table_lock_detach_remote(void *arg);
 /* This core's locks of prepared transactions of other cores go: its shards are closed. */

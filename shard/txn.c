@@ -22,7 +22,20 @@ struct txn *txn_begin(const struct txn_options *o)
     t->shards = t->shards_inline;
     t->shard_capacity = SHARDS_INLINE;
     t->table_locks.session = o->session;
+    t->snapshot.session = o->session;
+    t->snapshot.database = o->database;
     return t;
+}
+
+struct txn *txn_begin_beside(const struct txn *t)
+{
+    struct txn_options o = {.isolation = READ_COMMITTED,
+                            .synchronous_commit = true,
+                            .session = t->options.session,
+                            .database = t->options.database};
+    struct txn *own = txn_begin(&o);
+    own->limits = t->limits;
+    return own;
 }
 
 /* One pass for the majority (Boyer and Moore, 1981). */
@@ -94,6 +107,11 @@ void txn_statement_end(struct txn *t)
 {
     if (t->options.isolation == READ_COMMITTED)
         snapshot_drop(&t->snapshot);
+}
+
+void txn_snapshot_end(struct txn *t)
+{
+    snapshot_drop(&t->snapshot);
 }
 
 struct txn_cursor {
@@ -315,6 +333,8 @@ void txn_set_options(struct txn *t, const struct txn_options *o)
 {
     t->options = *o;
     t->table_locks.session = o->session;
+    t->snapshot.session = o->session;
+    t->snapshot.database = o->database;
 }
 
 struct txn_view txn_view_make(struct txn *t, bool may_write)
@@ -916,6 +936,39 @@ SUSPENDS static err_t lock_strong_wait(struct txn *t, uint64_t name, enum table_
         if (c.busy)
             return lock_busy();
     }
+    return ERR_OK;
+}
+
+err_t txn_holders_wait(struct txn *t, uint64_t database_and_relation, enum table_lock_mode mode)
+{
+    for (uint32_t core = 0; core < core_count(); core++) {
+        struct table_lock_call c = {.id = t->id,
+                                    .session = t->options.session,
+                                    .name = database_and_relation,
+                                    .mode = mode,
+                                    .limits = t->limits};
+        TRY(core_call_wait(core, table_lock_holders_wait, &c));
+    }
+    return ERR_OK;
+}
+
+/* The cores are looked at one after the other: again when a snapshot has moved meanwhile. */
+err_t txn_older_snapshots_wait(struct txn *t, ts_t ts)
+{
+    ASSERT(!t->snapshot.is_active || t->snapshot.ts >= ts);
+    uint64_t moves;
+    do {
+        moves = shared_snapshot_moves();
+        for (uint32_t core = 0; core < core_count(); core++) {
+            struct snapshot_older_call c = {.ts = ts,
+                                            .database = t->options.database,
+                                            .session = t->options.session,
+                                            .id = t->id,
+                                            .limits = t->limits};
+            TRY(core_call_wait(core, snapshot_older_wait, &c));
+        }
+        TRY(fiber_rest_wait());
+    } while (shared_snapshot_moves() != moves);
     return ERR_OK;
 }
 

@@ -18,14 +18,20 @@ struct txn_options {
     bool read_only;
     bool synchronous_commit; /* false: commit does not wait for the flush */
     uint32_t session;
+    uint32_t database; /* whose rows it may look at; 0 = of any */
 };
 struct txn *txn_begin(const struct txn_options *o);
+/* Another one of the same session, read committed, that ends while t goes on. A wait of either
+ * counts as the session's, for deadlocks too; but each has its own locks. */
+struct txn *txn_begin_beside(const struct txn *t);
 
 /* A new statement: seq + 1; read committed: a new snapshot; the others: the first call takes it. */
 void txn_statement_begin(struct txn *t);
 /* The statement is over: read committed gives its snapshot back, so that an idle transaction block
  * holds up no purge. Others: nothing. */
 void txn_statement_end(struct txn *t);
+/* The snapshot goes, whatever the level: nothing was read by it. The next statement takes one. */
+void txn_snapshot_end(struct txn *t);
 /* A statement that stays open over later ones (a cursor, a portal with a row limit) keeps what it
  * sees: open it after txn_statement_begin, enter and leave around each use (nothing else runs in
  * between), close it before the transaction ends. Same core, no suspension in these. */
@@ -130,6 +136,13 @@ enum table_lock_mode {
 };
 SUSPENDS err_t txn_lock_table_wait(struct txn *t, uint64_t database_and_relation,
                                    enum table_lock_mode mode, bool nowait);
+/* Until the transactions of other sessions (prepared ones too) that hold the lock by now, in a mode
+ * that conflicts with `mode`, have ended. Nobody is held up by it. */
+SUSPENDS err_t txn_holders_wait(struct txn *t, uint64_t database_and_relation,
+                                enum table_lock_mode mode);
+/* Until no other session has a snapshot in t's database that is older. Not with an older one of
+ * its own. */
+SUSPENDS err_t txn_older_snapshots_wait(struct txn *t, ts_t ts);
 /* Until the transaction ends, or is undone to before this. */
 SUSPENDS err_t txn_advisory_lock_wait(struct txn *t, const struct advisory_request *r,
                                       bool *granted);

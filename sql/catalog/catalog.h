@@ -72,7 +72,8 @@ struct index_desc {
     bool is_unique;
     bool nulls_not_distinct;
     bool is_primary;
-    bool is_valid;
+    bool is_valid; /* every row that a snapshot from now on may see has its entry: plans use it */
+    bool is_ready; /* writers keep it; those that are not come last in a table's list */
     bool is_constraint;
     /* A unique index that does not contain the shard key: its entries are rows of a hidden table
      * distributed by the indexed columns: (index columns..., shard int4, row_id int8). */

@@ -54,6 +54,7 @@ static void static_indexes(struct arena *mem, const struct catalog_relation *r, 
         d->is_primary = x->is_primary;
         d->is_constraint = x->is_unique;
         d->is_valid = true;
+        d->is_ready = true;
         d->key_count = x->key_count;
         d->column_count = x->key_count;
         d->key_columns = r->index_keys[i];
@@ -444,8 +445,11 @@ static SUSPENDS err_t load_indexes_wait(struct loader *l)
     }
     TRY(catalog_probe_wait(l->cs, probes, n * 3, l->scratch));
     t->indexes = ARENA_ARRAY(l->mem, struct index_desc, n);
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t k = 0; k < n * 2; k++) { /* first those that are ready, then the others */
+        uint32_t i = k % n;
         const struct catalog_row *r = &rows->rows[i];
+        if (catalog_bool_value(r, COL_INDISREADY) != (k < n))
+            continue;
         const struct catalog_rows *cls = &probes[i * 3].found;
         const struct catalog_rows *map = &probes[i * 3 + 2].found;
         if (cls->count == 0)
@@ -458,6 +462,7 @@ static SUSPENDS err_t load_indexes_wait(struct loader *l)
         x->nulls_not_distinct = catalog_bool_value(r, COL_INDNULLSNOTDISTINCT);
         x->is_primary = catalog_bool_value(r, COL_INDISPRIMARY);
         x->is_valid = catalog_bool_value(r, COL_INDISVALID);
+        x->is_ready = catalog_bool_value(r, COL_INDISREADY);
         x->key_count = (uint16_t)catalog_int_value(r, COL_INDNKEYATTS);
         x->column_count = (uint16_t)catalog_int_value(r, COL_INDNATTS);
         x->predicate = load_text(l, r, COL_INDPRED);

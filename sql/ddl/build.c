@@ -1,7 +1,8 @@
 /*
  * Index builds: each shard reads its own rows on its own core, sorts the keys and loads the B+tree
  * bottom-up. The table is locked against writers, so the newest committed-or-own state of the rows
- * is what the index holds.
+ * is what the index holds. A build beside writers (concurrent.c) takes the rows that its snapshot
+ * sees, and brings the entries into the tree one by one, in order.
  */
 #include "sql/ddl/ddl_priv.h"
 
@@ -14,6 +15,7 @@ struct build {
     const struct plan_index *index;
     const struct session_env *env;
     uint64_t budget;
+    bool beside_writers;
 };
 
 /* A scan that also sees everything that committed after the snapshot. */
@@ -178,7 +180,7 @@ static SUSPENDS err_t feed_next(void *ctx, const uint8_t **key, uint32_t *len, r
 static SUSPENDS err_t build_sort_wait(struct shard_work *w, const struct build *b,
                                       struct key_maker *k, struct key_sort *sort, struct arena *mem)
 {
-    struct txn_view all = view_of_all(&w->view);
+    struct txn_view all = b->beside_writers ? w->view : view_of_all(&w->view);
     struct heap_scan *scan;
     TRY(heap_scan_begin_wait(shard_local(w->shard), &all, b->table->file, mem, &scan));
     err_t e = ERR_OK;
@@ -198,9 +200,41 @@ static SUSPENDS err_t build_sort_wait(struct shard_work *w, const struct build *
             e = fiber_rest_wait();
     }
     heap_scan_end(scan);
+    w->view.observed = MAX(w->view.observed, all.observed);
     if (e == ERR_OK)
         e = key_sort_finish_wait(sort);
     return e;
+}
+
+/* Entry by entry into the live tree. */
+static SUSPENDS err_t fill_wait(struct shard_work *w, const struct build *b, struct key_maker *k,
+                                struct key_sort *sort, struct arena *mem)
+{
+    struct shard *s = shard_local(w->shard);
+    const struct plan_index *x = b->index;
+    for (uint32_t n = 1;; n++) {
+        const uint8_t *key;
+        uint32_t len;
+        row_id id;
+        row_id conflict;
+        bool has_null = false;
+        TRY(key_sort_next_wait(sort, &key, &len, &id, &has_null));
+        if (!key)
+            return shard_flush_wait(s, shard_log_end(s));
+        bool unique = x->is_unique && (!has_null || x->nulls_not_distinct);
+        TRY(index_fill_wait(s, &w->view, x->file, b->table->file, key, len, id, unique, &conflict));
+        if (conflict != ROW_ID_NONE) {
+            bool found;
+            bool skip;
+            struct row_buf row = {.arena = mem};
+            TRY(row_fetch_wait(s, &w->view, b->table->file, id, &found, &row));
+            if (found)
+                TRY(key_make_wait(k, row.data, &skip, &has_null));
+            return duplicate_error(b, k, mem);
+        }
+        if ((n & 63) == 0)
+            TRY(fiber_rest_wait());
+    }
 }
 
 static SUSPENDS err_t build_on_shard(struct shard_work *w)
@@ -212,7 +246,9 @@ static SUSPENDS err_t build_on_shard(struct shard_work *w)
     err_t e = key_maker_init(k, b->table, b->index, b->env, mem);
     if (e == ERR_OK)
         e = build_sort_wait(w, b, k, sort, mem);
-    if (e == ERR_OK) {
+    if (e == ERR_OK && b->beside_writers) {
+        e = fill_wait(w, b, k, sort, mem);
+    } else if (e == ERR_OK) {
         struct feed f = {.sort = sort,
                          .build = b,
                          .maker = k,
@@ -268,7 +304,7 @@ static SUSPENDS err_t build_map_wait(struct ddl_context *x, const struct plan_ta
     return map_error(e, t, index);
 }
 
-err_t ddl_build_index_wait(struct ddl_context *x, oid table, oid index)
+static SUSPENDS err_t build_wait(struct ddl_context *x, oid table, oid index, bool beside_writers)
 {
     struct plan_options o = ddl_plan_options(x);
     struct plan_table *t;
@@ -282,10 +318,21 @@ err_t ddl_build_index_wait(struct ddl_context *x, oid table, oid index)
         struct build b = {.table = t,
                           .index = &t->indexes[i],
                           .env = x->env,
+                          .beside_writers = beside_writers,
                           .budget = (uint64_t)MAX(kb, 1024) * 1024 / MAX(shard_count(), 1u)};
         return ddl_on_shards_wait(x, build_on_shard, &b);
     }
     return err_raise(ERR_INTERNAL_ERROR, "index %u is not one of table %u", index, table);
+}
+
+err_t ddl_build_index_wait(struct ddl_context *x, oid table, oid index)
+{
+    return build_wait(x, table, index, false);
+}
+
+err_t ddl_fill_index_wait(struct ddl_context *x, oid table, oid index)
+{
+    return build_wait(x, table, index, true);
 }
 
 /* ---- checks over all rows ---- */

@@ -162,6 +162,9 @@ static SUSPENDS err_t using_index_wait(struct ddl_context *x, const struct table
     if (d->is_constraint)
         return err_raise(ERR_OBJECT_NOT_IN_PREREQUISITE_STATE,
                          "index \"%s\" is already associated with a constraint", d->name);
+    if (!d->is_valid)
+        return err_raise(ERR_OBJECT_NOT_IN_PREREQUISITE_STATE, "index \"%s\" is not valid",
+                         d->name);
     if (!d->is_unique) {
         err_t e = err_raise(ERR_WRONG_OBJECT_TYPE, "\"%s\" is not a unique index", d->name);
         err_detail("Cannot create a primary key or unique constraint using such an index.");

@@ -201,6 +201,9 @@ SUSPENDS err_t ddl_expression_over_row_wait(struct ddl_context *x, const struct 
 /* Fill the empty index files of these indexes of a table from its rows, on all shards; a global
  * unique index's map table too. */
 SUSPENDS err_t ddl_build_index_wait(struct ddl_context *x, oid table, oid index);
+/* The same beside writers that all keep the index: brings in what the statement's snapshot sees and
+ * is not there. Local indexes only. Durable when it returns. */
+SUSPENDS err_t ddl_fill_index_wait(struct ddl_context *x, oid table, oid index);
 /* The rows of the old table go into new files as the new descriptor says. computed: one expression
  * per column over the old row, NULL = the column itself. */
 struct rewrite {
@@ -330,9 +333,24 @@ struct index_request {
     const struct ddl_option *options;
     uint32_t option_count;
     bool is_new_table; /* nothing to build */
+    bool is_invalid;   /* to be kept by writers, not used yet, not built here */
     const char *label; /* of a chosen name: "idx", "key", "pkey" */
 };
 SUSPENDS err_t ddl_make_index_wait(struct ddl_context *x, const struct index_request *r, oid *out);
+struct index_flags {
+    bool valid, ready, live;
+};
+SUSPENDS err_t ddl_index_flags_wait(struct ddl_context *x, oid index, const struct index_flags *f);
+/* An index's keys and included columns, column_count items, to make another one like it. */
+void ddl_items_of_index(struct ddl_context *x, const struct table_desc *t,
+                        const struct index_desc *d, struct ddl_index_item *items);
+/* concurrent.c: in transactions of their own, while the statement's holds SHARE UPDATE EXCLUSIVE on
+ * the table and nothing else. Not in a transaction block, not for temporary tables. */
+SUSPENDS err_t ddl_create_index_concurrently_wait(struct ddl_context *x,
+                                                  const struct index_request *r);
+SUSPENDS err_t ddl_drop_index_concurrently_wait(struct ddl_context *x, oid table, oid index);
+/* index 0: all of the table. */
+SUSPENDS err_t ddl_reindex_concurrently_wait(struct ddl_context *x, oid table, oid index);
 /* sequence.c */
 struct sequence_request {
     const char *name;

@@ -608,7 +608,8 @@ static SUSPENDS err_t schema_missing_wait(struct ddl_context *x, const struct dd
 
 /* The relation that DROP names; object 0 when it is missing and IF EXISTS was said. */
 static SUSPENDS err_t target_relation_wait(struct ddl_context *x, const struct ddl *d,
-                                           const struct ddl_name *n, struct drop_object *out)
+                                           const struct ddl_name *n, struct drop_object *out,
+                                           oid *concurrent_table)
 {
     bool missing;
     TRY(schema_missing_wait(x, d, n, &missing));
@@ -635,7 +636,9 @@ static SUSPENDS err_t target_relation_wait(struct ddl_context *x, const struct d
         return wrong_kind(n->name, d->object, kind);
     if (kind == 'i') {
         uint32_t position = 0;
-        TRY(ddl_open_index_wait(x, n, LOCK_ACCESS_EXCLUSIVE, &t, &position));
+        TRY(ddl_open_index_wait(
+            x, n, d->concurrently ? LOCK_SHARE_UPDATE_EXCLUSIVE : LOCK_ACCESS_EXCLUSIVE, &t,
+            &position));
         if (t)
             relation = t->indexes[position].oid;
     } else {
@@ -645,6 +648,12 @@ static SUSPENDS err_t target_relation_wait(struct ddl_context *x, const struct d
         return ddl_missing(x, n, object_word(d->object));
     err_t e = ddl_check_owner_wait(x, t);
     *out = (struct drop_object){REL_CLASS, relation, 0};
+    if (e == ERR_OK && kind == 'i' && d->concurrently) {
+        if (t->persistence == 't') /* nobody else sees it */
+            e = ddl_lock_wait(x, t->oid, LOCK_ACCESS_EXCLUSIVE);
+        else
+            *concurrent_table = t->oid;
+    }
     table_release(t);
     return e;
 }
@@ -673,7 +682,8 @@ static SUSPENDS err_t target_schema_wait(struct ddl_context *x, const struct ddl
 }
 
 static SUSPENDS err_t target_wait(struct ddl_context *x, const struct ddl *d,
-                                  const struct ddl_name *n, struct drop_object *out)
+                                  const struct ddl_name *n, struct drop_object *out,
+                                  oid *concurrent_table)
 {
     switch (d->object) {
     case OBJ_TABLE:
@@ -682,7 +692,7 @@ static SUSPENDS err_t target_wait(struct ddl_context *x, const struct ddl *d,
     case OBJ_VIEW:
     case OBJ_MATVIEW:
     case OBJ_FOREIGN_TABLE:
-        return target_relation_wait(x, d, n, out);
+        return target_relation_wait(x, d, n, out, concurrent_table);
     case OBJ_SCHEMA:
         return target_schema_wait(x, d, n, out);
     case OBJ_TYPE:
@@ -706,11 +716,20 @@ err_t ddl_drop_run_wait(struct ddl_context *x, const struct ddl *d)
 {
     if (d->concurrently && x->in_block)
         return err_raise(ERR_ACTIVE_SQL_TRANSACTION, "DROP INDEX CONCURRENTLY %s", x->in_block);
+    if (d->concurrently && d->name_count != 1)
+        return err_raise(ERR_FEATURE_NOT_SUPPORTED,
+                         "DROP INDEX CONCURRENTLY does not support dropping multiple objects");
+    if (d->concurrently && d->cascade)
+        return err_raise(ERR_FEATURE_NOT_SUPPORTED,
+                         "DROP INDEX CONCURRENTLY does not support CASCADE");
     struct drop_object *objects = ARENA_ARRAY(x->mem, struct drop_object, d->name_count + 1);
     uint32_t count = 0;
     for (uint32_t i = 0; i < d->name_count; i++) {
         struct drop_object o = {0};
-        TRY(target_wait(x, d, &d->names[i], &o));
+        oid concurrent_table = 0;
+        TRY(target_wait(x, d, &d->names[i], &o, &concurrent_table));
+        if (concurrent_table)
+            return ddl_drop_index_concurrently_wait(x, concurrent_table, o.object);
         if (o.class)
             objects[count++] = o;
     }

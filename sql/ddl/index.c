@@ -227,6 +227,19 @@ static SUSPENDS err_t make_map_wait(struct ddl_context *x, const struct maker *m
     return catalog_apply_wait(w);
 }
 
+err_t ddl_index_flags_wait(struct ddl_context *x, oid index, const struct index_flags *f)
+{
+    struct catalog_row row;
+    datum *v;
+    bool *n;
+    TRY(rows_get_wait(x, REL_INDEX, INDEX_INDEX_INDEXRELID, 1, index, 0, &row));
+    rows_copy(x->mem, &row, COLS_INDEX, &v, &n);
+    v[COL_INDISVALID - 1] = datum_of_bool(f->valid);
+    v[COL_INDISREADY - 1] = datum_of_bool(f->ready);
+    v[COL_INDISLIVE - 1] = datum_of_bool(f->live);
+    return catalog_replace_wait(x->catalog, REL_INDEX, &row, v, n, x->mem);
+}
+
 static err_t put_index_row(struct catalog_writer *w, struct arena *mem, const struct maker *m)
 {
     datum *v = ARENA_ARRAY(mem, datum, COLS_INDEX);
@@ -240,7 +253,7 @@ static err_t put_index_row(struct catalog_writer *w, struct arena *mem, const st
     v[COL_INDNULLSNOTDISTINCT - 1] = datum_of_bool(r->nulls_not_distinct);
     v[COL_INDISPRIMARY - 1] = datum_of_bool(r->is_primary);
     v[COL_INDIMMEDIATE - 1] = datum_of_bool(!r->deferrable);
-    v[COL_INDISVALID - 1] = datum_of_bool(true);
+    v[COL_INDISVALID - 1] = datum_of_bool(!r->is_invalid);
     v[COL_INDISREADY - 1] = datum_of_bool(true);
     v[COL_INDISLIVE - 1] = datum_of_bool(true);
     v[COL_INDKEY - 1] = catalog_int2vector(mem, m->attnos, m->n);
@@ -338,6 +351,9 @@ static SUSPENDS err_t make_wait(struct ddl_context *x, struct maker *m)
     if (!local && m->r->nulls_not_distinct)
         return err_not_built("NULLS NOT DISTINCT on an index without the shard key is not "
                              "supported");
+    if (!local && m->r->is_invalid)
+        return err_not_built("building a unique index without the shard key concurrently is not "
+                             "supported");
     TRY(write_rows_wait(x, m, local));
     if (local) {
         struct ddl_file file = {file_of(x->catalog->database, m->oid), FILE_BTREE};
@@ -346,7 +362,8 @@ static SUSPENDS err_t make_wait(struct ddl_context *x, struct maker *m)
         oid map;
         TRY(make_map_wait(x, m, &map));
     }
-    return m->r->is_new_table ? ERR_OK : ddl_build_index_wait(x, m->t->oid, m->oid);
+    return m->r->is_new_table || m->r->is_invalid ? ERR_OK
+                                                  : ddl_build_index_wait(x, m->t->oid, m->oid);
 }
 
 err_t ddl_make_index_wait(struct ddl_context *x, const struct index_request *r, oid *out)
@@ -363,6 +380,23 @@ err_t ddl_make_index_wait(struct ddl_context *x, const struct index_request *r, 
     return e;
 }
 
+void ddl_items_of_index(struct ddl_context *x, const struct table_desc *t,
+                        const struct index_desc *d, struct ddl_index_item *items)
+{
+    for (uint32_t k = 0; k < d->column_count; k++) {
+        const struct index_key *key = &d->keys[k];
+        if (key->attno)
+            items[k].column = arena_strdup(x->mem, t->columns[key->attno - 1].name);
+        else
+            items[k].expression = arena_strdup(x->mem, key->expression);
+        const struct opclass_info *c = k < d->key_count ? opclass_find(key->opclass) : NULL;
+        if (c && c != opclass_default(AM_BTREE, key->type))
+            items[k].opclass = c->name;
+        items[k].descending = key->descending;
+        items[k].nulls = key->nulls_first ? 1 : 2;
+    }
+}
+
 err_t ddl_create_index_run_wait(struct ddl_context *x, const struct ddl *d)
 {
     const struct ddl_index *i = d->index;
@@ -376,7 +410,8 @@ err_t ddl_create_index_run_wait(struct ddl_context *x, const struct ddl *d)
         return err_raise(ERR_UNDEFINED_OBJECT, "access method \"%s\" does not exist", m);
     }
     const struct table_desc *t;
-    TRY(ddl_open_wait(x, &i->table, LOCK_TABLE_SHARE, &t));
+    TRY(ddl_open_wait(x, &i->table,
+                      i->concurrently ? LOCK_SHARE_UPDATE_EXCLUSIVE : LOCK_TABLE_SHARE, &t));
     if (!t)
         return ddl_missing(x, &i->table, "relation");
     err_t e = ERR_OK;
@@ -392,9 +427,12 @@ err_t ddl_create_index_run_wait(struct ddl_context *x, const struct ddl *d)
                             i->name);
     }
     oid table = t->oid;
+    bool concurrently = i->concurrently && t->persistence != 't';
     table_release(t);
     if (e != ERR_OK || skip)
         return e;
+    if (i->concurrently && !concurrently) /* nobody else sees it */
+        TRY(ddl_lock_wait(x, table, LOCK_TABLE_SHARE));
     struct ddl_index_item *items =
         ARENA_ARRAY(x->mem, struct ddl_index_item, i->item_count + i->include_count);
     for (uint32_t k = 0; k < i->item_count; k++)
@@ -413,5 +451,6 @@ err_t ddl_create_index_run_wait(struct ddl_context *x, const struct ddl *d)
                               .option_count = i->option_count,
                               .label = "idx"};
     oid index;
-    return ddl_make_index_wait(x, &r, &index);
+    return concurrently ? ddl_create_index_concurrently_wait(x, &r)
+                        : ddl_make_index_wait(x, &r, &index);
 }

@@ -86,6 +86,44 @@ static SUSPENDS err_t rebuild_schema_wait(struct ddl_context *x, oid schema)
     return ERR_OK;
 }
 
+static SUSPENDS err_t reindex_concurrently_wait(struct ddl_context *x, const struct ddl *d)
+{
+    const struct table_desc *t = NULL;
+    uint32_t position = 0;
+    if (x->in_block)
+        return err_raise(ERR_ACTIVE_SQL_TRANSACTION,
+                         "REINDEX CONCURRENTLY cannot run inside a transaction block");
+    if (d->reindex == 'y')
+        return err_raise(ERR_FEATURE_NOT_SUPPORTED, "cannot reindex system catalogs concurrently");
+    if (d->reindex != 'i' && d->reindex != 't')
+        return err_not_built("REINDEX CONCURRENTLY of more than one table is not supported");
+    bool one = d->reindex == 'i';
+    if (one)
+        TRY(ddl_open_index_wait(x, &d->names[0], LOCK_SHARE_UPDATE_EXCLUSIVE, &t, &position));
+    else
+        TRY(ddl_open_wait(x, &d->names[0], LOCK_SHARE_UPDATE_EXCLUSIVE, &t));
+    if (!t)
+        return ddl_missing(x, &d->names[0], "relation");
+    oid table = t->oid;
+    oid index = one ? t->indexes[position].oid : 0;
+    bool is_temporary = t->persistence == 't';
+    err_t e = ERR_OK;
+    if (t->is_system)
+        e = err_raise(ERR_FEATURE_NOT_SUPPORTED, "cannot reindex system catalogs concurrently");
+    else if (t->kind != 'r')
+        e = err_raise(ERR_WRONG_OBJECT_TYPE, "\"%s\" is not a table or materialized view", t->name);
+    if (e == ERR_OK)
+        e = ddl_check_owner_wait(x, t);
+    if (e == ERR_OK && is_temporary) { /* nobody else sees it */
+        e = ddl_lock_wait(x, table, LOCK_ACCESS_EXCLUSIVE);
+        if (e == ERR_OK)
+            e = rebuild_wait(x, t);
+    }
+    table_release(t);
+    TRY(e);
+    return is_temporary ? ERR_OK : ddl_reindex_concurrently_wait(x, table, index);
+}
+
 err_t ddl_reindex_run_wait(struct ddl_context *x, const struct ddl *d)
 {
     const struct table_desc *t = NULL;
@@ -95,6 +133,8 @@ err_t ddl_reindex_run_wait(struct ddl_context *x, const struct ddl *d)
         return ERR_OK; /* no table was ever clustered */
     if (cluster)
         return err_not_built("CLUSTER is not supported");
+    if (ddl_option_true(ddl_option_find(d->options, d->option_count, "concurrently")))
+        return reindex_concurrently_wait(x, d);
     switch (d->reindex) {
     case 'i':
         TRY(ddl_open_index_wait(x, &d->names[0], LOCK_ACCESS_EXCLUSIVE, &t, &position));

@@ -52,6 +52,8 @@ err_t relocate_begin_wait(struct ddl_context *x, const struct table_desc *t, str
             TRY(map_files_wait(x, d->map_table, &drop));
         else
             TRY(new_number_wait(x, d->oid, FILE_BTREE, d->file, &drop));
+        if (!d->is_valid || !d->is_ready) /* it will be whole */
+            TRY(ddl_index_flags_wait(x, d->oid, &(struct index_flags){true, true, true}));
     }
     r->old_files = drop.files;
     r->old_file_count = drop.count;

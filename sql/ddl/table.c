@@ -279,27 +279,13 @@ static void like_checks(struct ddl_context *x, const struct table_desc *t,
     }
 }
 
-static void like_index_items(struct ddl_context *x, const struct table_desc *t,
-                             const struct index_desc *d, struct ddl_index_item *items)
-{
-    for (uint32_t k = 0; k < d->column_count; k++) {
-        const struct index_key *key = &d->keys[k];
-        if (key->attno)
-            items[k].column = arena_strdup(x->mem, t->columns[key->attno - 1].name);
-        else
-            items[k].expression = arena_strdup(x->mem, key->expression);
-        items[k].descending = key->descending;
-        items[k].nulls = key->nulls_first ? 1 : 2;
-    }
-}
-
 static void like_indexes(struct ddl_context *x, const struct table_desc *t,
                          struct like_constraints *l)
 {
     for (uint32_t i = 0; i < t->index_count; i++) {
         const struct index_desc *d = &t->indexes[i];
         struct ddl_index_item *items = ARENA_ARRAY(x->mem, struct ddl_index_item, d->column_count);
-        like_index_items(x, t, d, items);
+        ddl_items_of_index(x, t, d, items);
         if (d->is_constraint) {
             struct ddl_constraint *c = &l->items[l->count++];
             *c = (struct ddl_constraint){.kind = d->is_primary ? CON_PRIMARY : CON_UNIQUE,

@@ -115,6 +115,7 @@ struct plan_index {
     bool is_unique;
     bool nulls_not_distinct;
     bool is_primary;
+    bool is_valid; /* else it is only kept, and may lack entries */
     uint16_t key_count;
     int16_t *attnos;           /* 0 = expression */
     struct expr **expressions; /* over slot 0 = table row; NULL where attno != 0 */

@@ -50,7 +50,8 @@ static bool column_is_unique(struct level *l, const struct expr *e)
     const struct rel *r = expr_single_rel(l, e, &attno);
     for (uint32_t i = 0; r && r->table && i < r->table->index_count; i++) {
         const struct plan_index *x = &r->table->indexes[i];
-        if (x->is_unique && !x->predicate && x->key_count == 1 && x->attnos[0] == (int16_t)attno)
+        if (x->is_unique && x->is_valid && !x->predicate && x->key_count == 1 &&
+            x->attnos[0] == (int16_t)attno)
             return true;
     }
     return false;

@@ -18,6 +18,7 @@ static struct txn_options block_txn_options(struct session *s)
         .synchronous_commit =
             strcmp(setting_string(s->settings, SET_synchronous_commit), "off") != 0,
         .session = s->pid,
+        .database = s->catalog.database,
     };
 }
 
