@@ -101,7 +101,7 @@ static SUSPENDS err_t rename_index_wait(struct ddl_context *x, const struct ddl 
                                         const struct table_desc *t, uint32_t position)
 {
     oid index = t->indexes[position].oid;
-    TRY(ddl_check_owner_wait(x, t));
+    TRY(ddl_check_index_owner_wait(x, t, position));
     TRY(free_name_wait(x, t->schema, d->new_name));
     TRY(rows_set_wait(x, REL_CLASS, INDEX_CLASS_OID, 1, index, 0, COL_RELNAME,
                       datum_of_text(x->mem, d->new_name), false));

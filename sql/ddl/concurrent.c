@@ -234,7 +234,7 @@ static SUSPENDS err_t targets_wait(struct ddl_context *x, oid table, oid one, oi
             e = err_not_built("building a unique index without the shard key concurrently is not "
                               "supported");
         } else if (!one && !d->is_valid) {
-            ddl_warning(x, ERR_INDEX_CORRUPTED,
+            ddl_warning(x, ERR_FEATURE_NOT_SUPPORTED,
                         "cannot reindex invalid index \"%s.%s\" concurrently, skipping",
                         t->schema_name, d->name);
         } else {

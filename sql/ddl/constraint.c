@@ -149,14 +149,15 @@ static SUSPENDS err_t put_key_rows_wait(struct ddl_context *x, const struct tabl
     return catalog_apply_wait(w);
 }
 
-/* An existing unique index becomes the constraint's. */
-static SUSPENDS err_t using_index_wait(struct ddl_context *x, const struct table_desc *t,
-                                       const struct ddl_constraint *c)
+/* The index that is to become the constraint's. */
+static err_t using_index_find(const struct table_desc *t, const struct ddl_constraint *c,
+                              const struct index_desc **out)
 {
     const struct index_desc *d = NULL;
     for (uint32_t i = 0; i < t->index_count; i++)
         if (strcmp(t->indexes[i].name, c->using_index) == 0)
             d = &t->indexes[i];
+    *out = d;
     if (!d)
         return err_raise(ERR_UNDEFINED_OBJECT, "index \"%s\" does not exist", c->using_index);
     if (d->is_constraint)
@@ -165,20 +166,32 @@ static SUSPENDS err_t using_index_wait(struct ddl_context *x, const struct table
     if (!d->is_valid)
         return err_raise(ERR_OBJECT_NOT_IN_PREREQUISITE_STATE, "index \"%s\" is not valid",
                          d->name);
-    if (!d->is_unique) {
-        err_t e = err_raise(ERR_WRONG_OBJECT_TYPE, "\"%s\" is not a unique index", d->name);
+    bool has_expression = false;
+    for (uint32_t i = 0; i < d->key_count; i++)
+        has_expression |= d->keys[i].attno == 0;
+    err_t e = ERR_OK;
+    if (!d->is_unique)
+        e = err_raise(ERR_WRONG_OBJECT_TYPE, "\"%s\" is not a unique index", d->name);
+    else if (has_expression)
+        e = err_raise(ERR_WRONG_OBJECT_TYPE, "index \"%s\" contains expressions", d->name);
+    else if (d->predicate)
+        e = err_raise(ERR_WRONG_OBJECT_TYPE, "\"%s\" is a partial index", d->name);
+    if (e != ERR_OK)
         err_detail("Cannot create a primary key or unique constraint using such an index.");
-        return e;
-    }
+    return e;
+}
+
+/* An existing unique index becomes the constraint's. */
+static SUSPENDS err_t using_index_wait(struct ddl_context *x, const struct table_desc *t,
+                                       const struct ddl_constraint *c)
+{
+    const struct index_desc *d;
+    err_t e = using_index_find(t, c, &d);
+    if (e != ERR_OK)
+        return ddl_error_at(x, c->location, e);
     int16_t *columns = ARENA_ARRAY(x->mem, int16_t, d->key_count);
     for (uint32_t i = 0; i < d->key_count; i++) {
         columns[i] = d->keys[i].attno;
-        if (columns[i] == 0 || d->predicate) {
-            err_t e = err_raise(ERR_WRONG_OBJECT_TYPE, "index \"%s\" %s", d->name,
-                                d->predicate ? "is a partial index" : "contains expressions");
-            err_detail("Cannot create a primary key or unique constraint using such an index.");
-            return e;
-        }
         if (c->kind == CON_PRIMARY)
             TRY(ddl_set_not_null_wait(x, t->oid, columns[i], true));
     }

@@ -38,6 +38,8 @@ const char *ddl_name_text(struct arena *mem, const struct ddl_name *n);
 err_t ddl_missing(struct ddl_context *x, const struct ddl_name *n, const char *kind);
 /* Must be the owner (or a superuser), and not a system catalog. */
 SUSPENDS err_t ddl_check_owner_wait(struct ddl_context *x, const struct table_desc *t);
+SUSPENDS err_t ddl_check_index_owner_wait(struct ddl_context *x, const struct table_desc *t,
+                                          uint32_t position);
 SUSPENDS err_t ddl_role_oid_wait(struct ddl_context *x, const struct ddl_role *r, oid *out);
 SUSPENDS err_t ddl_role_named_wait(struct ddl_context *x, const char *name, oid *out);
 err_t ddl_must_be_superuser(struct ddl_context *x, const char *action);

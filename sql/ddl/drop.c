@@ -634,8 +634,8 @@ static SUSPENDS err_t target_relation_wait(struct ddl_context *x, const struct d
                                               : 0;
     if (kind != wanted)
         return wrong_kind(n->name, d->object, kind);
+    uint32_t position = 0;
     if (kind == 'i') {
-        uint32_t position = 0;
         TRY(ddl_open_index_wait(
             x, n, d->concurrently ? LOCK_SHARE_UPDATE_EXCLUSIVE : LOCK_ACCESS_EXCLUSIVE, &t,
             &position));
@@ -646,7 +646,7 @@ static SUSPENDS err_t target_relation_wait(struct ddl_context *x, const struct d
     }
     if (!t)
         return ddl_missing(x, n, object_word(d->object));
-    err_t e = ddl_check_owner_wait(x, t);
+    err_t e = kind == 'i' ? ddl_check_index_owner_wait(x, t, position) : ddl_check_owner_wait(x, t);
     *out = (struct drop_object){REL_CLASS, relation, 0};
     if (e == ERR_OK && kind == 'i' && d->concurrently) {
         if (t->persistence == 't') /* nobody else sees it */

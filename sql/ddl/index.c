@@ -416,8 +416,12 @@ err_t ddl_create_index_run_wait(struct ddl_context *x, const struct ddl *d)
         return ddl_missing(x, &i->table, "relation");
     err_t e = ERR_OK;
     bool skip = false;
-    if (t->kind != 'r')
+    if (t->kind != 'r') {
         e = err_raise(ERR_WRONG_OBJECT_TYPE, "cannot create index on relation \"%s\"", t->name);
+        err_detail("This operation is not supported for %s.", t->kind == 'v'   ? "views"
+                                                              : t->kind == 'S' ? "sequences"
+                                                                               : "indexes");
+    }
     if (e == ERR_OK)
         e = ddl_check_owner_wait(x, t);
     if (e == ERR_OK && i->name && i->if_not_exists) {

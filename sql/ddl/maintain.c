@@ -113,7 +113,7 @@ static SUSPENDS err_t reindex_concurrently_wait(struct ddl_context *x, const str
     else if (t->kind != 'r')
         e = err_raise(ERR_WRONG_OBJECT_TYPE, "\"%s\" is not a table or materialized view", t->name);
     if (e == ERR_OK)
-        e = ddl_check_owner_wait(x, t);
+        e = one ? ddl_check_index_owner_wait(x, t, position) : ddl_check_owner_wait(x, t);
     if (e == ERR_OK && is_temporary) { /* nobody else sees it */
         e = ddl_lock_wait(x, table, LOCK_ACCESS_EXCLUSIVE);
         if (e == ERR_OK)
@@ -127,7 +127,7 @@ static SUSPENDS err_t reindex_concurrently_wait(struct ddl_context *x, const str
 err_t ddl_reindex_run_wait(struct ddl_context *x, const struct ddl *d)
 {
     const struct table_desc *t = NULL;
-    uint32_t position;
+    uint32_t position = 0;
     bool cluster = d->kind == DDL_CLUSTER;
     if (cluster && d->name_count == 0)
         return ERR_OK; /* no table was ever clustered */
@@ -161,7 +161,11 @@ err_t ddl_reindex_run_wait(struct ddl_context *x, const struct ddl *d)
     }
     if (!t)
         return ddl_missing(x, &d->names[0], "relation");
-    err_t e = t->is_system ? ERR_OK : rebuild_wait(x, t);
+    err_t e = ERR_OK;
+    if (!t->is_system && d->reindex == 'i')
+        e = ddl_check_index_owner_wait(x, t, position);
+    if (!t->is_system && e == ERR_OK)
+        e = rebuild_wait(x, t);
     table_release(t);
     return e;
 }

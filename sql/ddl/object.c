@@ -251,6 +251,16 @@ err_t ddl_check_owner_wait(struct ddl_context *x, const struct table_desc *t)
     return ERR_OK;
 }
 
+err_t ddl_check_index_owner_wait(struct ddl_context *x, const struct table_desc *t,
+                                 uint32_t position)
+{
+    err_t e = ddl_check_owner_wait(x, t);
+    if (e == ERR_INSUFFICIENT_PRIVILEGE && !t->is_system)
+        e = err_raise(ERR_INSUFFICIENT_PRIVILEGE, "must be owner of index %s",
+                      t->indexes[position].name);
+    return e;
+}
+
 err_t ddl_must_be_superuser(struct ddl_context *x, const char *action)
 {
     if (x->catalog->is_superuser)
