@@ -192,6 +192,12 @@ SUSPENDS err_t schema_name_wait(struct catalog_session *cs, oid schema, struct a
                                 const char **out);
 SUSPENDS err_t type_by_name_wait(struct catalog_session *cs, const char *schema, const char *name,
                                  oid *out); /* 0 = none; SQL spellings are the parser's work */
+/* The name of the lock (txn_lock_table_wait) that every session takes for a moment, in a weak mode,
+ * when it enters a database. */
+static inline uint64_t database_lock_name(oid database)
+{
+    return (uint64_t)database << 32;
+}
 SUSPENDS err_t database_by_name_wait(const char *name, oid *out, bool *allow_connect,
                                      int32_t *connection_limit);
 struct role_info {

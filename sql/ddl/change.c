@@ -187,6 +187,14 @@ static SUSPENDS err_t rename_shared_wait(struct ddl_context *x, const struct ddl
     if (rows.count == 0)
         return err_raise(missing, "%s \"%s\" does not exist", word, d->names[0].name);
     oid object = catalog_oid_value(&rows.rows[0], COL_OID);
+    if (relation == REL_DATABASE) { /* nobody enters it from here on */
+        struct catalog_row row;
+        bool found;
+        TRY(ddl_database_lock_wait(x, d->names[0].name, LOCK_ACCESS_EXCLUSIVE, &row, &found));
+        if (!found)
+            return err_raise(missing, "%s \"%s\" does not exist", word, d->names[0].name);
+        object = catalog_oid_value(&row, COL_OID);
+    }
     if (relation == REL_DATABASE && object == x->catalog->database)
         return err_raise(ERR_FEATURE_NOT_SUPPORTED, "current database cannot be renamed");
     TRY(catalog_find_wait(x->catalog, relation, index, 1, datum_of_text(x->mem, d->new_name), 0,
@@ -194,6 +202,8 @@ static SUSPENDS err_t rename_shared_wait(struct ddl_context *x, const struct ddl
     if (rows.count)
         return err_raise(relation == REL_DATABASE ? ERR_DUPLICATE_DATABASE : ERR_DUPLICATE_OBJECT,
                          "%s \"%s\" already exists", word, d->new_name);
+    if (relation == REL_DATABASE)
+        TRY(ddl_database_unused_wait(x, object, "database", d->names[0].name));
     return rows_set_wait(x, relation, oid_index, 1, object, 0, column,
                          datum_of_text(x->mem, d->new_name), false);
 }

@@ -69,6 +69,83 @@ static SUSPENDS err_t copy_wait(struct ddl_context *x, oid from, oid to)
     return ERR_OK;
 }
 
+/* ---- who uses a database ---- */
+
+err_t ddl_database_lock_wait(struct ddl_context *x, const char *name, enum table_lock_mode mode,
+                             struct catalog_row *row, bool *found)
+{
+    for (;;) {
+        TRY(find_wait(x, name, row, found));
+        if (!*found)
+            return ERR_OK;
+        oid database = catalog_oid_value(row, COL_OID);
+        TRY(txn_lock_table_wait(x->catalog->txn, database_lock_name(database), mode, false));
+        TRY(find_wait(x, name, row, found));
+        if (!*found || catalog_oid_value(row, COL_OID) == database)
+            return ERR_OK;
+    }
+}
+
+static SUSPENDS err_t prepared_count_wait(struct ddl_context *x, oid database, uint32_t *out)
+{
+    struct held_transaction *rows;
+    uint32_t count;
+    *out = 0;
+    TRY(held_list_wait(x->mem, &rows, &count));
+    for (uint32_t i = 0; i < count; i++)
+        *out += rows[i].database == database;
+    return ERR_OK;
+}
+
+static SUSPENDS err_t terminate_wait(struct ddl_context *x, oid database, const char *name)
+{
+    uint32_t prepared;
+    uint64_t others;
+    TRY(prepared_count_wait(x, database, &prepared));
+    if (prepared == 0)
+        return x->env->services->database_users(x->env->services->owner, database, true, &others);
+    err_t e = err_raise(ERR_OBJECT_IN_USE, "database \"%s\" is being used by prepared transactions",
+                        name);
+    err_detail(prepared == 1 ? "There is %u prepared transaction using the database."
+                             : "There are %u prepared transactions using the database.",
+               prepared);
+    return e;
+}
+
+enum { USERS_ROUNDS = 50, USERS_ROUND_US = 100000 };
+
+err_t ddl_database_unused_wait(struct ddl_context *x, oid database, const char *what,
+                               const char *name)
+{
+    const struct sql_services *s = x->env->services;
+    uint64_t others = 0;
+    uint32_t prepared = 0;
+    for (int round = 0;; round++) {
+        TRY(s->database_users(s->owner, database, false, &others));
+        TRY(prepared_count_wait(x, database, &prepared));
+        if (others == 0 && prepared == 0)
+            return ERR_OK;
+        if (round == USERS_ROUNDS || others == 0) /* prepared ones do not end by themselves */
+            break;
+        TRY(fiber_sleep_wait(USERS_ROUND_US));
+    }
+    err_t e =
+        err_raise(ERR_OBJECT_IN_USE, "%s \"%s\" is being accessed by other users", what, name);
+    if (others != 0 && prepared != 0)
+        err_detail("There are %llu other session(s) and %u prepared transaction(s) using the "
+                   "database.",
+                   (unsigned long long)others, prepared);
+    else if (prepared == 0)
+        err_detail(others == 1 ? "There is %llu other session using the database."
+                               : "There are %llu other sessions using the database.",
+                   (unsigned long long)others);
+    else
+        err_detail(prepared == 1 ? "There is %u prepared transaction using the database."
+                                 : "There are %u prepared transactions using the database.",
+                   prepared);
+    return e;
+}
+
 struct create {
     const char *template;
     oid owner;
@@ -127,7 +204,7 @@ static SUSPENDS err_t create_wait(struct ddl_context *x, const struct ddl *d)
     TRY(find_wait(x, d->new_name, &row, &found));
     if (found)
         return err_raise(ERR_DUPLICATE_DATABASE, "database \"%s\" already exists", d->new_name);
-    TRY(find_wait(x, c.template, &row, &found));
+    TRY(ddl_database_lock_wait(x, c.template, LOCK_TABLE_SHARE, &row, &found));
     if (!found)
         return err_raise(ERR_UNDEFINED_DATABASE, "template database \"%s\" does not exist",
                          c.template);
@@ -135,6 +212,8 @@ static SUSPENDS err_t create_wait(struct ddl_context *x, const struct ddl *d)
         catalog_oid_value(&row, COL_DATDBA) != x->catalog->user)
         return err_raise(ERR_INSUFFICIENT_PRIVILEGE, "permission denied to copy database \"%s\"",
                          c.template);
+    TRY(ddl_database_unused_wait(x, catalog_oid_value(&row, COL_OID), "source database",
+                                 c.template));
     oid database;
     TRY(catalog_new_oid_wait(x->catalog, &database));
     datum *v;
@@ -239,30 +318,11 @@ static SUSPENDS err_t sequence_files_on_shard(struct shard_work *w)
     return ERR_OK;
 }
 
-static SUSPENDS err_t no_prepared_wait(struct ddl_context *x, oid database, const char *name)
-{
-    struct held_transaction *rows;
-    uint32_t count;
-    uint32_t here = 0;
-    TRY(held_list_wait(x->mem, &rows, &count));
-    for (uint32_t i = 0; i < count; i++)
-        here += rows[i].database == database;
-    if (here == 0)
-        return ERR_OK;
-    err_t e =
-        err_raise(ERR_OBJECT_IN_USE, "database \"%s\" is being accessed by other users", name);
-    if (here == 1)
-        err_detail("There is 1 prepared transaction using the database.");
-    else
-        err_detail("There are %u prepared transactions using the database.", here);
-    return e;
-}
-
 static SUSPENDS err_t drop_wait(struct ddl_context *x, const struct ddl *d)
 {
     struct catalog_row row;
     bool found;
-    TRY(find_wait(x, d->new_name, &row, &found));
+    TRY(ddl_database_lock_wait(x, d->new_name, LOCK_ACCESS_EXCLUSIVE, &row, &found));
     if (!found) {
         if (!d->missing_ok)
             return err_raise(ERR_UNDEFINED_DATABASE, "database \"%s\" does not exist", d->new_name);
@@ -276,7 +336,9 @@ static SUSPENDS err_t drop_wait(struct ddl_context *x, const struct ddl *d)
         return err_raise(ERR_WRONG_OBJECT_TYPE, "cannot drop a template database");
     if (database == x->catalog->database)
         return err_raise(ERR_OBJECT_IN_USE, "cannot drop the currently open database");
-    TRY(no_prepared_wait(x, database, d->new_name));
+    if (ddl_option_find(d->options, d->option_count, "force"))
+        TRY(terminate_wait(x, database, d->new_name));
+    TRY(ddl_database_unused_wait(x, database, "database", d->new_name));
     struct drop_list files = {0};
     struct catalog_rows classes;
     TRY(user_files_wait(x, database, &files, &classes));

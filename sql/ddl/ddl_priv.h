@@ -274,6 +274,15 @@ SUSPENDS err_t ddl_setting_run_wait(struct ddl_context *x, const struct ddl *d);
 SUSPENDS err_t ddl_database_run_wait(struct ddl_context *x, const struct ddl *d);
 SUSPENDS err_t ddl_vacuum_run_wait(struct ddl_context *x, const struct ddl *d);
 SUSPENDS err_t ddl_reindex_run_wait(struct ddl_context *x, const struct ddl *d);
+/* database.c. A database's row, locked so that till the transaction ends no session enters it (mode:
+ * TABLE_SHARE and up). */
+SUSPENDS err_t ddl_database_lock_wait(struct ddl_context *x, const char *name,
+                                      enum table_lock_mode mode, struct catalog_row *row,
+                                      bool *found);
+/* ERR_OBJECT_IN_USE unless all other sessions have left the database within five
+ * seconds; what: "database", "source database". */
+SUSPENDS err_t ddl_database_unused_wait(struct ddl_context *x, oid database, const char *what,
+                                        const char *name);
 SUSPENDS err_t ddl_analyze_table_wait(struct ddl_context *x, oid table, const char *const *columns,
                                       uint32_t column_count);
 

@@ -125,6 +125,8 @@ struct sql_services {
                           const char **out);
     err_t (*setting_set)(void *owner, const char *name, const char *value, bool is_local);
     err_t (*cancel_backend)(void *owner, uint32_t pid, bool terminate, bool *done);
+    /* Sessions of a database but this one; terminate: after telling them to end. */
+    err_t (*database_users)(void *owner, oid database, bool terminate, uint64_t *count);
     err_t (*current_txn_id)(void *owner, bool assign, uint64_t *out); /* 0 = none */
     err_t (*description)(void *owner, oid object, oid class_oid, int32_t sub, struct arena *mem,
                          const char **out);

@@ -221,20 +221,15 @@ static err_t services_setting_set(void *owner, const char *name, const char *val
     return session_set(owner, name, value, is_local);
 }
 
-static void services_cancel_visit(void *ctx, struct session *target)
-{
-    const bool *terminate = ctx;
-    session_cancel(target, *terminate);
-}
-
 static SUSPENDS err_t services_cancel_backend(void *owner, uint32_t pid, bool terminate, bool *done)
 {
-    struct session *s = owner;
-    TRY(registry_visit_wait(pid, services_cancel_visit, &terminate, done));
-    if (!*done)
-        return session_notice(s, "WARNING", ERR_WARNING,
-                              "PID %u is not a PostgreSQL server process", pid);
-    return ERR_OK;
+    return session_signal_wait(owner, pid, terminate, done);
+}
+
+static SUSPENDS err_t services_database_users(void *owner, oid database, bool terminate,
+                                              uint64_t *count)
+{
+    return session_database_users_wait(owner, database, terminate, count);
 }
 
 static err_t services_current_txn_id(void *owner, bool assign, uint64_t *out)
@@ -384,6 +379,7 @@ struct sql_services *services_new(struct session *s)
     v->setting_show = services_setting_show;
     v->setting_set = services_setting_set;
     v->cancel_backend = services_cancel_backend;
+    v->database_users = services_database_users;
     v->current_txn_id = services_current_txn_id;
     v->advisory_lock = services_advisory_lock;
     v->check_database = services_check_database;

@@ -402,6 +402,36 @@ static SUSPENDS err_t session_setup_wait(struct session *s, const struct session
     return ERR_OK;
 }
 
+/* From here on the session counts as one of its database's. Who is about to drop or rename that
+ * has locked it, and is waited for: it sees all sessions that are in, and none comes in after. */
+static SUSPENDS err_t session_enter_database_wait(struct session *s,
+                                                  const struct session_options *o)
+{
+    const struct txn_options options = {.isolation = READ_COMMITTED};
+    struct txn *t = txn_begin(&options);
+    (void)txn_assign_id(t);
+    err_t e =
+        txn_lock_table_wait(t, database_lock_name(s->catalog.database), LOCK_ROW_EXCLUSIVE, false);
+    const struct login_facts *facts = NULL;
+    if (e == ERR_OK)
+        e = login_facts_wait(o->user, o->database, s->statement, &facts);
+    if (e == ERR_OK && facts->database != s->catalog.database) {
+        e = err_raise(ERR_INVALID_CATALOG_NAME, "database \"%s\" does not exist", o->database);
+        err_detail("It seems to have just been dropped or renamed.");
+    } else if (e == ERR_OK) {
+        registry_add(s);
+    }
+    struct diag *kept = NULL;
+    if (e != ERR_OK) {
+        kept = arena_alloc(s->statement, sizeof(*kept));
+        diag_copy(kept, err_diag());
+    }
+    fiber_shield_begin();
+    txn_rollback_wait(t);
+    fiber_shield_end();
+    return kept ? err_adopt(kept) : ERR_OK;
+}
+
 void session_wake(struct session *s, struct row_sink *sink)
 {
     s->sink = sink;
@@ -477,8 +507,9 @@ SUSPENDS err_t session_open_wait(const struct session_options *o, struct row_sin
     session_set_state(s, "idle", s->message_at);
     struct session_limits limits = {-1, -1};
     err_t e = session_setup_wait(s, o, &limits);
+    if (e == ERR_OK)
+        e = session_enter_database_wait(s, o);
     if (e == ERR_OK) {
-        registry_add(s);
         e = session_check_limits_wait(s, &limits);
         if (e != ERR_OK)
             registry_remove(s);

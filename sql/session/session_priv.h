@@ -374,6 +374,12 @@ void registry_remove(struct session *s);
 /* On all cores, of a role or in a database; those that are being opened count. */
 SUSPENDS err_t registry_sessions_of_wait(oid object, uint64_t *count);
 uint32_t registry_core_of(uint32_t pid); /* its home */
+/* signal.c: pg_cancel_backend, pg_terminate_backend; *done false, with a warning: no such session.
+ * ERR_INSUFFICIENT_PRIVILEGE. */
+SUSPENDS err_t session_signal_wait(struct session *s, uint32_t pid, bool terminate, bool *done);
+/* How many other sessions a database has; terminate: all are told to end first. */
+SUSPENDS err_t session_database_users_wait(struct session *s, oid database, bool terminate,
+                                           uint64_t *count);
 /* A session goes to another core, has come from one. Its move_count says how often before. */
 void registry_leave(struct session *s, uint32_t to);
 void registry_join(struct session *s);
