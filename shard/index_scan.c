@@ -74,11 +74,36 @@ static void set_range(struct index_scan *scan, const struct index_range *r)
     }
 }
 
+/* Made by a transaction that the snapshot does not see. */
+static bool file_is_newer(const struct shard *s, const struct txn_view *v, file_id file)
+{
+    const struct version *ver = version_chain(&s->versions, file, ROW_ID_NONE);
+    for (; ver != NULL; ver = ver->chain_older) {
+        if (ver->kind == VERSION_FILE_CREATE && ver->part->id != v->id)
+            return ver->part->state != PART_COMMITTED || ver->part->ts > v->snapshot;
+    }
+    return false;
+}
+
+/* An index built beside no writers holds the newest keys only: a snapshot from before would find
+ * rows by keys that they did not have then, and miss others. */
+static err_t check_age(const struct shard *s, const struct txn_view *v, file_id index, file_id heap)
+{
+    if (!file_is_newer(s, v, index) || file_is_newer(s, v, heap))
+        return ERR_OK;
+    err_t e = err_raise(ERR_T_R_SERIALIZATION_FAILURE,
+                        "could not serialize access due to an index made after the snapshot");
+    err_hint("The transaction might succeed if retried.");
+    return e;
+}
+
 err_t index_scan_begin_wait(struct shard *s, struct txn_view *v, file_id index, file_id heap,
                             const struct index_range *range, struct arena *mem,
                             struct index_scan **out)
 {
     ASSERT(shard_is_owner(s));
+    if (v->isolation != READ_COMMITTED && v->snapshot < UINT64_MAX - 1)
+        TRY(check_age(s, v, index, heap));
     struct index_scan *scan = ARENA_NEW(mem, struct index_scan);
     scan->shard = s;
     scan->view = v;

@@ -183,7 +183,8 @@ struct index_range {
     bool high_inclusive; /* takes in all keys that begin with high */
     bool backward;
 };
-/* Entries whose row version visible to the snapshot has that key, in key order. */
+/* Entries whose row version visible to the snapshot has that key, in key order.
+ * ERR_T_R_SERIALIZATION_FAILURE: above read committed, and the index is newer than the snapshot. */
 SUSPENDS err_t index_scan_begin_wait(struct shard *s, struct txn_view *v, file_id index,
                                      file_id heap, const struct index_range *range,
                                      struct arena *mem, struct index_scan **out);

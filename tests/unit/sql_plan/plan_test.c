@@ -133,7 +133,7 @@ static struct table_desc *fake_make(const struct fake_table *f)
     x->name = arena_printf(fake_mem, "%s_pkey", f->name);
     x->am = 403;
     x->file = x->oid;
-    x->is_unique = x->is_primary = x->is_valid = x->is_constraint = true;
+    x->is_unique = x->is_primary = x->is_valid = x->is_ready = x->is_constraint = true;
     x->keys = ARENA_ARRAY(fake_mem, struct index_key, 4);
     x->key_columns = ARENA_ARRAY(fake_mem, struct key_column, 4);
     for (const char *p = f->key; *p; p++) {
