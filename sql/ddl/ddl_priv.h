@@ -274,8 +274,8 @@ SUSPENDS err_t ddl_setting_run_wait(struct ddl_context *x, const struct ddl *d);
 SUSPENDS err_t ddl_database_run_wait(struct ddl_context *x, const struct ddl *d);
 SUSPENDS err_t ddl_vacuum_run_wait(struct ddl_context *x, const struct ddl *d);
 SUSPENDS err_t ddl_reindex_run_wait(struct ddl_context *x, const struct ddl *d);
-/* database.c. A database's row, locked so that till the transaction ends no session enters it (mode:
- * TABLE_SHARE and up). */
+/* database.c. A database's row, locked so that till the transaction ends no session enters it
+ * (mode: TABLE_SHARE and up). */
 SUSPENDS err_t ddl_database_lock_wait(struct ddl_context *x, const char *name,
                                       enum table_lock_mode mode, struct catalog_row *row,
                                       bool *found);
