@@ -84,6 +84,7 @@ struct ddl_sequence_options {
     oid type;
     int64_t start, restart, increment, min, max, cache;
     bool cycle;
+    char generated; /* SET GENERATED of an identity column: a, d; 0 */
     bool has_owned_by;
     bool owned_by_none;
     struct ddl_name owned_by;  /* schema.name.part */

@@ -218,6 +218,10 @@ static SUSPENDS err_t sequence_option_wait(const struct ddl_analysis *a, const D
         out->cycle = ((const Boolean *)(const void *)d->arg)->boolval;
         return ERR_OK;
     }
+    if (strcmp(d->defname, "generated") == 0) {
+        out->generated = (char)intVal(d->arg);
+        return ERR_OK;
+    }
     if (strcmp(d->defname, "sequence_name") == 0) {
         struct ddl_name n;
         TRY(ddl_list_name(a, (const List *)(const void *)d->arg, &n));
@@ -285,7 +289,7 @@ err_t ddl_constraint(const struct ddl_analysis *a, const Constraint *n, struct d
         return ERR_OK;
     case CONSTR_CHECK:
         out->kind = CON_CHECK;
-        return ddl_expression_text(a, n->raw_expr, &out->check_sql);
+        return ddl_expression_text(a, n->raw_expr, "check constraint", &out->check_sql);
     case CONSTR_PRIMARY:
         out->kind = CON_PRIMARY;
         return ERR_OK;
@@ -319,7 +323,7 @@ err_t ddl_index_items(const struct ddl_analysis *a, const List *l, struct ddl_in
         struct ddl_index_item *x = &(*out)[i];
         x->column = ddl_strdup(a, e->name);
         if (e->expr) {
-            TRY(ddl_expression_text(a, e->expr, &x->expression));
+            TRY(ddl_expression_text(a, e->expr, "index expression", &x->expression));
             if (IsA(e->expr, FuncCall)) {
                 const List *names = ((const FuncCall *)(const void *)e->expr)->funcname;
                 x->name = ddl_strdup(a, list_string(names, list_length(names) - 1));

@@ -16,8 +16,9 @@ struct ddl_analysis {
 };
 
 /* ddl_text.c: SQL text of a raw expression. ERR_FEATURE_NOT_SUPPORTED for forms that columns' own
- * expressions cannot hold (subqueries). */
-err_t ddl_expression_text(const struct ddl_analysis *a, const void *node, const char **out);
+ * expressions cannot hold (subqueries); place names the expression then. */
+err_t ddl_expression_text(const struct ddl_analysis *a, const void *node, const char *place,
+                          const char **out);
 const char *ddl_quote_name(struct arena *mem, const char *name);
 err_t ddl_at(const struct ddl_analysis *a, int32_t location, err_t e);
 

@@ -146,22 +146,6 @@ static err_t node_owner(const struct ddl_analysis *a, const AlterOwnerStmt *n, s
     return ERR_OK;
 }
 
-static SUSPENDS err_t node_schema_wait(const struct ddl_analysis *a, const CreateSchemaStmt *n,
-                                       struct ddl *d)
-{
-    d->kind = DDL_CREATE_SCHEMA;
-    d->new_name = ddl_strdup(a, n->schemaname);
-    d->owner = ddl_role(a, n->authrole);
-    d->missing_ok = n->if_not_exists;
-    d->element_count = (uint32_t)list_length(n->schemaElts);
-    d->elements = ARENA_ARRAY(a->mem, struct ddl *, d->element_count + 1);
-    for (uint32_t i = 0; i < d->element_count; i++)
-        TRY(ddl_node_wait(a, list_nth(n->schemaElts, (int)i), &d->elements[i]));
-    return ERR_OK;
-}
-
-/* ---- views ---- */
-
 static bool is_word(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
@@ -209,6 +193,93 @@ static const char *skip_quoted(const char *p, const char *end)
     }
     return p;
 }
+
+/* Where the elements of a CREATE SCHEMA begin, and the end of the last: each begins with CREATE or
+ * GRANT, reserved words that stand elsewhere only as labels, after a point, and in WITH GRANT
+ * OPTION.
+ */
+static bool element_begins(const struct ddl_analysis *a, uint32_t count, int32_t *begins)
+{
+    const char *text = a->o->text;
+    const char *p = text + a->begin;
+    const char *end = text + a->end;
+    const char *last = "";
+    size_t last_len = 0;
+    uint32_t found = 0;
+    while (p < end) {
+        const char *after = skip_quoted(p, end);
+        if (after != p || !is_word(*p)) {
+            last = after == p && *p == '.' ? "." : last;
+            last_len = *last == '.' ? 1 : last_len;
+            p = after == p ? p + 1 : after;
+            continue;
+        }
+        const char *word = p;
+        while (p < end && is_word(*p))
+            p++;
+        size_t len = (size_t)(p - word);
+        bool label = (last_len == 1 && *last == '.') ||
+                     (last_len == 2 && strncasecmp(last, "as", 2) == 0) ||
+                     (last_len == 4 && strncasecmp(last, "with", 4) == 0);
+        if (!label && ((len == 6 && strncasecmp(word, "create", 6) == 0) ||
+                       (len == 5 && strncasecmp(word, "grant", 5) == 0))) {
+            if (found > count)
+                return false;
+            if (found > 0) /* the first is that of CREATE SCHEMA itself */
+                begins[found - 1] = (int32_t)(word - text);
+            found++;
+        }
+        last = word;
+        last_len = len;
+    }
+    begins[count] = a->end;
+    return found == count + 1;
+}
+
+/* Whatever order they are written in: sequences, tables, views, indexes, the rest. */
+static int element_turn(const struct ddl *d)
+{
+    switch (d->kind) {
+    case DDL_CREATE_SEQUENCE:
+        return 0;
+    case DDL_CREATE_TABLE:
+        return 1;
+    case DDL_CREATE_VIEW:
+        return 2;
+    case DDL_CREATE_INDEX:
+        return 3;
+    default:
+        return 4;
+    }
+}
+
+static SUSPENDS err_t node_schema_wait(const struct ddl_analysis *a, const CreateSchemaStmt *n,
+                                       struct ddl *d)
+{
+    d->kind = DDL_CREATE_SCHEMA;
+    d->new_name = ddl_strdup(a, n->schemaname);
+    d->owner = ddl_role(a, n->authrole);
+    d->missing_ok = n->if_not_exists;
+    d->element_count = (uint32_t)list_length(n->schemaElts);
+    d->elements = ARENA_ARRAY(a->mem, struct ddl *, d->element_count + 1);
+    int32_t *begins = ARENA_ARRAY(a->mem, int32_t, d->element_count + 2);
+    if (d->element_count > 0 && !element_begins(a, d->element_count, begins))
+        return err_not_built("this form of CREATE SCHEMA is not supported");
+    for (uint32_t i = 0; i < d->element_count; i++) {
+        struct ddl_analysis one = *a;
+        one.begin = begins[i];
+        one.end = begins[i + 1];
+        struct ddl *element;
+        TRY(ddl_node_wait(&one, list_nth(n->schemaElts, (int)i), &element));
+        uint32_t at = i;
+        for (; at > 0 && element_turn(d->elements[at - 1]) > element_turn(element); at--)
+            d->elements[at] = d->elements[at - 1];
+        d->elements[at] = element;
+    }
+    return ERR_OK;
+}
+
+/* ---- views ---- */
 
 /* The text after the first AS outside parentheses: the SELECT of a CREATE VIEW. */
 static const char *select_text(const struct ddl_analysis *a, int32_t *place)
@@ -436,9 +507,31 @@ static err_t set_value(const struct ddl_analysis *a, const VariableSetStmt *n, s
 
 /* ---- maintenance ---- */
 
+static err_t known_options(const struct ddl_analysis *a, const List *l, const char *command,
+                           const char *const *names, size_t count)
+{
+    for (int i = 0; i < list_length(l); i++) {
+        const DefElem *o = list_nth(l, i);
+        size_t k = 0;
+        while (k < count && strcmp(names[k], o->defname) != 0)
+            k++;
+        if (k == count)
+            return ddl_at(
+                a, o->location,
+                err_raise(ERR_SYNTAX_ERROR, "unrecognized %s option \"%s\"", command, o->defname));
+    }
+    return ERR_OK;
+}
+
 static err_t node_vacuum(const struct ddl_analysis *a, const VacuumStmt *n, struct ddl *d)
 {
+    /* ANALYZE knows the first two. */
+    static const char *const names[] = {
+        "verbose",  "skip_locked",   "analyze",       "freeze",  "full", "disable_page_skipping",
+        "parallel", "index_cleanup", "process_toast", "truncate"};
     d->kind = DDL_VACUUM;
+    TRY(known_options(a, n->options, n->is_vacuumcmd ? "VACUUM" : "ANALYZE", names,
+                      n->is_vacuumcmd ? ARRAY_LEN(names) : 2));
     d->vacuum = n->is_vacuumcmd;
     d->analyze = !n->is_vacuumcmd;
     TRY(ddl_options(a, n->options, &d->options, &d->option_count));

@@ -62,11 +62,10 @@ static SUSPENDS err_t column_type_wait(const struct ddl_analysis *a, const TypeN
     if (info->typtype == 'p')
         return ddl_at(a, t->location,
                       err_raise(ERR_INVALID_TABLE_DEFINITION, "column \"%s\" has pseudo-type %s",
-                                out->name, type_format(a->mem, out->type, -1)));
+                                out->name, type_display(a->mem, out->type)));
     if (!info->input)
-        return ddl_at(
-            a, t->location,
-            err_not_built("type %s is not supported", type_format(a->mem, out->type, -1)));
+        return ddl_at(a, t->location,
+                      err_not_built("type %s is not supported", type_display(a->mem, out->type)));
     out->array_dimensions = list_length(t->arrayBounds);
     out->collation = info->collation;
     return ERR_OK;
@@ -149,7 +148,7 @@ static SUSPENDS err_t column_constraint_wait(const struct ddl_analysis *a, const
                                     "multiple default values specified for column \"%s\" of table "
                                     "\"%s\"",
                                     c->name, a->relation));
-        return ddl_expression_text(a, n->raw_expr, &c->default_sql);
+        return ddl_expression_text(a, n->raw_expr, "DEFAULT expression", &c->default_sql);
     case CONSTR_IDENTITY:
         if (c->identity)
             return ddl_at(a, n->location,
@@ -205,10 +204,10 @@ static SUSPENDS err_t column_wait(const struct ddl_analysis *a, const ColumnDef 
             return ddl_at(a, n->collClause->location,
                           err_raise(ERR_DATATYPE_MISMATCH,
                                     "collations are not supported by type %s",
-                                    type_format(a->mem, out->type, -1)));
+                                    type_display(a->mem, out->type)));
     }
     if (n->raw_default)
-        TRY(ddl_expression_text(a, n->raw_default, &out->default_sql));
+        TRY(ddl_expression_text(a, n->raw_default, "DEFAULT expression", &out->default_sql));
     list->last = 0;
     for (int i = 0; i < list_length(n->constraints); i++)
         TRY(column_constraint_wait(a, list_nth(n->constraints, i), out, list));
@@ -219,6 +218,11 @@ static SUSPENDS err_t column_wait(const struct ddl_analysis *a, const ColumnDef 
                                 "\"%s\"",
                                 out->name, a->relation));
     if (out->serial != SERIAL_NONE) {
+        if (out->identity)
+            return err_raise(ERR_SYNTAX_ERROR,
+                             "both default and identity specified for column \"%s\" of table "
+                             "\"%s\"",
+                             out->name, a->relation);
         TRY(column_null(a, out, n->location, true));
         if (out->default_sql)
             return err_raise(ERR_SYNTAX_ERROR,
@@ -334,11 +338,24 @@ err_t ddl_create_index(const struct ddl_analysis *a, const IndexStmt *n, struct 
         if (!x->include[i].column)
             return err_not_built("expressions are not supported in included columns");
     if (n->whereClause)
-        TRY(ddl_expression_text(a, n->whereClause, &x->predicate));
+        TRY(ddl_expression_text(a, n->whereClause, "index predicate", &x->predicate));
     return ddl_options(a, n->options, &x->options, &x->option_count);
 }
 
 /* ---- ALTER TABLE ---- */
+
+/* SET GENERATED and options of the sequence, in any order. */
+static SUSPENDS err_t alter_identity_wait(const struct ddl_analysis *a, const List *l,
+                                          struct ddl_alter *x)
+{
+    x->kind = ALTER_SET_IDENTITY;
+    x->column = ARENA_NEW(a->mem, struct ddl_column);
+    struct ddl_sequence_options *options = &x->column->identity_options;
+    TRY(ddl_sequence_options_wait(a, l, options));
+    x->letter = options->generated;
+    x->number = list_length(l) - (options->generated != 0);
+    return ERR_OK;
+}
 
 static err_t alter_not_built(struct ddl_alter *x, const char *what)
 {
@@ -362,7 +379,7 @@ static SUSPENDS err_t alter_column_wait(const struct ddl_analysis *a, const Alte
                              list_string(def->typeName->names, 0));
         TRY(column_type_wait(a, def->typeName, x->column));
         if (def->raw_default)
-            TRY(ddl_expression_text(a, def->raw_default, &x->text));
+            TRY(ddl_expression_text(a, def->raw_default, "transform expression", &x->text));
         return ERR_OK;
     }
     x->kind = ALTER_ADD_COLUMN;
@@ -397,7 +414,7 @@ static SUSPENDS err_t alter_command_wait(const struct ddl_analysis *a, const Alt
         return ERR_OK;
     case AT_ColumnDefault:
         x->kind = ALTER_SET_DEFAULT;
-        return c->def ? ddl_expression_text(a, c->def, &x->text) : ERR_OK;
+        return c->def ? ddl_expression_text(a, c->def, "DEFAULT expression", &x->text) : ERR_OK;
     case AT_SetNotNull:
         x->kind = ALTER_SET_NOT_NULL;
         return ERR_OK;
@@ -423,8 +440,7 @@ static SUSPENDS err_t alter_command_wait(const struct ddl_analysis *a, const Alt
         return ddl_sequence_options_wait(a, con->options, &x->column->identity_options);
     }
     case AT_SetIdentity:
-        x->kind = ALTER_SET_IDENTITY;
-        return alter_not_built(x, "ALTER TABLE ... SET GENERATED is not supported");
+        return alter_identity_wait(a, (const List *)(const void *)c->def, x);
     case AT_DropIdentity:
         x->kind = ALTER_DROP_IDENTITY;
         return ERR_OK;
@@ -449,11 +465,17 @@ static SUSPENDS err_t alter_command_wait(const struct ddl_analysis *a, const Alt
         return ERR_OK;
     case AT_SetLogged:
     case AT_SetUnLogged:
+        x->kind = ALTER_SET_LOGGED;
+        x->letter = c->subtype == AT_SetLogged ? 'p' : 'u';
+        return ERR_OK;
     case AT_SetOptions:
     case AT_ResetOptions:
     case AT_SetCompression:
     case AT_DropOids:
+        return ERR_OK;
     case AT_DropCluster:
+        x->kind = ALTER_CLUSTER_ON;
+        x->name = NULL;
         return ERR_OK;
     case AT_ClusterOn:
         x->kind = ALTER_CLUSTER_ON;

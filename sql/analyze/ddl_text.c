@@ -11,6 +11,7 @@
 struct writer {
     const struct ddl_analysis *a;
     struct strbuf out;
+    const char *place; /* what the expression is, for messages */
 };
 
 err_t ddl_at(const struct ddl_analysis *a, int32_t location, err_t e)
@@ -445,7 +446,7 @@ static err_t put(struct writer *w, const void *node)
         return put_indirection(w, node);
     case T_SubLink:
         return ddl_at(w->a, ((const SubLink *)node)->location,
-                      err_raise(ERR_FEATURE_NOT_SUPPORTED, "cannot use subquery here"));
+                      err_raise(ERR_FEATURE_NOT_SUPPORTED, "cannot use subquery in %s", w->place));
     case T_ParamRef:
         return ddl_at(w->a, ((const ParamRef *)node)->location,
                       err_raise(ERR_UNDEFINED_PARAMETER, "there is no parameter $%d",
@@ -455,9 +456,10 @@ static err_t put(struct writer *w, const void *node)
     }
 }
 
-err_t ddl_expression_text(const struct ddl_analysis *a, const void *node, const char **out)
+err_t ddl_expression_text(const struct ddl_analysis *a, const void *node, const char *place,
+                          const char **out)
 {
-    struct writer w = {.a = a};
+    struct writer w = {.a = a, .place = place};
     strbuf_init(&w.out, a->mem);
     TRY(put(&w, node));
     *out = w.out.data;

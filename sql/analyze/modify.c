@@ -288,7 +288,7 @@ static SUSPENDS err_t insert_select_wait(struct scope *s, struct insert *in,
     for (uint32_t i = 0; i < count; i++) {
         if (direct[i])
             continue;
-        struct expr *e = scope_column_expr(s, &item->columns[i], 0, given[i]->location);
+        struct expr *e = scope_column_expr(s, &item->columns[i], 0, expr_location(given[i]));
         TRY(insert_value_wait(s, in->table, &in->columns[i], e, &in->exprs[i]));
     }
     return ERR_OK;

@@ -69,7 +69,7 @@ bool type_is_polymorphic(oid type)
 
 const char *analyze_type_text(const struct analysis *a, oid type)
 {
-    return type_format(a->mem, type, -1);
+    return type_display(a->mem, type);
 }
 
 const char *analyze_type_name_text(struct arena *mem, const TypeName *n)

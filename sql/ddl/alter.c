@@ -93,6 +93,11 @@ static SUSPENDS err_t add_column_wait(struct ddl_context *x, oid table, const st
                                 .number = (int16_t)(t->column_count + 1),
                                 .dimensions = (int16_t)c->array_dimensions,
                                 .identity = c->identity};
+    if (ddl_is_system_column(c->name)) {
+        table_release(t);
+        return err_raise(ERR_DUPLICATE_COLUMN,
+                         "column name \"%s\" conflicts with a system column name", c->name);
+    }
     bool exists = table_column(t, c->name) != NULL;
     bool is_full = t->column_count >= 1600;
     const char *table_name = arena_strdup(x->mem, t->name);
@@ -142,7 +147,9 @@ static SUSPENDS err_t drop_column_wait(struct ddl_context *x, oid table, const s
     const struct column_desc *c = table_column(t, a->name);
     err_t e = ERR_OK;
     struct drop_object o = {REL_CLASS, table, c ? c->attno : 0};
-    if (!c && a->missing_ok)
+    if (!c && ddl_is_system_column(a->name))
+        e = err_raise(ERR_FEATURE_NOT_SUPPORTED, "cannot drop system column \"%s\"", a->name);
+    else if (!c && a->missing_ok)
         ddl_notice(x, "column \"%s\" of relation \"%s\" does not exist, skipping", a->name,
                    t->name);
     else if (!c)
@@ -319,7 +326,7 @@ static SUSPENDS err_t update_index_columns_wait(struct ddl_context *x, const str
             const struct opclass_info *cls = opclass_default(AM_BTREE, c->type);
             if (!cls || !type->sort_key)
                 return err_not_built("indexes on type %s are not supported",
-                                     type_format(x->mem, c->type, -1));
+                                     type_display(x->mem, c->type));
             TRY(rows_get_wait(x, REL_INDEX, INDEX_INDEX_INDEXRELID, 1, d->oid, 0, &row));
             rows_copy(x->mem, &row, COLS_INDEX, &v, &n);
             const datum *old;
@@ -377,7 +384,7 @@ static SUSPENDS err_t type_dependents_wait(struct ddl_context *x, const struct t
         TRY(ddl_object_text_wait(x, class, catalog_oid_value(r, COL_OBJID), 0, &text));
         err_t e = err_raise(ERR_FEATURE_NOT_SUPPORTED,
                             "cannot alter type of a column used by a view or rule");
-        err_detail("%s depends on column \"%s\"", text, c->name);
+        err_detail("rule _RETURN on %s depends on column \"%s\"", text, c->name);
         return e;
     }
     return ERR_OK;
@@ -555,7 +562,7 @@ static SUSPENDS err_t identity_wait(struct ddl_context *x, oid table, const stru
                           t->name);
     } else if (!c->identity) {
         skip = true;
-        if (a->missing_ok)
+        if (a->missing_ok && a->kind == ALTER_DROP_IDENTITY)
             ddl_notice(x, "column \"%s\" of relation \"%s\" is not an identity column, skipping",
                        c->name, t->name);
         else
@@ -566,6 +573,12 @@ static SUSPENDS err_t identity_wait(struct ddl_context *x, oid table, const stru
     table_release(t);
     if (e != ERR_OK || skip)
         return e;
+    if (a->kind == ALTER_SET_IDENTITY) {
+        if (a->letter)
+            TRY(set_attribute_wait(x, table, number, COL_ATTIDENTITY, (datum)a->letter, false));
+        return a->number == 0 ? ERR_OK
+                              : ddl_change_sequence_wait(x, o.object, &a->column->identity_options);
+    }
     TRY(set_attribute_wait(x, table, number, COL_ATTIDENTITY, (datum)column.identity, false));
     if (a->kind == ALTER_ADD_IDENTITY)
         return ddl_column_sequence_wait(x, table, number, &column);
@@ -585,6 +598,7 @@ static SUSPENDS err_t options_wait(struct ddl_context *x, oid table, const struc
     TRY(table_by_oid_wait(x->catalog, table, &t));
     const char **kept = ARENA_ARRAY(x->mem, const char *, t->option_count + a->option_count + 1);
     uint32_t count = 0;
+    bool is_table = t->kind == 'r';
     for (uint32_t i = 0; i < t->option_count; i++) {
         bool replaced = false;
         for (uint32_t k = 0; k < a->option_count; k++) {
@@ -600,11 +614,59 @@ static SUSPENDS err_t options_wait(struct ddl_context *x, oid table, const struc
         const struct ddl_option *o = &a->options[k];
         if (strcmp(o->name, "shard_key") == 0 || strcmp(o->name, "placement") == 0)
             return err_not_built("changing \"%s\" is not supported", o->name);
+        if (a->kind == ALTER_SET_OPTIONS && !o->qualifier && is_table)
+            TRY(ddl_storage_option_check(o));
         if (a->kind == ALTER_SET_OPTIONS && !o->qualifier)
             kept[count++] = arena_printf(x->mem, "%s=%s", o->name, o->value ? o->value : "true");
     }
     return rows_set_wait(x, REL_CLASS, INDEX_CLASS_OID, 1, table, 0, COL_RELOPTIONS,
                          count ? catalog_text_array(x->mem, kept, count) : 0, count == 0);
+}
+
+/* Kept for who asks: every table is as durable as the others. Indexes and sequences go along. */
+static SUSPENDS err_t logged_wait(struct ddl_context *x, oid table, char persistence)
+{
+    const struct table_desc *t;
+    TRY(table_by_oid_wait(x->catalog, table, &t));
+    err_t e = ERR_OK;
+    if (t->persistence == 't')
+        e = err_raise(ERR_INVALID_TABLE_DEFINITION,
+                      "cannot change logged status of table \"%s\" because it is temporary",
+                      t->name);
+    if (e != ERR_OK)
+        err_object(t->schema_name, t->name, NULL, NULL, NULL);
+    else
+        e = rows_set_wait(x, REL_CLASS, INDEX_CLASS_OID, 1, table, 0, COL_RELPERSISTENCE,
+                          (datum)persistence, false);
+    for (uint32_t i = 0; e == ERR_OK && i < t->index_count; i++)
+        e = rows_set_wait(x, REL_CLASS, INDEX_CLASS_OID, 1, t->indexes[i].oid, 0,
+                          COL_RELPERSISTENCE, (datum)persistence, false);
+    for (uint32_t i = 0; e == ERR_OK && i < t->column_count; i++)
+        if (t->columns[i].owned_sequence)
+            e = rows_set_wait(x, REL_CLASS, INDEX_CLASS_OID, 1, t->columns[i].owned_sequence, 0,
+                              COL_RELPERSISTENCE, (datum)persistence, false);
+    table_release(t);
+    return e;
+}
+
+/* The index by which CLUSTER would order the table; NULL: none. Kept for who asks. */
+static SUSPENDS err_t cluster_on_wait(struct ddl_context *x, oid table, const char *name)
+{
+    const struct table_desc *t;
+    TRY(table_by_oid_wait(x->catalog, table, &t));
+    err_t e = ERR_OK;
+    oid index = OID_NONE;
+    for (uint32_t i = 0; name && i < t->index_count; i++)
+        if (strcmp(t->indexes[i].name, name) == 0)
+            index = t->indexes[i].oid;
+    if (name && !index)
+        e = err_raise(ERR_UNDEFINED_OBJECT, "index \"%s\" for table \"%s\" does not exist", name,
+                      t->name);
+    for (uint32_t i = 0; e == ERR_OK && i < t->index_count; i++)
+        e = rows_set_wait(x, REL_INDEX, INDEX_INDEX_INDEXRELID, 1, t->indexes[i].oid, 0,
+                          COL_INDISCLUSTERED, datum_of_bool(t->indexes[i].oid == index), false);
+    table_release(t);
+    return e;
 }
 
 static SUSPENDS err_t owner_wait(struct ddl_context *x, oid table, const struct ddl_alter *a)
@@ -696,8 +758,13 @@ static SUSPENDS err_t run_one_wait(struct ddl_context *x, oid table, const struc
     case ALTER_VALIDATE_CONSTRAINT:
         return validate_constraint_wait(x, table, a);
     case ALTER_ADD_IDENTITY:
+    case ALTER_SET_IDENTITY:
     case ALTER_DROP_IDENTITY:
         return identity_wait(x, table, a);
+    case ALTER_SET_LOGGED:
+        return logged_wait(x, table, a->letter);
+    case ALTER_CLUSTER_ON:
+        return cluster_on_wait(x, table, a->name);
     case ALTER_OWNER:
         return owner_wait(x, table, a);
     case ALTER_SET_OPTIONS:
@@ -737,6 +804,7 @@ static int pass_of(const struct ddl_alter *a)
     case ALTER_SET_NOT_NULL:
     case ALTER_DROP_NOT_NULL:
     case ALTER_ADD_IDENTITY:
+    case ALTER_SET_IDENTITY:
     case ALTER_DROP_IDENTITY:
         return 3;
     default:

@@ -113,17 +113,19 @@ static SUSPENDS err_t rename_constraint_wait(struct ddl_context *x, const struct
                                              const struct table_desc *t)
 {
     const struct constraint_desc *c = NULL;
+    bool taken = false;
     for (uint32_t i = 0; i < t->constraint_count; i++) {
         if (strcmp(t->constraints[i].name, d->names[0].part) == 0)
             c = &t->constraints[i];
-        if (strcmp(t->constraints[i].name, d->new_name) == 0)
-            return err_raise(ERR_DUPLICATE_OBJECT,
-                             "constraint \"%s\" for relation \"%s\" already exists", d->new_name,
-                             t->name);
+        taken = taken || strcmp(t->constraints[i].name, d->new_name) == 0;
     }
     if (!c)
         return err_raise(ERR_UNDEFINED_OBJECT, "constraint \"%s\" for table \"%s\" does not exist",
                          d->names[0].part, t->name);
+    if (taken)
+        return err_raise(ERR_DUPLICATE_OBJECT,
+                         "constraint \"%s\" for relation \"%s\" already exists", d->new_name,
+                         t->name);
     TRY(rows_set_wait(x, REL_CONSTRAINT, INDEX_CONSTRAINT_OID, 1, c->oid, 0, COL_CONNAME,
                       datum_of_text(x->mem, d->new_name), false));
     if (!c->index || c->type == 'f') /* a foreign key's index is the other table's */

@@ -244,6 +244,11 @@ static SUSPENDS err_t add_key_wait(struct ddl_context *x, const struct table_des
     if (c->kind == CON_PRIMARY && table_primary_key(t))
         return err_raise(ERR_INVALID_TABLE_DEFINITION,
                          "multiple primary keys for table \"%s\" are not allowed", t->name);
+    bool taken = false;
+    if (c->name && !c->using_index)
+        TRY(ddl_relation_exists_wait(x, t->schema, c->name, &taken));
+    if (taken)
+        return err_raise(ERR_DUPLICATE_TABLE, "relation \"%s\" already exists", c->name);
     if (c->name)
         TRY(ddl_constraint_name_free_wait(x, t, c->name));
     if (c->using_index)

@@ -374,6 +374,12 @@ struct sequence_request {
 SUSPENDS err_t ddl_make_sequence_wait(struct ddl_context *x, const struct sequence_request *r,
                                       oid *out);
 SUSPENDS err_t ddl_sequence_restart_wait(struct ddl_context *x, oid sequence);
+/* What ALTER SEQUENCE does, but ownership. */
+SUSPENDS err_t ddl_change_sequence_wait(struct ddl_context *x, oid sequence,
+                                        const struct ddl_sequence_options *o);
+/* table.c: columns that every table has; storage options of tables, names and values. */
+bool ddl_is_system_column(const char *name);
+err_t ddl_storage_option_check(const struct ddl_option *o);
 /* alter.c: moves a table into new files as its catalog rows (already changed) say. old_columns:
  * computed by the caller from the old descriptor. */
 SUSPENDS err_t ddl_redistribute_wait(struct ddl_context *x, oid table, char kind,

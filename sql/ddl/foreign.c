@@ -199,8 +199,8 @@ static err_t find_operators(struct ddl_context *x, struct foreign *f)
             err_t e = err_raise(ERR_DATATYPE_MISMATCH,
                                 "foreign key constraint \"%s\" cannot be implemented", f->name);
             err_detail("Key columns \"%s\" and \"%s\" are of incompatible types: %s and %s.",
-                       own->name, target->name, type_format(x->mem, own->type, -1),
-                       type_format(x->mem, target->type, -1));
+                       own->name, target->name, type_display(x->mem, own->type),
+                       type_display(x->mem, target->type));
             return e;
         }
     }

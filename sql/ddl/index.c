@@ -54,14 +54,14 @@ static err_t item_opclass(struct ddl_context *x, struct maker *m, uint32_t i,
             opclass_default(AM_BTREE, type) != c)
             return err_raise(ERR_DATATYPE_MISMATCH,
                              "operator class \"%s\" does not accept data type %s", item->opclass,
-                             type_format(x->mem, type, -1));
+                             type_display(x->mem, type));
     } else {
         c = opclass_default(AM_BTREE, type);
         if (!c) {
             err_t e = err_raise(ERR_UNDEFINED_OBJECT,
                                 "data type %s has no default operator class for access method "
                                 "\"btree\"",
-                                type_format(x->mem, type, -1));
+                                type_display(x->mem, type));
             err_hint("You must specify an operator class for the index or define a default "
                      "operator class for the data type.");
             return e;
@@ -69,7 +69,7 @@ static err_t item_opclass(struct ddl_context *x, struct maker *m, uint32_t i,
     }
     const struct type_info *info = type_find(type);
     if (!info || !info->sort_key)
-        return err_not_built("indexes on type %s are not supported", type_format(x->mem, type, -1));
+        return err_not_built("indexes on type %s are not supported", type_display(x->mem, type));
     m->classes[i] = c->oid;
     return ERR_OK;
 }
@@ -204,7 +204,7 @@ static SUSPENDS err_t make_map_wait(struct ddl_context *x, const struct maker *m
         if (!type->hash)
             return err_not_built("unique indexes without the shard key on type %s are not "
                                  "supported",
-                                 type_format(x->mem, m->types[i], -1));
+                                 type_display(x->mem, m->types[i]));
     }
     r.columns[keys] =
         (struct ddl_column){.name = "shard", .type = TYPE_INT4, .typmod = -1, .not_null = true};

@@ -333,6 +333,16 @@ static SUSPENDS err_t alter_sequence_wait(struct ddl_context *x, const struct ta
     return ERR_OK;
 }
 
+err_t ddl_change_sequence_wait(struct ddl_context *x, oid sequence,
+                               const struct ddl_sequence_options *o)
+{
+    const struct table_desc *t;
+    TRY(table_by_oid_wait(x->catalog, sequence, &t));
+    err_t e = alter_sequence_wait(x, t, o);
+    table_release(t);
+    return e;
+}
+
 err_t ddl_sequence_run_wait(struct ddl_context *x, const struct ddl *d)
 {
     if (d->kind == DDL_CREATE_SEQUENCE)

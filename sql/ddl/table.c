@@ -170,6 +170,13 @@ static err_t fillfactor_check(const char *value)
     return ERR_OK;
 }
 
+err_t ddl_storage_option_check(const struct ddl_option *o)
+{
+    if (!storage_option_known(o->name))
+        return err_raise(ERR_INVALID_PARAMETER_VALUE, "unrecognized parameter \"%s\"", o->name);
+    return strcmp(o->name, "fillfactor") == 0 ? fillfactor_check(o->value) : ERR_OK;
+}
+
 static int16_t column_number(const struct table_request *r, const char *name, size_t len)
 {
     for (uint32_t i = 0; i < r->column_count; i++)
@@ -230,11 +237,9 @@ static err_t options_apply(struct ddl_context *x, const struct ddl_option *optio
                 return err_raise(ERR_INVALID_PARAMETER_VALUE,
                                  "invalid value for enum option \"placement\": %s",
                                  o->value ? o->value : "");
-        } else if (!storage_option_known(o->name)) {
-            return err_raise(ERR_INVALID_PARAMETER_VALUE, "unrecognized parameter \"%s\"", o->name);
+        } else {
+            TRY(ddl_storage_option_check(o));
         }
-        if (strcmp(o->name, "fillfactor") == 0)
-            TRY(fillfactor_check(o->value));
         kept[r->option_count++] =
             arena_printf(x->mem, "%s=%s", o->name, o->value ? o->value : "true");
     }
@@ -364,7 +369,7 @@ static SUSPENDS err_t expand_likes_wait(struct ddl_context *x, const struct ddl_
 
 /* ---- CREATE TABLE ---- */
 
-static bool is_system_column(const char *name)
+bool ddl_is_system_column(const char *name)
 {
     static const char *const names[] = {"ctid", "xmin", "cmin", "xmax", "cmax", "tableoid"};
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
@@ -379,7 +384,7 @@ static err_t check_columns(const struct table_request *r)
         return err_raise(ERR_TOO_MANY_COLUMNS, "tables can have at most %d columns", COLUMNS_MAX);
     for (uint32_t i = 0; i < r->column_count; i++) {
         const char *name = r->columns[i].name;
-        if (is_system_column(name))
+        if (ddl_is_system_column(name))
             return err_raise(ERR_DUPLICATE_COLUMN,
                              "column name \"%s\" conflicts with a system column name", name);
         for (uint32_t k = 0; k < i; k++)
@@ -541,7 +546,7 @@ static err_t as_columns(struct ddl_context *x, const struct ddl_table *d, const 
         const struct type_info *type = type_find(c->type);
         if (!type || type->typtype == 'p' || type->typtype == 'c')
             return err_raise(ERR_INVALID_TABLE_DEFINITION, "column \"%s\" has pseudo-type %s",
-                             c->name, type_format(x->mem, c->type, -1));
+                             c->name, type_display(x->mem, c->type));
         c->collation = type->collation;
     }
     return check_columns(r);

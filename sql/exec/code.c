@@ -180,7 +180,7 @@ static err_t compile_sort_keys(struct compile *c, const struct plan_sort_key *ke
         if (k->type->sort_key == NULL)
             return err_raise(ERR_UNDEFINED_FUNCTION,
                              "could not identify an ordering operator for type %s",
-                             type_format(c->mem, keys[i].type, -1));
+                             type_display(c->mem, keys[i].type));
         k->descending = keys[i].descending;
         k->nulls_first = keys[i].nulls_first;
         code->sort_indexes[i] = keys[i].column;

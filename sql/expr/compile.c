@@ -395,6 +395,17 @@ static err_t compile_input(struct compiler *c, const struct expr *e, uint32_t ds
     return ERR_OK;
 }
 
+/* The same value under another type. Words of int4 are sign-extended, those of oid and its aliases
+ * are not. */
+static err_t compile_relabel(struct compiler *c, const struct expr *e, uint32_t dst, uint32_t top)
+{
+    oid from = e->args[0]->type;
+    TRY(compile(c, e->args[0], dst, top));
+    if (from != e->type && (from == TYPE_INT4 || e->type == TYPE_INT4))
+        emit(c, e->type == TYPE_INT4 ? OP_WORD_SIGNED : OP_WORD_UNSIGNED, dst)->a = dst;
+    return ERR_OK;
+}
+
 static err_t compile_simple_args(struct compiler *c, const struct expr *e, uint32_t dst,
                                  uint32_t top, enum program_op op)
 {
@@ -491,7 +502,7 @@ static err_t compile(struct compiler *c, const struct expr *e, uint32_t dst, uin
     case EXPR_ROW_COMPARE:
         return compile_row_compare(c, e, dst, top);
     case EXPR_RELABEL:
-        return compile(c, e->args[0], dst, top);
+        return compile_relabel(c, e, dst, top);
     case EXPR_IO_CAST:
     case EXPR_ARRAY_CAST:
     case EXPR_TYPMOD:

@@ -625,6 +625,14 @@ do_NOT:
     nulls[ip->dst] = nulls[ip->a];
     regs[ip->dst] = !datum_bool(regs[ip->a]);
     NEXT();
+do_WORD_SIGNED:
+    nulls[ip->dst] = nulls[ip->a];
+    regs[ip->dst] = datum_of_i32((int32_t)regs[ip->a]);
+    NEXT();
+do_WORD_UNSIGNED:
+    nulls[ip->dst] = nulls[ip->a];
+    regs[ip->dst] = (uint32_t)regs[ip->a];
+    NEXT();
 do_IS_NULL : {
     bool null = nulls[ip->a];
     nulls[ip->dst] = false;

@@ -87,6 +87,23 @@ static err_t evaluate(const struct program *p, struct eval *e, datum *value, boo
     return expr_eval_wait(p, e, value, is_null);
 }
 
+/* Where the text of a constant expression begins. */
+static int32_t first_location(const struct expr *e)
+{
+    int32_t first = e->location;
+    if (e->kind != EXPR_CALL && e->kind != EXPR_RELABEL && e->kind != EXPR_IO_CAST &&
+        e->kind != EXPR_ARRAY_CAST && e->kind != EXPR_TYPMOD)
+        return first;
+    if (fiber_stack_left() < 8192)
+        return first;
+    for (uint32_t i = 0; i < e->arg_count; i++) {
+        int32_t at = first_location(e->args[i]);
+        if (at >= 0 && (first < 0 || at < first))
+            first = at;
+    }
+    return first;
+}
+
 static err_t fold_constant(struct arena *mem, struct folder *f, const struct expr *e,
                            struct expr **out)
 {
@@ -102,7 +119,7 @@ static err_t fold_constant(struct arena *mem, struct folder *f, const struct exp
         value = datum_copy(mem, value, type->by_value);
     *out = expr_const(mem, e->type, e->typmod, value, is_null);
     (*out)->collation = e->collation;
-    (*out)->location = e->location;
+    (*out)->location = first_location(e);
     return ERR_OK;
 }
 

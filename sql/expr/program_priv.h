@@ -27,6 +27,8 @@
     OP(OR_STEP)                                                                                    \
     OP(AND_OR_LAST)                                                                                \
     OP(NOT)                                                                                        \
+    OP(WORD_SIGNED)                                                                                \
+    OP(WORD_UNSIGNED)                                                                              \
     OP(IS_NULL)                                                                                    \
     OP(IS_NULL_ROW)                                                                                \
     OP(IS_BOOL)                                                                                    \

@@ -183,7 +183,7 @@ static struct node *parse_template(struct call *c, const struct varlen *v, uint3
             node->field = fields[k].field;
             node->is_digits = fields[k].is_digits;
             node->fill = fill || (no_pad && (node->field == F_MONTH || node->field == F_DAY));
-            node->text = fields[k].name;
+            node->text = p;
             node->len = (uint32_t)strlen(fields[k].name);
             p += node->len;
             if (take_mark(&p, end, "TH"))
@@ -569,6 +569,8 @@ struct reading {
     int half; /* 1 AM 2 PM */
     bool has_zone;
     int64_t zone_sign, zone_hour, zone_minute;
+    bool has_gregorian;
+    int skipped; /* characters before this field that the template does not have */
 };
 
 static COLD err_t raise_bad_field(const struct node *n, const char *value, int len,
@@ -591,6 +593,19 @@ static bool next_is_separator(const struct node *n, const struct node *end)
         return !n->is_digits;
     return !(n->text[0] >= '0' && n->text[0] <= '9');
 }
+/* A field that stands twice in the template must say the same twice; 0 is as good as nothing. */
+static err_t set_field(const struct node *n, int64_t value, int64_t *out)
+{
+    if (*out != 0 && *out != value) {
+        err_t e = err_raise(ERR_INVALID_DATETIME_FORMAT,
+                            "conflicting values for \"%.*s\" field in formatting string",
+                            (int)n->len, n->text);
+        err_detail("This value contradicts a previous setting for the same field type.");
+        return e;
+    }
+    *out = value;
+    return ERR_OK;
+}
 /* A number of at most `width` digits, any length when something else must follow it. */
 static err_t read_int(struct reading *r, const struct node *n, const struct node *end, int width,
                       int64_t *out, int *digits)
@@ -608,10 +623,13 @@ static err_t read_int(struct reading *r, const struct node *n, const struct node
     const char *first = p;
     while (p < stop && *p >= '0' && *p <= '9') {
         v = v * 10 + (*p++ - '0');
-        if (v > INT32_MAX)
-            return err_raise(ERR_DATETIME_VALUE_OUT_OF_RANGE,
-                             "value for \"%.*s\" in source string is out of range", (int)n->len,
-                             n->text);
+        if (v > INT32_MAX) {
+            err_t e = err_raise(ERR_DATETIME_VALUE_OUT_OF_RANGE,
+                                "value for \"%.*s\" in source string is out of range", (int)n->len,
+                                n->text);
+            err_detail("Value must be in the range %d to %d.", INT32_MIN, INT32_MAX);
+            return e;
+        }
     }
     if (!any_length && r->end - start < width) {
         err_t e = err_raise(ERR_INVALID_DATETIME_FORMAT,
@@ -622,13 +640,19 @@ static err_t read_int(struct reading *r, const struct node *n, const struct node
         err_hint("If your source string is not fixed-width, try using the \"FM\" modifier.");
         return e;
     }
-    if (p == first || (!any_length && p < stop && p - start < width))
-        return raise_bad_field(n, start, (int)MIN(stop - start, any_length ? 64 : width),
-                               p == first ? "Value must be an integer." : NULL);
+    if (p == first)
+        return raise_bad_field(n, start, (int)MIN(stop - start, width),
+                               "Value must be an integer.");
+    if (!any_length && p - start < width) {
+        err_t e = raise_bad_field(n, start, width, NULL);
+        err_detail("Field requires %d characters, but only %d could be parsed.", width,
+                   (int)(p - start));
+        err_hint("If your source string is not fixed-width, try using the \"FM\" modifier.");
+        return e;
+    }
     *digits = (int)(p - first);
-    *out = negative ? -v : v;
     r->p = p;
-    return ERR_OK;
+    return set_field(n, negative ? -v : v, out);
 }
 static err_t read_set(struct reading *r, const struct node *n, const struct node *end, int width,
                       int64_t *out)
@@ -682,6 +706,8 @@ static err_t read_field(struct reading *r, const struct node *n, const struct no
     case F_AM:
     case F_PM:
         TRY(read_name(r, n, n->field == F_AM || n->field == F_PM ? halves + 2 : halves, 2, 0, &k));
+        if (r->half == 2)
+            TRY(set_field(n, k, &(int64_t){1}));
         r->half = k + 1;
         r->twelve = true;
         return ERR_OK;
@@ -690,6 +716,8 @@ static err_t read_field(struct reading *r, const struct node *n, const struct no
     case F_AD:
     case F_BC:
         TRY(read_name(r, n, n->field == F_AD || n->field == F_BC ? eras + 2 : eras, 2, 0, &k));
+        if (r->is_bc)
+            TRY(set_field(n, k, &(int64_t){1}));
         r->is_bc = k == 1;
         return ERR_OK;
     case F_HH:
@@ -732,6 +760,8 @@ static err_t read_field(struct reading *r, const struct node *n, const struct no
         r->zone_sign = 1;
         if (r->p < r->end && (*r->p == '-' || *r->p == '+' || *r->p == ' '))
             r->zone_sign = *r->p++ == '-' ? -1 : 1;
+        else if (r->skipped > 0 && r->p[-1] == '-') /* the minus was taken for a separator */
+            r->zone_sign = -1;
         TRY(read_set(r, n, end, 2, &r->zone_hour));
         break;
     case F_TZM:
@@ -747,29 +777,28 @@ static err_t read_field(struct reading *r, const struct node *n, const struct no
                          n->text);
     case F_MONTH:
         TRY(read_name(r, n, month_names, 12, 0, &k));
-        r->month = k + 1;
         r->has_month = true;
-        return ERR_OK;
+        return set_field(n, k + 1, &r->month);
     case F_MON:
         TRY(read_name(r, n, month_names, 12, 3, &k));
-        r->month = k + 1;
         r->has_month = true;
-        return ERR_OK;
+        return set_field(n, k + 1, &r->month);
     case F_RM: {
         size_t best = 0;
+        int month = 0;
         for (int m = 0; m < 12; m++) {
             size_t len = strlen(roman_months[m]);
             if (len > best && (size_t)(r->end - r->p) >= len &&
                 strncasecmp(r->p, roman_months[m], len) == 0) {
                 best = len;
-                r->month = m + 1;
+                month = m + 1;
             }
         }
         if (best == 0)
             return raise_bad_field(n, r->p, (int)MIN(r->end - r->p, 16), NULL);
         r->p += best;
         r->has_month = true;
-        return ERR_OK;
+        return set_field(n, month, &r->month);
     }
     case F_MM:
         TRY(read_set(r, n, end, 2, &r->month));
@@ -777,14 +806,12 @@ static err_t read_field(struct reading *r, const struct node *n, const struct no
         break;
     case F_DAY:
         TRY(read_name(r, n, day_names, 7, 0, &k));
-        r->week_day = k + 1;
         r->has_week_day = true;
-        return ERR_OK;
+        return set_field(n, k + 1, &r->week_day);
     case F_DY:
         TRY(read_name(r, n, day_names, 7, 3, &k));
-        r->week_day = k + 1;
         r->has_week_day = true;
-        return ERR_OK;
+        return set_field(n, k + 1, &r->week_day);
     case F_DDD:
     case F_IDDD:
         TRY(read_set(r, n, end, 3, &r->day_of_year));
@@ -813,7 +840,7 @@ static err_t read_field(struct reading *r, const struct node *n, const struct no
         TRY(read_set(r, n, end, 1, &r->week_of_month));
         break;
     case F_Q: {
-        int64_t ignored;
+        int64_t ignored = 0;
         TRY(read_set(r, n, end, 1, &ignored));
         break;
     }
@@ -822,7 +849,7 @@ static err_t read_field(struct reading *r, const struct node *n, const struct no
         r->has_century = true;
         break;
     case F_Y_YYY: {
-        int64_t thousands;
+        int64_t thousands = 0;
         const char *comma = memchr(r->p, ',', (size_t)(r->end - r->p));
         struct node whole = *n;
         whole.fill = true;
@@ -869,6 +896,54 @@ static err_t read_field(struct reading *r, const struct node *n, const struct no
     return ERR_OK;
 }
 
+/* Gregorian and ISO fields do not mix; those of neither kind go with both. */
+static err_t note_convention(struct reading *r, enum field field)
+{
+    switch (field) {
+    case F_D:
+    case F_DD:
+    case F_DDD:
+    case F_MM:
+    case F_MON:
+    case F_MONTH:
+    case F_RM:
+    case F_W:
+    case F_WW:
+    case F_Y_YYY:
+    case F_YYYY:
+    case F_YYY:
+    case F_YY:
+    case F_Y:
+        r->has_gregorian = true;
+        break;
+    case F_ID:
+    case F_IDDD:
+    case F_IW:
+    case F_IYYY:
+    case F_IYY:
+    case F_IY:
+    case F_I:
+        r->has_iso = true;
+        break;
+    default:
+        break;
+    }
+    if (r->has_gregorian && r->has_iso) {
+        err_t e = err_raise(ERR_INVALID_DATETIME_FORMAT, "invalid combination of date conventions");
+        err_hint("Do not mix Gregorian and ISO week date conventions in a formatting template.");
+        return e;
+    }
+    return ERR_OK;
+}
+
+static int skip_spaces(struct reading *r)
+{
+    const char *start = r->p;
+    while (r->p < r->end && is_space(*r->p))
+        r->p++;
+    return (int)(r->p - start);
+}
+
 static err_t read_template(struct call *c, struct reading *r)
 {
     uint32_t count;
@@ -876,41 +951,37 @@ static err_t read_template(struct call *c, struct reading *r)
     struct node *nodes = parse_template(c, ARG_VARLEN(1), &count);
     r->p = (const char *)text->data;
     r->end = r->p + text->len;
-    int extra = 0;
     for (uint32_t i = 0; i < count; i++) {
         const struct node *n = &nodes[i];
         if (n->kind == NODE_FIELD && n->field == F_FX) {
             r->exact = true;
             continue;
         }
-        if (!r->exact && (n->kind == NODE_FIELD || i == 0))
-            while (r->p < r->end && is_space(*r->p)) {
-                r->p++;
-                extra++;
-            }
         if (r->p >= r->end)
             break; /* the rest of the template has nothing to read */
+        if (!r->exact && (n->kind == NODE_FIELD || i == 0))
+            r->skipped += skip_spaces(r);
         if (n->kind == NODE_FIELD) {
             /* Separators that the template does not have, but never a sign of TZH. */
+            TRY(note_convention(r, n->field));
             TRY(read_field(r, n, nodes + count));
-            extra = 0;
+            if (!r->exact)
+                r->skipped = skip_spaces(r);
             continue;
         }
         if (r->exact) {
             r->p += MIN(utf8_char_bytes((uint8_t)*r->p), (uint32_t)(r->end - r->p));
         } else if (n->kind == NODE_CHAR) {
-            if (extra > 0)
-                extra--;
+            if (r->skipped > 0)
+                r->skipped--;
             else
                 r->p += MIN(utf8_char_bytes((uint8_t)*r->p), (uint32_t)(r->end - r->p));
         } else {
-            extra--;
-            if (is_space(*r->p) || is_separator(*r->p)) {
+            r->skipped--;
+            if (r->p < r->end && (is_space(*r->p) || is_separator(*r->p))) {
                 r->p++;
-                extra++;
+                r->skipped++;
             }
-            if (extra < 0)
-                extra = 0;
         }
     }
     return ERR_OK;
@@ -973,16 +1044,21 @@ static err_t assemble(struct call *c, const struct reading *r, struct civil *f)
                                             : 1;
         days = days_of_iso_week(year, (int32_t)r->iso_week) + weekday - 1;
         by_days = true;
-    } else if (r->day_of_year > 0) {
-        if (r->day_of_year > 371)
+    } else if (r->day_of_year != 0) {
+        if (!r->has_year && !r->has_century && !r->is_bc)
+            return err_raise(ERR_INVALID_DATETIME_FORMAT,
+                             "cannot calculate day of year without year information");
+        if (r->day_of_year < 1 || r->day_of_year > 371 ||
+            (!r->has_iso &&
+             r->day_of_year > days_of_civil(year + 1, 1, 1) - days_of_civil(year, 1, 1)))
             return raise_field_range(c);
         days = (r->has_iso ? days_of_iso_week(year, 1) : days_of_civil(year, 1, 1)) +
                r->day_of_year - 1;
         by_days = true;
-    } else if (r->week > 0) {
+    } else if (r->week != 0) {
         days = days_of_civil(year, 1, 1) + (r->week - 1) * 7;
         by_days = true;
-    } else if (r->week_of_month > 0) {
+    } else if (r->week_of_month != 0) {
         day = (r->week_of_month - 1) * 7 + 1;
     }
     if (by_days) {

@@ -560,12 +560,12 @@ static err_t power_integer(struct call *c, const struct number *base, int64_t ex
     double digits = (log10(lead) + base->weight * NUMERIC_BASE_DIGITS) * (double)exponent;
     if (digits > 131072 + 4)
         return err_raise(ERR_NUMERIC_VALUE_OUT_OF_RANGE, "value overflows numeric format");
-    if (digits < -NUMERIC_SCALE_MAX) {
+    int32_t scale = clamp_scale(NUMERIC_SIGNIFICANT_MIN, least_scale);
+    if (digits + 1 < -scale) {
         struct number zero = number_of_i64(c->mem, 0);
-        zero.dscale = NUMERIC_DISPLAY_SCALE_MAX;
+        zero.dscale = scale;
         return result_number(c, &zero, out);
     }
-    int32_t scale = clamp_scale(NUMERIC_SIGNIFICANT_MIN - (int32_t)digits, least_scale);
     uint64_t e = exponent < 0 ? 0 - (uint64_t)exponent : (uint64_t)exponent;
     int32_t work = scale + (int32_t)fabs(digits) + 16;
     struct number r = number_of_i64(c->mem, 1);

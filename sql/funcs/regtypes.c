@@ -25,15 +25,15 @@ static bool is_digits(const char *text, size_t len)
 static NO_SUSPEND_ANALYSIS err_t reg_input(struct type_io *io, char kind, const char *text,
                                            size_t len, datum *out)
 {
-    const char *p = text;
-    size_t n = len;
-    trim_spaces(&p, &n);
-    if (n == 1 && *p == '-') {
+    if (len == 1 && *text == '-') {
         *out = OID_NONE;
         return ERR_OK;
     }
-    if (is_digits(p, n))
-        return oid_input(io, p, n, out);
+    if (is_digits(text, len))
+        return oid_input(io, text, len, out);
+    const char *p = text;
+    size_t n = len;
+    trim_spaces(&p, &n);
     TRY(utf8_check(text, len));
     const char *name = arena_strndup(io->mem, p, n);
     struct sql_services *s = io->env == NULL ? NULL : io->env->services;

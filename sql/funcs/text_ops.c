@@ -5,6 +5,8 @@
 #include "sql/funcs/funcs_priv.h"
 #include "sql/types/quote.h"
 
+#include "sql/type_functions.h"
+
 err_t value_to_text(struct call *c, oid type, datum value, struct strbuf *out)
 {
     return value_output(c->env, c->mem, type, value, out);
@@ -57,20 +59,32 @@ FUNCTION(fn_textcat)
     *out = datum_of_varlen(v);
     return ERR_OK;
 }
-/* text || any, any || text */
+/* text || any, any || text: the other side as a cast to text gives it */
+static err_t put_cast_to_text(struct call *c, uint32_t arg, struct strbuf *b)
+{
+    if (c->arg_types[arg] == TYPE_BOOL) {
+        strbuf_puts(b, datum_bool(c->args[arg]) ? "true" : "false");
+        return ERR_OK;
+    }
+    if (c->arg_types[arg] == TYPE_BPCHAR) {
+        const struct varlen *v = ARG_VARLEN(arg);
+        return strbuf_put(b, v->data, bpchar_bytes(v));
+    }
+    return value_to_text(c, c->arg_types[arg], c->args[arg], b);
+}
 FUNCTION(fn_textanycat)
 {
     struct strbuf b;
     strbuf_init(&b, c->mem);
     TRY(strbuf_put(&b, ARG_VARLEN(0)->data, ARG_VARLEN(0)->len));
-    TRY(value_to_text(c, c->arg_types[1], c->args[1], &b));
+    TRY(put_cast_to_text(c, 1, &b));
     return result_strbuf(c, &b, out);
 }
 FUNCTION(fn_anytextcat)
 {
     struct strbuf b;
     strbuf_init(&b, c->mem);
-    TRY(value_to_text(c, c->arg_types[0], c->args[0], &b));
+    TRY(put_cast_to_text(c, 0, &b));
     TRY(strbuf_put(&b, ARG_VARLEN(1)->data, ARG_VARLEN(1)->len));
     return result_strbuf(c, &b, out);
 }
@@ -488,12 +502,16 @@ FUNCTION(fn_name_text)
 }
 FUNCTION(fn_char_text)
 {
-    uint8_t byte = (uint8_t)c->args[0];
-    RETURN_TEXT(&byte, byte != 0);
+    struct type_io io = {.mem = c->mem, .type = TYPE_CHAR, .typmod = -1, .env = c->env};
+    struct strbuf b;
+    strbuf_init(&b, c->mem);
+    TRY(char_output(&io, c->args[0], &b));
+    return result_strbuf(c, &b, out);
 }
 FUNCTION(fn_text_char)
 {
-    RETURN_DATUM(ARG_VARLEN(0)->len == 0 ? 0 : ARG_VARLEN(0)->data[0]);
+    struct type_io io = {.mem = c->mem, .type = TYPE_CHAR, .typmod = -1, .env = c->env};
+    return char_input(&io, (const char *)ARG_VARLEN(0)->data, ARG_VARLEN(0)->len, out);
 }
 /* Length coercion as a function: value, typmod, explicit. */
 static err_t coerce_length(struct call *c, oid type, datum *out)

@@ -217,10 +217,11 @@ err_t char_input(struct type_io *io, const char *text, size_t len, datum *out)
 err_t char_output(struct type_io *io, datum value, struct strbuf *out)
 {
     (void)io;
-    if (value >= 0x80)
-        strbuf_printf(out, "\\%03o", (unsigned)value);
-    else if (value != 0)
-        strbuf_putc(out, (char)value);
+    uint8_t byte = (uint8_t)value;
+    if (byte >= 0x80)
+        strbuf_printf(out, "\\%03o", byte);
+    else if (byte != 0)
+        strbuf_putc(out, (char)byte);
     return ERR_OK;
 }
 err_t char_receive(struct type_io *io, const uint8_t *bytes, size_t len, datum *out)

@@ -96,3 +96,29 @@ INSERT INTO k (nm) VALUES (repeat('x', 70)), ('a'::text);
 INSERT INTO k (f4) VALUES (1.5), (1e39);
 INSERT INTO k (f4) VALUES (1), (1.1::float8), (16777217);
 SELECT * FROM k ORDER BY i2, t, v, c, n, b, d, ts, tm, iv, by, u, o, nm, f4;
+-- oid and int4 are the same bytes with another sign
+SELECT '4294967295'::oid::int4, (-1)::oid, (-1)::int4::oid = '4294967295'::oid, '3000000000'::oid::int4 < 0, (-1)::int4::oid > 5::oid, '4294967295'::oid::int4 = -1;
+CREATE TABLE oid_int (o oid, i int4);
+INSERT INTO oid_int VALUES ('4294967295', -1), (7, 7);
+SELECT o::int4, i::oid, o::int4 = i, i::oid = o FROM oid_int ORDER BY i;
+-- unordered
+SELECT i::oid, count(*) FROM oid_int GROUP BY i::oid;
+SELECT count(*) FROM oid_int a JOIN oid_int b ON a.o = b.i::oid;
+SELECT 'pg_class'::regclass::int4;
+DROP TABLE oid_int;
+-- "char" beyond ASCII
+SELECT '\101'::"char", '\377'::"char", (-1)::"char", '\377'::"char"::int4, '\377'::"char"::text, '\200'::text::"char", '\8'::"char", ''::"char", 'ab'::"char";
+-- text || anything casts the other side to text
+SELECT true || 'x', 'x' || false, true || 'a'::"char", 'ab'::char(4) || 'x', 'x'::text || 'ab'::char(4) || 'y', 1 || 'x', 'x' || 1.50, current_date || '' = current_date::text;
+SELECT concat(true, 'ab'::char(4), 'x');
+-- blanks make a name of digits
+SELECT '7   '::regrole;
+-- errors name char(n) as character and point at the whole expression
+CREATE TABLE wrong_type (b bool);
+INSERT INTO wrong_type SELECT 'x'::char(4);
+INSERT INTO wrong_type SELECT 'x'::varchar(2);
+INSERT INTO wrong_type SELECT '1.23'::numeric(4,1);
+SELECT 'x'::char(4) + 1;
+SELECT COALESCE('x'::char(4), 1);
+SELECT 'x'::char(4) UNION SELECT 1;
+DROP TABLE wrong_type;

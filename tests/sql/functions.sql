@@ -11,3 +11,5 @@ SELECT count(*) FROM pg_class WHERE oid::regclass::text = 'pg_class';
 SELECT string_agg(oid::regclass::text, ',' ORDER BY oid) FROM pg_class WHERE relname IN ('pg_class', 'pg_type');
 SELECT format('%s %s', oid::regclass, relnamespace::regnamespace) FROM pg_class WHERE relname = 'pg_class';
 SELECT concat(relowner::regrole, '-', array_agg(oid::regclass)) FROM pg_class WHERE relname = 'pg_proc' GROUP BY relowner;
+-- Powers of numerics by integers have 16 places or those of the operands.
+SELECT 3.5 ^ 5::numeric, 3.5::numeric ^ 65, power(2.0, 3), power(10.0, -20), power(10.0, 30), 1.5 ^ 100::numeric, power(2.12345678901234567890, 2), power(0.1, 10), power(7.0, -3), power(2.0, 0), power(1.0, 12345678901);
