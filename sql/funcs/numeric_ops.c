@@ -451,6 +451,9 @@ FUNCTION(fn_numeric_float4)
 
 /* ---- roots, powers, logarithms ---- */
 
+static const double LOG10_E = 0.434294481903252;
+enum { EXPONENT_MAX = 6000 };
+
 static int32_t clamp_scale(int32_t scale, int32_t at_least)
 {
     scale = MAX(scale, at_least);
@@ -472,6 +475,24 @@ FUNCTION(fn_numeric_sqrt)
     return result_number(c, &r, out);
 }
 
+/* e^n to a scale, negated if told so; beyond e^6000 it overflows, below e^-6000 it is zero. */
+static err_t exponential(struct call *c, const struct number *n, double approximate, bool negated,
+                         int32_t scale, datum *out)
+{
+    if (approximate >= EXPONENT_MAX)
+        return err_raise(ERR_NUMERIC_VALUE_OUT_OF_RANGE, "value overflows numeric format");
+    struct number r;
+    if (approximate <= -EXPONENT_MAX) {
+        r = number_of_i64(c->mem, 0);
+        r.dscale = scale;
+    } else {
+        r = number_exp(c->mem, n, scale);
+        if (negated && r.count > 0)
+            r.sign = NUMERIC_NEGATIVE;
+    }
+    return result_number(c, &r, out);
+}
+
 FUNCTION(fn_numeric_exp)
 {
     struct number n = arg_number(c, 0);
@@ -479,14 +500,10 @@ FUNCTION(fn_numeric_exp)
         RETURN_DATUM(numeric_of_i64(c->mem, 0));
     if (number_is_special(&n))
         RETURN_DATUM(c->args[0]);
-    double approximate = number_to_f64(&n) * 0.434294481903252;
-    if (approximate > 131072 * 4.0)
-        return err_raise(ERR_NUMERIC_VALUE_OUT_OF_RANGE, "value overflows numeric format");
-    if (approximate < -NUMERIC_SCALE_MAX)
-        approximate = -NUMERIC_SCALE_MAX;
-    int32_t scale = clamp_scale(NUMERIC_SIGNIFICANT_MIN - (int32_t)approximate, n.dscale);
-    struct number r = number_exp(c->mem, &n, scale);
-    return result_number(c, &r, out);
+    double approximate = number_to_f64(&n);
+    double digits = fmax(-2000, fmin(2000, approximate * LOG10_E));
+    return exponential(c, &n, approximate, false,
+                       clamp_scale(NUMERIC_SIGNIFICANT_MIN - (int32_t)digits, n.dscale), out);
 }
 
 static err_t check_logarithm(const struct number *n)
@@ -507,7 +524,8 @@ FUNCTION(fn_numeric_ln)
     TRY(check_logarithm(&n));
     if (number_is_special(&n))
         RETURN_DATUM(c->args[0]);
-    int32_t scale = clamp_scale(NUMERIC_SIGNIFICANT_MIN - number_ln_decimal_weight(&n), n.dscale);
+    int32_t scale =
+        clamp_scale(NUMERIC_SIGNIFICANT_MIN - number_ln_decimal_weight(c->mem, &n), n.dscale);
     struct number r = number_ln(c->mem, &n, scale);
     return result_number(c, &r, out);
 }
@@ -517,6 +535,10 @@ static err_t logarithm(struct call *c, const struct number *base, const struct n
 {
     if (base->sign == NUMERIC_NAN || n->sign == NUMERIC_NAN)
         return result_special(c, NUMERIC_NAN, out);
+    if (number_is_special(base) && n->sign == NUMERIC_NEGATIVE)
+        TRY(check_logarithm(n));
+    if (n->sign == NUMERIC_MINUS_INFINITY)
+        TRY(check_logarithm(n));
     TRY(check_logarithm(base));
     TRY(check_logarithm(n));
     if (number_is_special(base) && number_is_special(n))
@@ -525,8 +547,8 @@ static err_t logarithm(struct call *c, const struct number *base, const struct n
         return result_special(c, NUMERIC_INFINITY, out);
     if (number_is_special(base))
         RETURN_DATUM(numeric_of_i64(c->mem, 0));
-    int32_t base_weight = number_ln_decimal_weight(base);
-    int32_t weight = number_ln_decimal_weight(n);
+    int32_t base_weight = number_ln_decimal_weight(c->mem, base);
+    int32_t weight = number_ln_decimal_weight(c->mem, n);
     int32_t scale =
         clamp_scale(NUMERIC_SIGNIFICANT_MIN - (weight - base_weight), MAX(base->dscale, n->dscale));
     struct number ln_base = number_ln(c->mem, base, MAX(0, scale + weight - 2 * base_weight) + 8);
@@ -587,6 +609,17 @@ static err_t power_integer(struct call *c, const struct number *base, int64_t ex
     return result_number(c, &r, out);
 }
 
+static COLD err_t raise_zero_to_negative(void)
+{
+    return err_raise(ERR_INVALID_ARGUMENT_FOR_POWER_FUNCTION,
+                     "zero raised to a negative power is undefined");
+}
+static COLD err_t raise_complex_power(void)
+{
+    return err_raise(ERR_INVALID_ARGUMENT_FOR_POWER_FUNCTION,
+                     "a negative number raised to a non-integer power yields a complex result");
+}
+
 static err_t power_special(struct call *c, const struct number *a, const struct number *b,
                            datum *out)
 {
@@ -597,6 +630,10 @@ static err_t power_special(struct call *c, const struct number *a, const struct 
         RETURN_DATUM(numeric_of_i64(c->mem, 1));
     if (a->sign == NUMERIC_NAN || b->sign == NUMERIC_NAN)
         return result_special(c, NUMERIC_NAN, out);
+    if (!number_is_special(a) && a->count == 0 && b->sign == NUMERIC_MINUS_INFINITY)
+        return raise_zero_to_negative();
+    if (a->sign == NUMERIC_MINUS_INFINITY && !number_is_special(b) && number_min_scale(b) > 0)
+        return raise_complex_power();
     double x = a->sign == NUMERIC_INFINITY         ? HUGE_VAL
                : a->sign == NUMERIC_MINUS_INFINITY ? -HUGE_VAL
                                                    : number_to_f64(a);
@@ -616,36 +653,42 @@ FUNCTION(fn_numeric_power)
     if (number_is_special(&a) || number_is_special(&b))
         return power_special(c, &a, &b, out);
     if (a.count == 0 && b.sign == NUMERIC_NEGATIVE)
-        return err_raise(ERR_INVALID_ARGUMENT_FOR_POWER_FUNCTION,
-                         "zero raised to a negative power is undefined");
+        return raise_zero_to_negative();
     bool integral = number_min_scale(&b) == 0;
     if (a.sign == NUMERIC_NEGATIVE && !integral)
-        return err_raise(ERR_INVALID_ARGUMENT_FOR_POWER_FUNCTION,
-                         "a negative number raised to a non-integer power yields a complex result");
+        return raise_complex_power();
     if (a.count == 0) {
         struct number r = number_of_i64(c->mem, b.count == 0);
         r.dscale = NUMERIC_SIGNIFICANT_MIN;
         return result_number(c, &r, out);
     }
-    int64_t exponent;
     if (integral && b.weight <= 2) {
+        int64_t exponent;
         TRY(numeric_to_i64(c->args[1], INT64_MIN, INT64_MAX, "bigint", &exponent));
-        return power_integer(c, &a, exponent, MAX(a.dscale, b.dscale), out);
+        if (exponent >= INT32_MIN && exponent <= INT32_MAX)
+            return power_integer(c, &a, exponent, MAX(a.dscale, b.dscale), out);
     }
-    if (a.sign == NUMERIC_NEGATIVE)
-        return err_raise(ERR_NUMERIC_VALUE_OUT_OF_RANGE, "value overflows numeric format");
-    double lead = number_to_f64(&(struct number){
-        .count = a.count, .digits = a.digits, .weight = 0, .sign = NUMERIC_POSITIVE});
-    double digits = (log10(lead) + a.weight * (double)NUMERIC_BASE_DIGITS) * number_to_f64(&b);
-    if (digits > 131072 + 4)
-        return err_raise(ERR_NUMERIC_VALUE_OUT_OF_RANGE, "value overflows numeric format");
-    if (digits < -NUMERIC_SCALE_MAX)
-        digits = -NUMERIC_SCALE_MAX;
-    int32_t scale = clamp_scale(NUMERIC_SIGNIFICANT_MIN - (int32_t)digits, MAX(a.dscale, b.dscale));
-    struct number ln = number_ln(c->mem, &a, scale + (int32_t)fabs(digits) + 12);
-    struct number product = number_mul(c->mem, &ln, &b, scale + (int32_t)fabs(digits) + 12);
-    struct number r = number_exp(c->mem, &product, scale);
-    return result_number(c, &r, out);
+    bool negative =
+        a.sign == NUMERIC_NEGATIVE && b.count == b.weight + 1 && (b.digits[b.count - 1] & 1) != 0;
+    a.sign = NUMERIC_POSITIVE;
+    /* The exponent of e, roughly: it bounds the digits that the exact steps need. */
+    int32_t weight = number_ln_decimal_weight(c->mem, &a);
+    struct number ln = number_ln(c->mem, &a, MAX(0, 8 - weight));
+    struct number product = number_mul(c->mem, &ln, &b, MAX(0, 8 - weight));
+    double approximate = number_to_f64(&product);
+    if (fabs(approximate) > EXPONENT_MAX + 20) {
+        if (approximate > 0)
+            return err_raise(ERR_NUMERIC_VALUE_OUT_OF_RANGE, "value overflows numeric format");
+        struct number zero = number_of_i64(c->mem, 0);
+        zero.dscale = NUMERIC_DISPLAY_SCALE_MAX;
+        return result_number(c, &zero, out);
+    }
+    int32_t digits = (int32_t)(approximate * LOG10_E);
+    int32_t scale = clamp_scale(NUMERIC_SIGNIFICANT_MIN - digits, MAX(a.dscale, b.dscale));
+    int32_t work = MAX(0, scale + digits) + 12;
+    ln = number_ln(c->mem, &a, MAX(0, work - weight));
+    product = number_mul(c->mem, &ln, &b, work);
+    return exponential(c, &product, number_to_f64(&product), negative, scale, out);
 }
 
 FUNCTION(fn_numeric_fac)

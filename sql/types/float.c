@@ -71,6 +71,21 @@ static bool put_special(double v, struct strbuf *out)
     return true;
 }
 
+/* Text that lies halfway to a neighbour reads back by the rule of even digits only: one digit more
+ * then, as in PostgreSQL. */
+static bool is_halfway(const char *text, double v)
+{
+    long double read = strtold(text, NULL);
+    return read == ((long double)v + (long double)nextafter(v, INFINITY)) / 2 ||
+           read == ((long double)v + (long double)nextafter(v, -INFINITY)) / 2;
+}
+static bool is_halfway_float(const char *text, float v)
+{
+    double read = strtod(text, NULL);
+    return read == ((double)v + (double)nextafterf(v, INFINITY)) / 2 ||
+           read == ((double)v + (double)nextafterf(v, -INFINITY)) / 2;
+}
+
 void float8_format(double v, int extra_digits, struct strbuf *out)
 {
     if (put_special(v, out))
@@ -90,7 +105,7 @@ void float8_format(double v, int extra_digits, struct strbuf *out)
     char text[48];
     for (int digits = fabs(v) < DBL_MIN ? 1 : DBL_DIG; digits <= 17; digits++) {
         snprintf(text, sizeof(text), "%.*e", digits - 1, v);
-        if (digits == 17 || strtod(text, NULL) == v)
+        if (digits == 17 || (strtod(text, NULL) == v && !is_halfway(text, v)))
             break;
     }
     put_shortest(text, DBL_DIG, out);
@@ -111,7 +126,7 @@ void float4_format(float v, int extra_digits, struct strbuf *out)
     char text[48];
     for (int digits = fabsf(v) < FLT_MIN ? 1 : FLT_DIG; digits <= 9; digits++) {
         snprintf(text, sizeof(text), "%.*e", digits - 1, (double)v);
-        if (digits == 9 || strtof(text, NULL) == v)
+        if (digits == 9 || (strtof(text, NULL) == v && !is_halfway_float(text, v)))
             break;
     }
     put_shortest(text, FLT_DIG, out);

@@ -70,6 +70,7 @@ double number_to_f64(const struct number *n); /* finite; nearest through text */
 struct number number_sqrt(struct arena *mem, const struct number *n, int32_t rscale);
 struct number number_exp(struct arena *mem, const struct number *n, int32_t rscale);
 struct number number_ln(struct arena *mem, const struct number *n, int32_t rscale);
-int32_t number_ln_decimal_weight(const struct number *n); /* decimal exponent of |ln n| */
+int32_t number_ln_decimal_weight(struct arena *mem,
+                                 const struct number *n); /* decimal exponent of |ln n| */
 
 #endif

@@ -2,9 +2,9 @@
  * Roots, exponentials and logarithms of numerics, by series on exact digits with guard digits.
  *
  * sqrt: Newton's iteration. exp: halve the argument until it is below 0.01, Taylor, square back.
- * ln: roots until the argument is within 0.9 .. 1.1, then 2·artanh((x-1)/(x+1)) as a series,
- * doubled back. Work is done with guard places beyond rscale, so that only the last place is
- * rounded.
+ * ln: powers of the base apart, roots until the argument is within 0.9 .. 1.1, then
+ * 2·artanh((x-1)/(x+1)) as a series, doubled back. Work is done with guard places beyond rscale, so
+ * that only the last place is rounded.
  */
 #include "sql/types/number.h"
 
@@ -84,9 +84,28 @@ struct number number_exp(struct arena *mem, const struct number *n, int32_t rsca
     return number_round(mem, &sum, rscale);
 }
 
+/* ln(x) = ln(m) + w ln(10000): the digits of x before the point cost nothing then. */
+static struct number ln_of_far(struct arena *mem, const struct number *n, int32_t rscale)
+{
+    int32_t work = rscale + 12;
+    struct number lead = *n;
+    lead.weight = 0;
+    lead.dscale = MAX(0, (lead.count - 1) * NUMERIC_BASE_DIGITS);
+    lead = number_round(mem, &lead, MIN(lead.dscale, work));
+    lead = number_ln(mem, &lead, work);
+    struct number base = number_of_i64(mem, NUMERIC_BASE);
+    base = number_ln(mem, &base, work);
+    struct number weight = number_of_i64(mem, n->weight);
+    base = number_mul(mem, &base, &weight, work);
+    lead = number_add(mem, &lead, &base);
+    return number_round(mem, &lead, rscale);
+}
+
 /* n > 0 */
 struct number number_ln(struct arena *mem, const struct number *n, int32_t rscale)
 {
+    if (n->weight > 2 || n->weight < -2)
+        return ln_of_far(mem, n, rscale);
     int32_t work = rscale + 12;
     struct number x = *n;
     int doublings = 1;
@@ -122,16 +141,17 @@ struct number number_ln(struct arena *mem, const struct number *n, int32_t rscal
     return number_round(mem, &sum, rscale);
 }
 
-int32_t number_ln_decimal_weight(const struct number *n)
+int32_t number_ln_decimal_weight(struct arena *mem, const struct number *n)
 {
     double lead = number_to_f64(&(struct number){
         .count = n->count, .digits = n->digits, .weight = 0, .sign = NUMERIC_POSITIVE});
-    double ln = log(lead) + n->weight * log(NUMERIC_BASE);
-    if (n->weight == 0 || n->weight == -1) {
-        double near = number_to_f64(&(struct number){
-            .count = n->count, .digits = n->digits, .weight = n->weight, .sign = NUMERIC_POSITIVE});
-        if (near >= 0.9 && near <= 1.1)
-            ln = near - 1.0;
+    double near = n->weight == 0 ? lead : n->weight == -1 ? lead / NUMERIC_BASE : 0;
+    if (near >= 0.9 && near <= 1.1) { /* ln(1 + x) is about x */
+        struct number one = number_of_i64(mem, 1);
+        struct number x = number_sub(mem, n, &one);
+        return x.count == 0 ? 0
+                            : x.weight * NUMERIC_BASE_DIGITS + (int32_t)log10((double)x.digits[0]);
     }
-    return fabs(ln) > 0 ? (int32_t)floor(log10(fabs(ln))) : -NUMERIC_DISPLAY_SCALE_MAX;
+    double ln = log(lead) + n->weight * log(NUMERIC_BASE);
+    return (int32_t)log10(fabs(ln));
 }

@@ -13,3 +13,17 @@ SELECT format('%s %s', oid::regclass, relnamespace::regnamespace) FROM pg_class 
 SELECT concat(relowner::regrole, '-', array_agg(oid::regclass)) FROM pg_class WHERE relname = 'pg_proc' GROUP BY relowner;
 -- Powers of numerics by integers have 16 places or those of the operands.
 SELECT 3.5 ^ 5::numeric, 3.5::numeric ^ 65, power(2.0, 3), power(10.0, -20), power(10.0, 30), 1.5 ^ 100::numeric, power(2.12345678901234567890, 2), power(0.1, 10), power(7.0, -3), power(2.0, 0), power(1.0, 12345678901);
+-- Results near the ends of what numeric holds: decided before the digits are made.
+SELECT '1e10'::numeric ^ '-99999999999999999999.99'::numeric = 0, scale(0.5 ^ '-99999999999999999999.99'::numeric * 0);
+SELECT '1e10'::numeric ^ '-99999999999999999999.99'::numeric = 0, scale('1e10'::numeric ^ '-99999999999999999999.99'::numeric);
+SELECT '1e10'::numeric ^ 99999999999999999999.99;
+SELECT length((0.00001 ^ 123.456)::text), 0.00001 ^ 12.5, '-1'::numeric ^ '1234567890123456789012345678901234567890', '-1'::numeric ^ '1234567890123456789012345678901234567891', scale(0.5 ^ '1e10'::numeric);
+SELECT exp(5999.0) > 0, exp(-6000.0) = 0, scale(exp(-6000.0)), exp(-12.5), exp(12.5);
+SELECT exp(6000.0);
+SELECT ln('1e100000'::numeric), ln('1e-1000'::numeric), log('1e100000'), log(2, '1e100000'), ln(9.9999e11), ln(0.00000000000123456);
+SELECT ln(1.00000000000000000001), ln(0.99999999999999999999), ln(1.0), ln(0.5), ln(1.5), log(1.5, 7), log(0.5, 1e10), 1.000000000001 ^ 1000000000000.5, 1.0000000000000000001 ^ 12345678901234.5;
+SELECT '-Infinity'::numeric ^ 0.5;
+SELECT 0 ^ '-Infinity'::numeric;
+SELECT log(0, '-Infinity'::numeric);
+-- Shortest floats: halfway between two is not enough.
+SELECT 1e23::float8, '9.5367431640625e-07'::float8, 1.5e10::float4, '5e-324'::float8, '1.7976931348623157e308'::float8, '8.5e9'::float4, 2^60, '1e22'::float8, '9007199254740993'::float8;
