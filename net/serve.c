@@ -2,7 +2,6 @@
 #include "net/conn_priv.h"
 
 #include "core/settings.h"
-#include "sql/types/utf8.h"
 
 enum {
     PROTOCOL_3 = 3 << 16,
@@ -257,7 +256,7 @@ static const char *read_string(struct reader *r)
         return "";
     }
     const char *s = (const char *)r->p;
-    r->error = utf8_check(s, (size_t)(nul - r->p));
+    r->error = sql_check_text(s, (size_t)(nul - r->p));
     r->p = nul + 1;
     return s;
 }

@@ -135,6 +135,8 @@ SUSPENDS err_t session_close_portal_wait(struct session *s, const char *name);
 SUSPENDS err_t session_sync_wait(struct session *s);
 /* An error was sent to the client in an extended exchange: the transaction is marked failed. */
 SUSPENDS void session_failed_wait(struct session *s);
+/* Text of a client: ERR_CHARACTER_NOT_IN_REPERTOIRE unless it is UTF-8. */
+err_t sql_check_text(const char *text, size_t len);
 /* Formatting state for the types' output functions. */
 const struct session_env *session_environment(const struct session *s);
 char session_status(const struct session *s); /* I T E for ReadyForQuery */

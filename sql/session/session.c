@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "sql/types/timezone.h"
+#include "sql/types/utf8.h"
 
 /* ---- what analysis and functions see of the settings ---- */
 
@@ -537,6 +538,11 @@ SUSPENDS void session_close_wait(struct session *s)
     prepared_drop_all(s);
     registry_remove(s);
     session_free(s);
+}
+
+err_t sql_check_text(const char *text, size_t len)
+{
+    return utf8_check(text, len);
 }
 
 const struct session_env *session_environment(const struct session *s)
