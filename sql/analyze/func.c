@@ -519,6 +519,28 @@ static SUSPENDS err_t function_schema_wait(struct scope *s, const struct functio
     return ERR_OK;
 }
 
+/* VARIADIC array for arguments of any type: concat and concat_ws of an array's elements are
+ * array_to_string; others are not built. */
+static err_t variadic_any(struct scope *s, const struct function_call *call, const struct func *f,
+                          struct expr **out)
+{
+    enum { FUNCTION_CONCAT = 3058, FUNCTION_CONCAT_WS = 3059 };
+    struct expr *array = call->args[call->arg_count - 1];
+    if (array->type != TYPE_UNKNOWN && type_element(array->type) == OID_NONE)
+        return analyze_at(s->a, expr_location(array),
+                          err_raise(ERR_DATATYPE_MISMATCH, "VARIADIC argument must be an array"));
+    bool with_separator = f->oid == FUNCTION_CONCAT_WS && call->arg_count == 2;
+    if ((f->oid != FUNCTION_CONCAT && !with_separator) || array->type == TYPE_UNKNOWN)
+        return analyze_at(s->a, call->location,
+                          err_not_built("VARIADIC \"any\" with an array is not supported yet"));
+    struct expr *args[2] = {array};
+    if (with_separator)
+        args[1] = call->args[0];
+    else
+        args[1] = expr_const(s->a->mem, TYPE_TEXT, -1, datum_of_text(s->a->mem, ""), false);
+    return function_make_builtin(s, "array_to_string", args, 2, call->location, out);
+}
+
 static SUSPENDS err_t function_call_wait(struct scope *s, struct function_call *call,
                                          const struct candidate *c, struct expr **out)
 {
@@ -526,8 +548,7 @@ static SUSPENDS err_t function_call_wait(struct scope *s, struct function_call *
     struct arena *mem = s->a->mem;
     TRY(function_check_call(s, call, f));
     if (call->node && call->node->func_variadic && f->variadic == TYPE_ANY)
-        return analyze_at(s->a, call->location,
-                          err_not_built("VARIADIC \"any\" with an array is not supported yet"));
+        return variadic_any(s, call, f, out);
     struct expr **args;
     oid *declared;
     uint32_t count;

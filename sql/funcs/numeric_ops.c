@@ -699,11 +699,25 @@ FUNCTION(fn_numeric_fac)
                          "factorial of a negative number is undefined");
     if (n > 32177)
         return err_raise(ERR_NUMERIC_VALUE_OUT_OF_RANGE, "value overflows numeric format");
-    struct number r = number_of_i64(c->mem, 1);
-    for (int64_t i = 2; i <= n; i++) {
-        struct number k = number_of_i64(c->mem, i);
-        r = number_mul(c->mem, &r, &k, 0);
+    /* In place, lowest digit last; the largest factorial that fits takes all of them. */
+    int32_t room = n < 2000 ? 2000 : NUMERIC_WEIGHT_MAX + 2;
+    struct number r = {.digits = ARENA_ARRAY(c->mem, int16_t, room), .count = room};
+    int32_t first = room - 1;
+    r.digits[first] = 1;
+    for (int32_t i = 2; i <= (int32_t)n; i++) {
+        int32_t carry = 0;
+        for (int32_t at = room - 1; at >= first || carry > 0; at--) {
+            int32_t v = r.digits[at] * i + carry;
+            r.digits[at] = (int16_t)(v % NUMERIC_BASE);
+            carry = v / NUMERIC_BASE;
+            first = MIN(first, at);
+        }
     }
+    r.digits += first;
+    r.count -= first;
+    r.weight = r.count - 1;
+    while (r.count > 0 && r.digits[r.count - 1] == 0)
+        r.count--;
     return result_number(c, &r, out);
 }
 

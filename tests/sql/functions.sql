@@ -27,3 +27,10 @@ SELECT 0 ^ '-Infinity'::numeric;
 SELECT log(0, '-Infinity'::numeric);
 -- Shortest floats: halfway between two is not enough.
 SELECT 1e23::float8, '9.5367431640625e-07'::float8, 1.5e10::float4, '5e-324'::float8, '1.7976931348623157e308'::float8, '8.5e9'::float4, 2^60, '1e22'::float8, '9007199254740993'::float8;
+-- VARIADIC arrays of concat and concat_ws
+SELECT concat(VARIADIC ARRAY[1, NULL, 3]), concat_ws('-', VARIADIC ARRAY['a', NULL, 'b']), concat_ws(NULL, VARIADIC ARRAY['a']), concat(VARIADIC NULL::int[]), concat_ws(',', VARIADIC '{}'::text[]), concat(VARIADIC ARRAY[[1, 2], [3, 4]]), concat(ARRAY[1, 2], 'x'), concat(VARIADIC ARRAY[true, false]);
+SELECT concat(VARIADIC 5);
+SELECT concat_ws(',', VARIADIC 'x'::text);
+SELECT concat_ws(',', 'a', VARIADIC ARRAY['b']);
+SELECT concat(VARIADIC string_to_array('a b c', ' ')), concat_ws('+', VARIADIC x) FROM (VALUES (ARRAY['p', 'q']), (NULL)) v(x);
+SELECT md5(factorial(0)::text), factorial(1), factorial(2), factorial(20), factorial(7), md5(factorial(100)::text), md5(factorial(1999)::text), md5(factorial(2000)::text), md5(factorial(5000)::text);
