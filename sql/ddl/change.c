@@ -416,9 +416,12 @@ static SUSPENDS err_t comment_shared_wait(struct ddl_context *x, const struct dd
     TRY(catalog_find_wait(x->catalog, is_role ? REL_AUTHID : REL_DATABASE,
                           is_role ? INDEX_AUTHID_ROLNAME : INDEX_DATABASE_DATNAME, 1,
                           datum_of_text(x->mem, name), 0, x->mem, &rows));
-    if (rows.count == 0)
-        return err_raise(is_role ? ERR_UNDEFINED_OBJECT : ERR_UNDEFINED_DATABASE,
-                         "%s \"%s\" does not exist", is_role ? "role" : "database", name);
+    if (rows.count == 0 && is_role)
+        return err_raise(ERR_UNDEFINED_OBJECT, "role \"%s\" does not exist", name);
+    if (rows.count == 0) { /* a dump may be restored under another name */
+        ddl_warning(x, ERR_UNDEFINED_DATABASE, "database \"%s\" does not exist", name);
+        return ERR_OK;
+    }
     oid object = catalog_oid_value(&rows.rows[0], COL_OID);
     oid class = is_role ? REL_AUTHID : REL_DATABASE;
     TRY(catalog_find_wait(x->catalog, REL_SHDESCRIPTION, INDEX_SHDESCRIPTION_O_C, 2, object, class,

@@ -281,8 +281,10 @@ static err_t word_bits(const struct acl_kind *k, const struct ddl_privilege *p, 
         return err_raise(ERR_SYNTAX_ERROR, "unrecognized privilege type \"%s\"", p->name);
     if (*out & ~all) {
         uint32_t bit = (uint32_t)__builtin_ctz(*out & ~all);
+        /* GRANT ... ON t stands for sequences too: what these have is only wrong for the table. */
+        const char *what = k->kind == 'r' && (1u << bit) == ACL_USAGE ? "table" : k->what;
         return err_raise(ERR_INVALID_GRANT_OPERATION, "invalid privilege type %s for %s",
-                         acl_word(bit), k->what);
+                         acl_word(bit), what);
     }
     return ERR_OK;
 }

@@ -456,13 +456,37 @@ static SUSPENDS err_t analyze_locked_wait(struct ddl_context *x, const struct dd
     }
 }
 
+static SUSPENDS err_t reads_temporary_wait(struct ddl_context *x, struct query *q, bool *out)
+{
+    struct reads *r = ARENA_NEW(x->mem, struct reads);
+    r->mem = x->mem;
+    TRY(reads_query(r, q));
+    *out = false;
+    for (uint32_t i = 0; i < r->count && !*out; i++) {
+        const struct table_desc *t = NULL;
+        if (r->seen[i].object < FIRST_USER_OID)
+            continue;
+        TRY(table_by_oid_wait(x->catalog, r->seen[i].object, &t));
+        *out = t && t->persistence == 't';
+        table_release(t);
+    }
+    return ERR_OK;
+}
+
 err_t ddl_create_view_run_wait(struct ddl_context *x, const struct ddl *d)
 {
     struct query *q = NULL;
+    struct ddl_name target = d->names[0];
+    bool temporary;
     struct table_request *r = ARENA_NEW(x->mem, struct table_request);
     *r = (struct table_request){.name = d->names[0].name, .kind = 'v', .owner = x->catalog->user};
     TRY(analyze_locked_wait(x, d, &q));
-    TRY(ddl_creation_schema_wait(x, &d->names[0], &r->schema, &r->schema_name, &r->persistence));
+    TRY(reads_temporary_wait(x, q, &temporary));
+    if (temporary && !d->is_temporary) {
+        ddl_notice(x, "view \"%s\" will be a temporary view", target.name);
+        target.persistence = 't';
+    }
+    TRY(ddl_creation_schema_wait(x, &target, &r->schema, &r->schema_name, &r->persistence));
     TRY(view_columns(x, d, q, r));
     const char **options = ARENA_ARRAY(x->mem, const char *, d->option_count + 1);
     for (uint32_t i = 0; i < d->option_count; i++) {

@@ -157,3 +157,20 @@ ALTER TABLE vd ADD COLUMN b int DEFAULT 7;
 SELECT * FROM vd1;
 SELECT * FROM vd2;
 SELECT * FROM vd3;
+-- A view of a temporary table is temporary
+CREATE TEMP TABLE fleeting (a int);
+CREATE VIEW over_fleeting AS SELECT a FROM fleeting;
+SELECT relpersistence, relnamespace <> 'public'::regnamespace AS temporary FROM pg_class WHERE relname = 'over_fleeting';
+CREATE OR REPLACE VIEW over_fleeting AS SELECT a, 1 AS b FROM fleeting;
+CREATE VIEW over_view AS SELECT b FROM over_fleeting;
+CREATE VIEW public.over_fleeting2 AS SELECT a FROM fleeting;
+CREATE TEMP VIEW said AS SELECT * FROM fleeting WHERE EXISTS (SELECT FROM fleeting);
+CREATE VIEW inner_one AS SELECT (SELECT max(a) FROM fleeting) AS m;
+SELECT relname, relpersistence FROM pg_class WHERE relname IN ('over_view', 'over_fleeting2', 'said', 'inner_one') ORDER BY 1;
+\d over_fleeting2
+DROP TABLE fleeting CASCADE;
+COMMENT ON DATABASE no_such_database IS 'x';
+CREATE TABLE granted (a int);
+GRANT USAGE ON granted TO PUBLIC;
+GRANT CREATE ON granted TO PUBLIC;
+DROP TABLE granted;
