@@ -395,14 +395,21 @@ static err_t compile_input(struct compiler *c, const struct expr *e, uint32_t ds
     return ERR_OK;
 }
 
+static bool is_integer(oid type)
+{
+    return type == TYPE_INT2 || type == TYPE_INT4 || type == TYPE_INT8;
+}
+
 /* The same value under another type. Words of int4 are sign-extended, those of oid and its aliases
- * are not. */
+ * are not; among integers (the planner's keys) the word stays as it is. */
 static err_t compile_relabel(struct compiler *c, const struct expr *e, uint32_t dst, uint32_t top)
 {
     oid from = e->args[0]->type;
     TRY(compile(c, e->args[0], dst, top));
-    if (from != e->type && (from == TYPE_INT4 || e->type == TYPE_INT4))
-        emit(c, e->type == TYPE_INT4 ? OP_WORD_SIGNED : OP_WORD_UNSIGNED, dst)->a = dst;
+    if (from == TYPE_INT4 && !is_integer(e->type))
+        emit(c, OP_WORD_UNSIGNED, dst)->a = dst;
+    else if (e->type == TYPE_INT4 && !is_integer(from))
+        emit(c, OP_WORD_SIGNED, dst)->a = dst;
     return ERR_OK;
 }
 

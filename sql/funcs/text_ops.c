@@ -555,54 +555,69 @@ FUNCTION(fn_quote_nullable)
         return result_cstring(c, "NULL", out);
     return quote_any(c, out);
 }
+static COLD err_t raise_bad_identifier(const struct varlen *v, const char *detail)
+{
+    err_t e = err_raise(ERR_INVALID_PARAMETER_VALUE, "string is not a valid identifier: \"%.*s\"",
+                        (int)v->len, (const char *)v->data);
+    if (detail != NULL)
+        err_detail("%s", detail);
+    return e;
+}
+static bool begins_name(uint8_t c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c >= 0x80;
+}
+static uint32_t after_spaces(const struct varlen *v, uint32_t i)
+{
+    while (i < v->len && strchr(" \t\n\r\f", v->data[i]) != NULL)
+        i++;
+    return i;
+}
+/* A name in double quotes at i, without them; i goes behind it. */
+static err_t read_quoted_name(const struct varlen *v, uint32_t *i, struct strbuf *b)
+{
+    for ((*i)++; *i < v->len; (*i)++) {
+        if (v->data[*i] == '"' && (*i + 1 == v->len || v->data[*i + 1] != '"'))
+            break;
+        *i += v->data[*i] == '"';
+        strbuf_putc(b, (char)v->data[*i]);
+    }
+    if (*i >= v->len)
+        return raise_bad_identifier(v, "String has unclosed double quotes.");
+    (*i)++;
+    return b->len > 0 ? ERR_OK : raise_bad_identifier(v, "Quoted identifier must not be empty.");
+}
 FUNCTION(fn_parse_ident)
 {
     const struct varlen *v = ARG_VARLEN(0);
     bool strict = ARG_BOOL(1);
-    datum parts[64];
+    datum *parts = ARENA_ARRAY(c->mem, datum, v->len + 1);
     uint32_t count = 0;
-    uint32_t i = 0;
-    while (i < v->len && v->data[i] == ' ')
-        i++;
+    uint32_t i = after_spaces(v, 0);
     while (true) {
         struct strbuf b;
         strbuf_init(&b, c->mem);
-        bool quoted = i < v->len && v->data[i] == '"';
-        if (quoted) {
-            i++;
-            while (i < v->len && (v->data[i] != '"' || (i + 1 < v->len && v->data[i + 1] == '"'))) {
-                i += v->data[i] == '"';
-                strbuf_putc(&b, (char)v->data[i++]);
-            }
-            if (i == v->len) {
-                err_t e = err_raise(ERR_INVALID_PARAMETER_VALUE,
-                                    "string is not a valid identifier: \"%.*s\"", (int)v->len,
-                                    (const char *)v->data);
-                err_detail("String has unclosed double quotes.");
-                return e;
-            }
-            i++;
+        if (i < v->len && v->data[i] == '"') {
+            TRY(read_quoted_name(v, &i, &b));
+        } else if (i < v->len && begins_name(v->data[i])) {
+            for (; i < v->len && (begins_name(v->data[i]) || v->data[i] == '$' ||
+                                  (v->data[i] >= '0' && v->data[i] <= '9'));
+                 i++)
+                strbuf_putc(&b, (char)(v->data[i] >= 'A' && v->data[i] <= 'Z' ? v->data[i] + 32
+                                                                              : v->data[i]));
         } else {
-            while (i < v->len && (utf8_is_alnum(v->data[i]) || v->data[i] == '_' ||
-                                  v->data[i] == '$' || v->data[i] >= 0x80))
-                strbuf_putc(&b, (char)utf8_to_lower(v->data[i++]));
+            return raise_bad_identifier(v, i < v->len && v->data[i] == '.'
+                                               ? "No valid identifier before \".\"."
+                                           : count > 0 ? "No valid identifier after \".\"."
+                                                       : NULL);
         }
-        if ((b.len == 0 && !quoted) || count == ARRAY_LEN(parts))
-            return err_raise(ERR_INVALID_PARAMETER_VALUE,
-                             "string is not a valid identifier: \"%.*s\"", (int)v->len,
-                             (const char *)v->data);
         parts[count++] = datum_of_varlen(varlen_new(c->mem, b.data, (uint32_t)b.len));
-        while (i < v->len && v->data[i] == ' ')
-            i++;
+        i = after_spaces(v, i);
         if (i == v->len || (v->data[i] != '.' && !strict))
             break;
         if (v->data[i] != '.')
-            return err_raise(ERR_INVALID_PARAMETER_VALUE,
-                             "string is not a valid identifier: \"%.*s\"", (int)v->len,
-                             (const char *)v->data);
-        i++;
-        while (i < v->len && v->data[i] == ' ')
-            i++;
+            return raise_bad_identifier(v, NULL);
+        i = after_spaces(v, i + 1);
     }
     return array_of(c->mem, TYPE_TEXT, parts, NULL, count, out);
 }

@@ -122,3 +122,11 @@ SELECT 'x'::char(4) + 1;
 SELECT COALESCE('x'::char(4), 1);
 SELECT 'x'::char(4) UNION SELECT 1;
 DROP TABLE wrong_type;
+-- negative keys of other widths than the index
+CREATE TABLE k8 (k int8 PRIMARY KEY); CREATE TABLE k4 (k int4 PRIMARY KEY); CREATE TABLE k2 (k int2 PRIMARY KEY); CREATE TABLE ko (k oid PRIMARY KEY);
+INSERT INTO k8 SELECT g FROM generate_series(-300, 300) g; INSERT INTO k4 SELECT g FROM generate_series(-300, 300) g; INSERT INTO k2 SELECT g FROM generate_series(-300, 300) g; INSERT INTO ko SELECT g::oid FROM generate_series(-300, 300) g;
+SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
+SELECT count(*) FROM k4 JOIN k8 ON k8.k = k4.k; SELECT count(*) FROM k8 JOIN k4 ON k8.k = k4.k; SELECT count(*) FROM k2 JOIN k8 USING (k); SELECT count(*) FROM k2 JOIN k4 USING (k); SELECT count(*) FROM k8 JOIN k2 ON k2.k = k8.k WHERE k8.k < 0; SELECT count(*) FROM k4 JOIN ko ON ko.k = k4.k::oid; SELECT count(*) FROM ko JOIN k4 ON k4.k = ko.k::int4; SELECT count(*) FROM k4 JOIN k8 ON k8.k > k4.k AND k8.k < k4.k + 3;
+PREPARE by8 (int4) AS SELECT k FROM k8 WHERE k = $1; EXECUTE by8 (-7); PREPARE by4 (int8) AS SELECT k FROM k4 WHERE k = $1; EXECUTE by4 (-7); EXECUTE by4 (4294967289); PREPARE byo (int4) AS SELECT k FROM ko WHERE k = $1::oid; EXECUTE byo (-7);
+RESET enable_seqscan; RESET enable_hashjoin; RESET enable_mergejoin;
+DROP TABLE k8, k4, k2, ko;
