@@ -12,6 +12,7 @@
  *   u32 finished, each: u64 id, u64 ts, u64 lsn
  *   u32 prepared by users, each: u64 id, u8 is_held, u32 len, info, u32 locks, each: u64 heap,
  *     u64 row, u16 modes
+ *   u32 shards, each: u64 how far its log was settled
  * Committed parts come first, in the order of the purge queue, with those versions only that purge
  * needs: after a crash there is no snapshot that could look at the others. What is spilled is in
  * pages, which the cut covers.
@@ -140,6 +141,7 @@ void checkpoint_state_write(struct shard *s, uint8_t **out, size_t *bytes)
         }
     }
     put_held_parts(s, &w);
+    anchors_write(s, &w);
     *out = w.bytes;
     *bytes = w.len;
 }
@@ -270,6 +272,8 @@ err_t checkpoint_state_read(struct shard *s, const uint8_t *state, size_t bytes)
     uint32_t held = ok && !r.is_bad && r.at != r.end ? read_u32(&r) : 0; /* once there was none */
     for (uint32_t i = 0; i < held && ok && !r.is_bad; i++)
         ok = read_held(s, &r);
+    if (ok && !r.is_bad && r.at != r.end)
+        ok = anchors_read(s, &r);
     if (!ok || r.is_bad || r.at != r.end)
         return err_raise(ERR_DATA_CORRUPTED, "bad checkpoint state in shard %u", s->number);
     return ERR_OK;

@@ -8,8 +8,7 @@
  * is settled (settled.c), and a COMMIT carries how far its log was settled then, so that only
  * COMMITs behind the last such mark are looked at.
  *
- * Such a mark also says what the other logs must still have. If one ends in front of that, it is
- * damaged: its last write cannot be told from a torn one by itself.
+ * First it is looked at whether each log goes as far as the others say (anchor.c).
  *
  * The ends are the same when recovery is interrupted and done again: they are the highest that fit
  * together, and no log loses anything in front of its own.
@@ -28,7 +27,6 @@ struct cut_commit {
 struct cut {
     lsn_t at; /* in front of the record that is read next */
     lsn_t end;
-    lsn_t *durable;           /* by shard: up to here it has been on the disk */
     struct cut_commit *first; /* not known to be settled, in the order of the log */
     struct cut_commit **last;
 };
@@ -37,10 +35,6 @@ static void drop_settled(struct cut *c, lsn_t settled)
 {
     while (c->first != NULL && c->first->lsn <= settled) {
         struct cut_commit *old = c->first;
-        for (uint32_t i = 0; i < old->count; i++) {
-            const struct commit_point *p = &old->points[i];
-            c->durable[p->shard_no] = MAX(c->durable[p->shard_no], p->lsn);
-        }
         c->first = old->next;
         if (c->first == NULL)
             c->last = &c->first;
@@ -48,12 +42,21 @@ static void drop_settled(struct cut *c, lsn_t settled)
     }
 }
 
+static COLD err_t record_bad(uint8_t kind, lsn_t lsn)
+{
+    return err_raise(ERR_DATA_CORRUPTED, "bad log record of kind %u at %llX", kind,
+                     (unsigned long long)lsn);
+}
+
 static err_t scan_record(void *arg, uint8_t kind, const uint8_t *payload, uint32_t len, lsn_t lsn)
 {
-    struct cut *c = arg;
+    struct shard *s = arg;
+    struct cut *c = s->cut;
     lsn_t start = c->at;
     c->at = lsn;
     struct byte_reader r = {.at = payload, .end = payload + len};
+    if (kind == LOG_ANCHOR)
+        return anchor_read(s, &r) ? ERR_OK : record_bad(kind, lsn);
     if (kind != LOG_COMMIT)
         return ERR_OK;
     (void)read_u64(&r); /* its id */
@@ -72,10 +75,7 @@ static err_t scan_record(void *arg, uint8_t kind, const uint8_t *payload, uint32
     }
     *c->last = k;
     c->last = &k->next;
-    if (r.is_bad || r.at != r.end)
-        return err_raise(ERR_DATA_CORRUPTED, "bad log record of kind %u at %llX", kind,
-                         (unsigned long long)lsn);
-    return ERR_OK;
+    return r.is_bad || r.at != r.end ? record_bad(kind, lsn) : ERR_OK;
 }
 
 err_t cut_scan_wait(struct shard *s, const char *log_directory)
@@ -83,9 +83,8 @@ err_t cut_scan_wait(struct shard *s, const char *log_directory)
     struct cut *c = core_zalloc(sizeof(*c));
     s->cut = c;
     c->at = s->checkpoint_lsn;
-    c->durable = core_zalloc(shard_count() * sizeof(lsn_t));
     c->last = &c->first;
-    return wal_inspect_wait(log_directory, s->checkpoint_lsn, scan_record, c, &c->end);
+    return wal_inspect_wait(log_directory, s->checkpoint_lsn, scan_record, s, &c->end);
 }
 
 void cut_free(struct shard *s)
@@ -93,7 +92,6 @@ void cut_free(struct shard *s)
     if (s->cut == NULL)
         return;
     drop_settled(s->cut, UINT64_MAX);
-    core_free(s->cut->durable);
     core_free(s->cut);
     s->cut = NULL;
 }
@@ -114,13 +112,14 @@ static err_t take_end(void *arg)
 static err_t check_ends(void *arg)
 {
     struct cut_call *c = arg;
-    const struct cut *x = shard_local(c->shard_no)->cut;
+    const lsn_t *anchors = shard_local(c->shard_no)->anchors;
     for (uint32_t i = 0; i < shard_count(); i++) {
-        if (x->durable[i] <= c->ends[i])
+        if (anchors[i] <= c->ends[i])
             continue;
-        err_t e = err_raise(ERR_DATA_CORRUPTED, "the log of shard %u is damaged", i);
-        err_detail("It ends at %llX, and according to the log of shard %u it has gone on to %llX.",
-                   (unsigned long long)c->ends[i], c->shard_no, (unsigned long long)x->durable[i]);
+        err_t e = err_raise(ERR_DATA_CORRUPTED, "log of shard %u is damaged at %llX", i,
+                            (unsigned long long)c->ends[i]);
+        err_detail("It was durable up to %llX, as the log of shard %u says.",
+                   (unsigned long long)anchors[i], c->shard_no);
         return e;
     }
     return ERR_OK;

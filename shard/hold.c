@@ -75,6 +75,7 @@ SUSPENDS static err_t log_locks_wait(struct shard *s, const struct part *p)
 
 static lsn_t log_hold(struct shard *s, const struct part *p)
 {
+    anchor_log(s);
     struct log_writer w = {.len = 0};
     log_put_u64(&w, p->id);
     log_put_u32(&w, p->participant_count);
@@ -97,7 +98,7 @@ err_t part_hold_wait(struct shard *s, txn_id_t id, const uint32_t *participants,
     TRY(log_info_wait(s, p));
     TRY(log_locks_wait(s, p));
     uint32_t bytes = count * (uint32_t)sizeof(uint32_t);
-    TRY(shard_reserve_wait(s, 1, LOG_FIXED_BYTES_MAX + bytes));
+    TRY(shard_reserve_wait(s, 2, LOG_FIXED_BYTES_MAX + bytes + anchor_bytes_max()));
     nosuspend_begin();
     part_set_participants(p, participants, count);
     p->is_holding = false;
@@ -114,8 +115,8 @@ err_t part_hold_again_wait(struct shard *s, txn_id_t id)
     if (p == NULL || p->state != PART_PREPARED)
         return ERR_OK;
     ASSERT(p->is_held);
-    TRY(shard_reserve_wait(s, RESERVE_CRITICAL | 1,
-                           LOG_FIXED_BYTES_MAX + p->participant_count * 4u));
+    TRY(shard_reserve_wait(s, RESERVE_CRITICAL | 2,
+                           LOG_FIXED_BYTES_MAX + p->participant_count * 4u + anchor_bytes_max()));
     nosuspend_begin();
     p->state = PART_ACTIVE;
     p->owner.is_ending = false;

@@ -314,12 +314,13 @@ err_t part_commit_wait(struct shard *s, txn_id_t id, bool wait_flush, ts_t *ts)
         part_end(s, p);
         return ERR_OK;
     }
-    TRY(shard_reserve_wait(s, RESERVE_CRITICAL | 1, LOG_FIXED_BYTES_MAX));
+    TRY(shard_reserve_wait(s, RESERVE_CRITICAL | 2, LOG_FIXED_BYTES_MAX + anchor_bytes_max()));
     nosuspend_begin();
     if (p->is_serializable && serial_check(s, id, p, false) != ERR_OK) {
         nosuspend_end();
         return err_diag()->code;
     }
+    anchor_log(s);
     *ts = shared_commit_advance();
     struct log_writer w = {.len = 0};
     log_put_u64(&w, id);
@@ -334,12 +335,13 @@ err_t part_commit_wait(struct shard *s, txn_id_t id, bool wait_flush, ts_t *ts)
 }
 
 err_t part_prepare_wait(struct shard *s, txn_id_t id, const uint32_t *participants, uint32_t count,
-                        lsn_t *lsn)
+                        lsn_t *lsn, lsn_t *needs)
 {
     *lsn = 0;
     ASSERT(count <= SHARD_COUNT_MAX);
     uint32_t bytes = count * (uint32_t)sizeof(uint32_t);
-    TRY(shard_reserve_wait(s, RESERVE_CRITICAL | 1, LOG_FIXED_BYTES_MAX + bytes));
+    TRY(shard_reserve_wait(s, RESERVE_CRITICAL | 2,
+                           LOG_FIXED_BYTES_MAX + bytes + anchor_bytes_max()));
     struct part *p = part_find(s, id);
     if (p == NULL) /* named as a participant, and did nothing: it counts all the same */
         p = part_make(s, id, 0);
@@ -355,26 +357,32 @@ err_t part_prepare_wait(struct shard *s, txn_id_t id, const uint32_t *participan
     p->state = PART_PREPARED;
     p->owner.is_ending = true;
     p->is_logged = true;
+    anchor_log(s);
     struct log_writer w = {.len = 0};
     log_put_u64(&w, id);
     log_put_u64(&w, p->floor);
     log_put_u32(&w, count);
     *lsn = shard_log(s, LOG_PREPARE, &w, participants, bytes);
+    if (!DEFECT(NEEDS_FORGOTTEN))
+        settled_unmet(s, needs);
     nosuspend_end();
     return ERR_OK;
 }
 
 err_t part_decide_wait(struct shard *s, txn_id_t id, ts_t ts, const struct commit_point *points,
-                       uint32_t count, lsn_t *lsn)
+                       uint32_t count, const lsn_t *needs, lsn_t *lsn)
 {
     uint32_t bytes = count * COMMIT_POINT_BYTES;
-    TRY(shard_reserve_wait(s, RESERVE_CRITICAL | 1, LOG_FIXED_BYTES_MAX + bytes));
+    TRY(shard_reserve_wait(s, RESERVE_CRITICAL | 2,
+                           LOG_FIXED_BYTES_MAX + bytes + anchor_bytes_max()));
     struct part *p = part_find(s, id);
     *lsn = wal_end(s->wal);
     if (p == NULL)
         return ERR_OK;
     nosuspend_begin();
     ASSERT(p->state == PART_PREPARED);
+    anchor_log(s);
+    lsn_t start = wal_end(s->wal);
     struct log_writer w = {.len = 0};
     log_put_u64(&w, id);
     log_put_u64(&w, ts);
@@ -386,7 +394,8 @@ err_t part_decide_wait(struct shard *s, txn_id_t id, ts_t ts, const struct commi
         store_u64(s->scratch + i * COMMIT_POINT_BYTES + 4, points[i].lsn);
     }
     *lsn = shard_log(s, LOG_COMMIT, &w, s->scratch, bytes);
-    settled_add(s, *lsn, points, count);
+    if (needs != NULL)
+        settled_add(s, start, needs);
     finished_add(s, id, ts, *lsn);
     part_commit(s, p, ts, *lsn);
     nosuspend_end();

@@ -84,7 +84,7 @@ SUSPENDS static err_t tell_outcome(void *arg)
     struct shard *s = shard_local(a->shard_no);
     lsn_t lsn;
     if (a->outcome == OUTCOME_COMMIT)
-        return part_decide_wait(s, a->id, a->ts, NULL, 0, &lsn);
+        return part_decide_wait(s, a->id, a->ts, NULL, 0, NULL, &lsn);
     if (a->outcome == OUTCOME_HELD)
         return part_hold_again_wait(s, a->id);
     return part_rollback_wait(s, a->id);

@@ -274,6 +274,8 @@ err_t redo_record_wait(void *shard, uint8_t kind, const uint8_t *payload, uint32
         return redo_purge_wait(s, &r, kind, lsn);
     case LOG_PURGED:
         return redo_purged(s, read_u64(&r));
+    case LOG_ANCHOR:
+        return anchor_read(s, &r) ? ERR_OK : record_bad(kind, lsn);
     case LOG_FORGET:
         finished_remove(s, read_u64(&r));
         return ERR_OK;

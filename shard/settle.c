@@ -21,15 +21,15 @@ struct outcome {
     struct outcome *next;
     struct outcome_group *group;
     uint32_t shard_no;
-    lsn_t lsn;                  /* of its COMMIT */
-    uint32_t unmet_count;       /* points that the log there named and that were not durable */
-    struct commit_point *unmet; /* room for one per shard, in the group */
+    lsn_t lsn;    /* of its COMMIT */
+    lsn_t *unmet; /* by shard: what the log there needed and what was not durable */
 };
 
 struct outcome_group {
     txn_id_t id;
     ts_t ts;
-    const struct commit_point *points; /* one per item; the coordinator's */
+    const struct commit_point *points; /* one per item; these two are the coordinator's */
+    const lsn_t *needs;
     uint32_t origin;
     uint32_t count;
     uint32_t remaining;
@@ -158,28 +158,28 @@ SUSPENDS static err_t answered_wait(struct outcome_group *g)
     if (g->is_dropped)
         return err_raise(ERR_IO_ERROR, "could not make the commit durable: a log has failed");
     for (uint32_t i = 0; i < g->count && !DEFECT(PREPARE_FORGOTTEN); i++)
-        for (uint32_t k = 0; k < g->items[i].unmet_count; k++)
-            TRY(settled_point_wait(&g->items[i].unmet[k]));
+        for (uint32_t k = 0; k < shard_count(); k++)
+            TRY(settled_need_wait(k, g->items[i].unmet[k]));
     return ERR_OK;
 }
 
-err_t outcome_commit_wait(txn_id_t id, ts_t ts, const struct commit_point *points, uint32_t count)
+err_t outcome_commit_wait(txn_id_t id, ts_t ts, const struct commit_point *points, uint32_t count,
+                          const lsn_t *needs)
 {
     size_t head = sizeof(struct outcome_group) + count * sizeof(struct outcome);
-    size_t unmet = (size_t)count * shard_count() * sizeof(struct commit_point);
-    struct outcome_group *g = core_malloc(head + unmet);
-    memset(g, 0, head);
-    struct commit_point *room = (struct commit_point *)((char *)g + head);
+    struct outcome_group *g = core_zalloc(head + (size_t)count * shard_count() * sizeof(lsn_t));
+    lsn_t *unmet = (lsn_t *)(void *)((char *)g + head);
     g->id = id;
     g->ts = ts;
     g->points = points;
+    g->needs = needs;
     g->origin = core_id();
     g->count = g->remaining = count;
     g->life = lives[g->origin];
     in_flight[g->origin]++;
     for (uint32_t i = 0; i < count; i++)
         g->items[i] = (struct outcome){
-            .group = g, .shard_no = points[i].shard_no, .unmet = room + i * shard_count()};
+            .group = g, .shard_no = points[i].shard_no, .unmet = unmet + i * shard_count()};
     for (uint32_t i = 0; i < count; i++) {
         uint32_t core = shard_core(points[i].shard_no);
         if (core == g->origin)
@@ -205,9 +205,9 @@ err_t settle_some_wait(struct shard *s)
     while (s->decided.first != NULL) {
         struct outcome *o = s->decided.first;
         struct outcome_group *g = o->group;
-        TRY(part_decide_wait(s, g->id, g->ts, g->points, g->count, &o->lsn));
+        TRY(part_decide_wait(s, g->id, g->ts, g->points, g->count, g->needs, &o->lsn));
         ASSERT(s->decided.first == o);
-        o->unmet_count = settled_unmet(s, o->unmet);
+        settled_unmet(s, o->unmet);
         (void)list_take(&s->decided);
         if (DEFECT(PREPARE_FORGOTTEN) && o == &g->items[g->count - 1]) {
             core_post(g->origin, outcome_durable, o);
@@ -217,9 +217,10 @@ err_t settle_some_wait(struct shard *s)
         wait_queue_wake_all(&s->report_wanted);
     }
     while (s->forgets.first != NULL) {
-        TRY(shard_reserve_wait(s, RESERVE_CRITICAL | 1, LOG_FIXED_BYTES_MAX));
+        TRY(shard_reserve_wait(s, RESERVE_CRITICAL | 2, LOG_FIXED_BYTES_MAX + anchor_bytes_max()));
         struct outcome *o = list_take(&s->forgets);
         nosuspend_begin();
+        anchor_log(s);
         struct log_writer w = {.len = 0};
         log_put_u64(&w, o->group->id);
         (void)shard_log(s, LOG_FORGET, &w, NULL, 0);

@@ -4,30 +4,37 @@
  * A many-shard commit is stamped, and its locks go, before its PREPARE records are durable. Its
  * COMMIT records name their positions, the points; recovery ends each log in front of the first
  * COMMIT with a point that another log has lost (cut.c). So a position is settled when it is
- * durable, and with it all points of the COMMITs up to there. Replies, checkpoints and all else
- * that must not be taken back wait for that. Since a point was appended before the COMMITs that
- * name it, waiting for points never goes in a circle.
+ * durable, and with it everything that the COMMITs up to there need: their points, and what was
+ * needed in front of these points. A commit gets the latter from its participants with their
+ * PREPARE. Replies, checkpoints and all else that must not be taken back wait for that. What a
+ * COMMIT needs was appended before it, so waiting never goes in a circle.
  *
- * The points that were not durable when last looked at are kept in the order of the log. Every log
- * tells its durable position in a word for all cores, so that looking costs no message.
+ * What was not durable when last looked at is kept in the order of the log. Every log tells its
+ * durable position in a word for all cores, so that looking costs no message.
  */
 #include "shard/shard_priv.h"
 
 #include <stdatomic.h>
 
-/* Access: written by the log's writer, read by all. */
+/* Access: written by the shard's owner, read by all. */
 static struct {
-    SHARED_LINE _Atomic uint64_t lsn;
-} durable_words[SHARD_COUNT_MAX];
+    SHARED_LINE _Atomic uint64_t durable;
+    _Atomic uint64_t settled;
+} words[SHARD_COUNT_MAX];
 
 _Atomic uint64_t *settled_word(uint32_t shard_no)
 {
-    return &durable_words[shard_no].lsn;
+    return &words[shard_no].durable;
 }
 
-static bool point_is_durable(const struct commit_point *p)
+lsn_t settled_elsewhere(uint32_t shard_no)
 {
-    return p->lsn <= atomic_load_explicit(&durable_words[p->shard_no].lsn, memory_order_acquire);
+    return atomic_load_explicit(&words[shard_no].settled, memory_order_acquire);
+}
+
+static bool is_durable(uint32_t shard_no, lsn_t lsn)
+{
+    return lsn <= atomic_load_explicit(&words[shard_no].durable, memory_order_acquire);
 }
 
 static struct settled_need *need_at(const struct settled *x, uint32_t i)
@@ -47,9 +54,11 @@ static void needs_grow(struct settled *x)
     x->capacity = capacity;
 }
 
-void settled_init(struct settled *x)
+void settled_init(struct shard *s)
 {
-    *x = (struct settled){.newest = core_zalloc(shard_count() * sizeof(lsn_t))};
+    s->settled = (struct settled){.newest = core_zalloc(shard_count() * sizeof(lsn_t))};
+    atomic_store(&words[s->number].durable, 0); /* of a directory that was open before */
+    atomic_store(&words[s->number].settled, 0);
 }
 
 void settled_destroy(struct settled *x)
@@ -59,59 +68,64 @@ void settled_destroy(struct settled *x)
     *x = (struct settled){0};
 }
 
-void settled_add(struct shard *s, lsn_t lsn, const struct commit_point *points, uint32_t count)
+void settled_add(struct shard *s, lsn_t start, const lsn_t *needs)
 {
     struct settled *x = &s->settled;
-    for (uint32_t i = 0; i < count; i++) {
-        const struct commit_point *p = &points[i];
-        if (p->shard_no == s->number || p->lsn <= x->newest[p->shard_no])
+    for (uint32_t i = 0; i < shard_count(); i++) {
+        if (i == s->number || needs[i] <= x->newest[i])
             continue;
-        x->newest[p->shard_no] = p->lsn;
-        if (point_is_durable(p))
+        x->newest[i] = needs[i];
+        if (is_durable(i, needs[i]))
             continue;
         if (x->count == x->capacity)
             needs_grow(x);
-        *need_at(x, x->count++) = (struct settled_need){.lsn = lsn, .point = *p};
+        *need_at(x, x->count++) =
+            (struct settled_need){.start = start, .shard_no = i, .lsn = needs[i]};
     }
 }
 
 lsn_t settled_lsn(struct shard *s)
 {
     struct settled *x = &s->settled;
-    while (x->count != 0 && point_is_durable(&need_at(x, 0)->point)) {
+    while (x->count != 0 && is_durable(need_at(x, 0)->shard_no, need_at(x, 0)->lsn)) {
         x->first++;
         x->count--;
     }
     lsn_t durable = wal_durable(s->wal);
-    x->lsn = x->count == 0 ? durable : MIN(durable, need_at(x, 0)->lsn - 1);
-    return x->lsn;
+    lsn_t lsn = x->count == 0 ? durable : MIN(durable, need_at(x, 0)->start);
+    if (lsn != x->lsn) {
+        x->lsn = lsn;
+        atomic_store_explicit(&words[s->number].settled, lsn, memory_order_release);
+    }
+    return lsn;
 }
 
-uint32_t settled_unmet(const struct shard *s, struct commit_point *out)
+void settled_unmet(const struct shard *s, lsn_t *needs)
 {
     if (s->settled.count == 0)
-        return 0;
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < shard_count(); i++) {
-        struct commit_point p = {.shard_no = i, .lsn = s->settled.newest[i]};
-        if (!point_is_durable(&p))
-            out[n++] = p;
-    }
-    return n;
+        return;
+    for (uint32_t i = 0; i < shard_count(); i++)
+        if (!is_durable(i, s->settled.newest[i]))
+            needs[i] = MAX(needs[i], s->settled.newest[i]);
 }
 
-SUSPENDS static err_t flush_point(void *arg)
+struct flush_call {
+    uint32_t shard_no;
+    lsn_t lsn;
+};
+
+SUSPENDS static err_t flush_log(void *arg)
 {
-    const struct commit_point *p = arg;
-    return wal_flush_wait(shard_local(p->shard_no)->wal, p->lsn);
+    const struct flush_call *c = arg;
+    return wal_flush_wait(shard_local(c->shard_no)->wal, c->lsn);
 }
 
-err_t settled_point_wait(const struct commit_point *point)
+err_t settled_need_wait(uint32_t shard_no, lsn_t lsn)
 {
-    if (point_is_durable(point))
+    if (is_durable(shard_no, lsn))
         return ERR_OK;
-    struct commit_point p = *point;
-    return core_call_wait(shard_core(p.shard_no), flush_point, &p);
+    struct flush_call c = {.shard_no = shard_no, .lsn = lsn};
+    return core_call_wait(shard_core(shard_no), flush_log, &c);
 }
 
 err_t shard_flush_wait(struct shard *s, lsn_t lsn)
@@ -123,8 +137,8 @@ err_t shard_flush_wait(struct shard *s, lsn_t lsn)
     while (settled_lsn(s) < lsn) {
         if (core_is_borrowed())
             return ERR_INTERNAL_WOULD_SUSPEND;
-        struct commit_point p = need_at(&s->settled, 0)->point;
-        TRY(settled_point_wait(&p));
+        const struct settled_need *n = need_at(&s->settled, 0);
+        TRY(settled_need_wait(n->shard_no, n->lsn));
     }
     return ERR_OK;
 }

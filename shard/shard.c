@@ -162,7 +162,8 @@ static struct shard *shard_new(const struct shard_options *o, uint32_t number)
     s->parts_id_min = UINT64_MAX;
     s->spill_at = o->version_bytes_max / 4 * 3;
     lock_table_init(&s->row_locks, LOCKS_OF_ROWS);
-    settled_init(&s->settled);
+    settled_init(s);
+    anchors_init(s);
     s->spaces = core_zalloc(FILE_TABLE_BUCKETS * sizeof(*s->spaces));
     s->btrees = core_zalloc(FILE_TABLE_BUCKETS * sizeof(*s->btrees));
     s->sequences = core_zalloc(FILE_TABLE_BUCKETS * sizeof(*s->sequences));
@@ -189,6 +190,7 @@ SUSPENDS static void shard_free_wait(struct shard *s)
     sequences_destroy(s);
     lock_table_destroy(&s->row_locks);
     settled_destroy(&s->settled);
+    anchors_destroy(s);
     cut_free(s);
     spill_destroy(s);
     versions_destroy(&s->versions);

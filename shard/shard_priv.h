@@ -901,29 +901,43 @@ SUSPENDS err_t shard_checkpoint_wait(struct shard *s, uint64_t pace_us);
 
 struct settled {
     lsn_t lsn;     /* as last looked at */
-    lsn_t *newest; /* by shard: the last of its points that a COMMIT here names */
+    lsn_t *newest; /* by shard: how far its log has to be durable for all COMMITs here */
     struct settled_need {
-        lsn_t lsn; /* of the COMMIT */
-        struct commit_point point;
-    } * needs; /* a ring */
+        lsn_t start; /* in front of the COMMIT */
+        uint32_t shard_no;
+        lsn_t lsn;
+    } * needs; /* a ring, in the order of the log */
     uint32_t first;
     uint32_t count;
     uint32_t capacity; /* a power of two */
 };
 
-void settled_init(struct settled *x);
+void settled_init(struct shard *s);
 void settled_destroy(struct settled *x);
 /* Where the log of a shard tells how far it is durable. */
 _Atomic uint64_t *settled_word(uint32_t shard_no);
-/* A COMMIT with these points was appended at lsn. */
-void settled_add(struct shard *s, lsn_t lsn, const struct commit_point *points, uint32_t count);
-/* Everything up to there is settled. */
+/* A COMMIT was appended at start that needs the logs of other shards up to there; by shard. */
+void settled_add(struct shard *s, lsn_t start, const lsn_t *needs);
+/* Everything up to there is settled: a record boundary. */
 lsn_t settled_lsn(struct shard *s);
-/* The last points per shard that COMMITs here name and that are not durable; out has room for one
- * per shard. */
-uint32_t settled_unmet(const struct shard *s, struct commit_point *out);
-/* On any core, until the point is durable. */
-SUSPENDS err_t settled_point_wait(const struct commit_point *point);
+/* Of any shard, from any core: at least what its replies have waited for. */
+lsn_t settled_elsewhere(uint32_t shard_no);
+/* Raises needs, by shard, to what the COMMITs here need and what is not durable. */
+void settled_unmet(const struct shard *s, lsn_t *needs);
+/* On any core, until the shard's log is durable up to lsn. */
+SUSPENDS err_t settled_need_wait(uint32_t shard_no, lsn_t lsn);
+
+/* ---- what a log tells of other logs (anchor.c) ---- */
+
+void anchors_init(struct shard *s);
+void anchors_destroy(struct shard *s);
+/* Before a record that depends on other shards, in the same step; the reservation is for one record
+ * and anchor_bytes_max() more. */
+void anchor_log(struct shard *s);
+uint32_t anchor_bytes_max(void);
+bool anchor_read(struct shard *s, struct byte_reader *r); /* false: a bad record */
+void anchors_write(const struct shard *s, struct byte_writer *w);
+bool anchors_read(struct shard *s, struct byte_reader *r);
 
 /* ---- where the logs end together (cut.c) ---- */
 
@@ -947,6 +961,8 @@ struct shard {
     bool is_replaying;
     lsn_t replay_lsn;
     struct settled settled;
+    lsn_t *anchors; /* of each shard: how far its log was settled, as this log says */
+    uint8_t *anchor_bytes;
     struct cut *cut; /* at start, between scan and replay */
 
     struct version_store versions;
@@ -1041,13 +1057,15 @@ struct shard *placement_shard(uint32_t shard_no); /* NULL = not open; on its cor
 
 /* ---- a participant's side of commit and rollback, on its core (part.c) ---- */
 SUSPENDS err_t part_commit_wait(struct shard *s, txn_id_t id, bool wait_flush, ts_t *ts);
-/* *lsn = of its PREPARE record, not yet durable. */
+/* *lsn = of its PREPARE record, not yet durable; needs, by shard, is raised to what COMMITs in
+ * front of it need. */
 SUSPENDS err_t part_prepare_wait(struct shard *s, txn_id_t id, const uint32_t *participants,
-                                 uint32_t count, lsn_t *lsn);
-/* Prepared: commit. The points of all participants; none when all are durable. *lsn = of its COMMIT
- * record, or behind it. */
+                                 uint32_t count, lsn_t *lsn, lsn_t *needs);
+/* Prepared: commit. The points of all participants, and all that it needs, by shard; none and NULL
+ * when all of that is durable. *lsn = of its COMMIT record, or behind it. */
 SUSPENDS err_t part_decide_wait(struct shard *s, txn_id_t id, ts_t ts,
-                                const struct commit_point *points, uint32_t count, lsn_t *lsn);
+                                const struct commit_point *points, uint32_t count,
+                                const lsn_t *needs, lsn_t *lsn);
 SUSPENDS err_t part_rollback_wait(struct shard *s, txn_id_t id);
 SUSPENDS err_t part_undo_to_wait(struct shard *s, txn_id_t id, uint32_t seq);
 void part_release(struct shard *s, txn_id_t id); /* held locks only */
@@ -1114,10 +1132,11 @@ void snapshots_gather_end(struct live_snapshots *l);
 bool snapshots_between(const struct live_snapshots *l, ts_t from, ts_t to);
 
 /* outcome messages, from the coordinator's core (settle.c) */
-/* All have PREPARE in their logs, at these points: it is committed. Returns when that is settled.
+/* All have PREPARE in their logs, at these points, and need that of other logs (by shard): it is
+ * committed. Returns when that is settled.
  * An error says that a log has failed: what becomes of it is for recovery to find. */
 SUSPENDS err_t outcome_commit_wait(txn_id_t id, ts_t ts, const struct commit_point *points,
-                                   uint32_t count);
+                                   uint32_t count, const lsn_t *needs);
 /* Stamps what was decided, forgets. */
 SUSPENDS err_t settle_some_wait(struct shard *s);
 /* Waits until the first COMMIT that was stamped is durable, reports all that are. */

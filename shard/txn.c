@@ -411,7 +411,7 @@ SUSPENDS static err_t call_prepare(void *arg)
         i++;
     c->points[i].shard_no = c->shard_no;
     return part_prepare_wait(shard_local(c->shard_no), c->id, c->participants, c->participant_count,
-                             &c->points[i].lsn);
+                             &c->points[i].lsn, c->needs + i * shard_count());
 }
 
 enum { ROLLBACK_RETRY_US = 100000 };
@@ -725,18 +725,30 @@ SUSPENDS static err_t commit_many_wait(struct txn *t, uint32_t writers)
 {
     uint32_t *participants = core_malloc(writers * sizeof(*participants));
     struct commit_point *points = core_zalloc(writers * sizeof(*points));
+    uint32_t shards = shard_count();
+    lsn_t *needs = core_zalloc((size_t)writers * shards * sizeof(lsn_t));
     uint32_t n = 0;
     for (uint32_t i = 0; i < t->shard_count; i++) {
         if (t->shards[i].logged)
             participants[n++] = t->shards[i].number;
     }
-    struct shard_call like = {
-        .id = t->id, .participants = participants, .participant_count = writers, .points = points};
+    struct shard_call like = {.id = t->id,
+                              .participants = participants,
+                              .participant_count = writers,
+                              .points = points,
+                              .needs = needs};
     err_t e = on_shards_wait(t, is_logged, call_prepare, &like);
     if (e == ERR_OK) {
+        /* Into the first one's: what any of them needs, and the points themselves. */
+        for (uint32_t i = 0; i < writers; i++) {
+            for (uint32_t k = 0; k < shards; k++)
+                needs[k] = MAX(needs[k], needs[i * shards + k]);
+            needs[points[i].shard_no] = MAX(needs[points[i].shard_no], points[i].lsn);
+        }
         t->is_decided = true;
-        e = outcome_commit_wait(t->id, shared_commit_advance(), points, writers);
+        e = outcome_commit_wait(t->id, shared_commit_advance(), points, writers, needs);
     }
+    core_free(needs);
     core_free(points);
     core_free(participants);
     return e;

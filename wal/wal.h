@@ -74,7 +74,7 @@ lsn_t wal_append(struct wal *w, uint8_t kind, const struct wal_part *parts, uint
 SUSPENDS err_t wal_flush_wait(struct wal *w, lsn_t lsn);
 void wal_flush_start(struct wal *w);    /* begin a write if none is in flight; nobody waits */
 lsn_t wal_end(const struct wal *w);     /* behind the last appended record */
-lsn_t wal_durable(const struct wal *w); /* everything below is on disk */
+lsn_t wal_durable(const struct wal *w); /* a record boundary; everything below is on disk */
 bool wal_failed(const struct wal *w);
 void wal_set_on_failure(struct wal *w, void (*fn)(void *ctx, err_t err), void *ctx);
 void wal_set_commit_delay(struct wal *w, uint64_t commit_delay_us);

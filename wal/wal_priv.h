@@ -62,8 +62,8 @@ struct wal {
     uint64_t capacity;
     lsn_t end;
     lsn_t durable;
-    _Atomic uint64_t *durable_word; /* NULL, or a copy for other cores */
-    lsn_t mark;                     /* highest record boundary known durable */
+    lsn_t mark; /* highest record boundary known durable: the end of the last batch */
+    _Atomic uint64_t *durable_word; /* NULL, or the same for other cores */
     lsn_t batch_target;             /* end of the batch being written; == durable when none */
 
     /* the write in flight */

@@ -112,9 +112,9 @@ void wal_close_wait(struct wal *w)
     wal_free(w);
 }
 
-static void set_durable(struct wal *w, lsn_t lsn)
+static void mark_set(struct wal *w, lsn_t lsn)
 {
-    w->durable = lsn;
+    w->mark = lsn;
     if (w->durable_word != NULL)
         atomic_store_explicit(w->durable_word, lsn, memory_order_release);
 }
@@ -124,8 +124,8 @@ void wal_position(struct wal *w, lsn_t lsn, const uint8_t *block_prefix)
     ASSERT(!w->positioned);
     ASSERT(lsn % RECORD_ALIGN == 0);
     w->end = lsn;
-    set_durable(w, lsn);
-    w->mark = lsn;
+    w->durable = lsn;
+    mark_set(w, lsn);
     w->batch_target = lsn;
     w->recycled_to = lsn;
     uint64_t block = align_down(lsn, IO_BLOCK_BYTES);
@@ -266,11 +266,11 @@ static void write_done(struct io_request *req)
         return;
     }
     bool next_segment = segment_of(w->write_to) != segment_of(w->durable);
-    set_durable(w, w->write_to);
+    w->durable = w->write_to;
     w->stats.writes++;
     w->stats.write_ns += core_now_precise_ns() - w->write_started_ns;
     if (w->durable == w->batch_target) {
-        w->mark = w->durable;
+        mark_set(w, w->durable);
         wait_queue_wake_all(&w->waiters[!w->gathering]);
     }
     wait_queue_wake_all(&w->space);
@@ -335,14 +335,14 @@ void wal_write_begin(struct wal *w)
 err_t wal_flush_wait(struct wal *w, lsn_t lsn)
 {
     ASSERT(lsn <= w->end);
-    if (LIKELY(lsn <= w->durable && w->failure == ERR_OK))
+    if (LIKELY(lsn <= w->mark && w->failure == ERR_OK))
         return ERR_OK;
     if (w->failure == ERR_OK) {
         if (core_is_borrowed())
             return ERR_INTERNAL_WOULD_SUSPEND;
         w->stats.flush_waits++;
     }
-    while (lsn > w->durable && w->failure == ERR_OK) {
+    while (lsn > w->mark && w->failure == ERR_OK) {
         if (lsn <= w->batch_target) { /* the running batch covers it */
             wait_queue_shielded_wait(&w->waiters[!w->gathering]);
         } else {
@@ -350,7 +350,7 @@ err_t wal_flush_wait(struct wal *w, lsn_t lsn)
             wait_queue_shielded_wait(&w->waiters[w->gathering]);
         }
     }
-    return lsn <= w->durable && w->failure == ERR_OK ? ERR_OK : wal_raise_failure(w);
+    return lsn <= w->mark && w->failure == ERR_OK ? ERR_OK : wal_raise_failure(w);
 }
 
 void wal_flush_start(struct wal *w)
@@ -366,7 +366,7 @@ lsn_t wal_end(const struct wal *w)
 
 lsn_t wal_durable(const struct wal *w)
 {
-    return w->durable;
+    return w->mark;
 }
 
 void wal_set_commit_delay(struct wal *w, uint64_t commit_delay_us)

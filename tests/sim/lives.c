@@ -401,9 +401,8 @@ static bool killed_life(uint32_t number)
 /* Some bits turn after all is well; then everything is read. */
 static bool rotten_life(uint32_t number)
 {
-    enum { PAGES, LOG_MIDDLE, LOG_TAIL, KINDS } kind = sim_below(KINDS);
-    if (kind == LOG_TAIL && run->shards > 1)
-        kind = LOG_MIDDLE;
+    enum { PAGES, LOG_MIDDLE, LOG_TAIL, KINDS };
+    uint32_t kind = sim_below(KINDS);
     if (kind != PAGES && !killed_life(number))
         return false;
     run->life = (struct life){.number = number + 1,

@@ -5,6 +5,9 @@
 
 #include "shard/held.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 /* ---- sessions that run beside the test ---- */
 
 struct session {
@@ -770,7 +773,8 @@ SUSPENDS static err_t prepare(struct shard *s, struct txn_view *v, void *arg)
     (void)v;
     struct prepare_arg *a = arg;
     lsn_t lsn;
-    TRY(part_prepare_wait(s, a->id, a->participants, a->count, &lsn));
+    lsn_t needs[3] = {0};
+    TRY(part_prepare_wait(s, a->id, a->participants, a->count, &lsn, needs));
     return wal_flush_wait(s->wal, lsn);
 }
 
@@ -779,7 +783,7 @@ SUSPENDS static err_t decide(struct shard *s, struct txn_view *v, void *arg)
     (void)v;
     struct prepare_arg *a = arg;
     lsn_t lsn;
-    TRY(part_decide_wait(s, a->id, shared_commit_advance(), NULL, 0, &lsn));
+    TRY(part_decide_wait(s, a->id, shared_commit_advance(), NULL, 0, NULL, &lsn));
     return wal_flush_wait(s->wal, lsn);
 }
 
@@ -822,26 +826,32 @@ SUSPENDS static void prepared_steps(void)
 
 /* ---- stamped before its prepare records are durable ---- */
 
+/* A commit on shards `first` and first + 1. */
 struct stamp_arg {
     txn_id_t id;
+    uint32_t first;
     struct commit_point points[2];
+    lsn_t needs[3];
     lsn_t lsn;
 };
 
 SUSPENDS static err_t prepare_undurable(struct shard *s, struct txn_view *v, void *arg)
 {
     (void)v;
-    static const uint32_t participants[2] = {0, 1};
     struct stamp_arg *a = arg;
-    a->points[s->number].shard_no = s->number;
-    return part_prepare_wait(s, a->id, participants, 2, &a->points[s->number].lsn);
+    uint32_t participants[2] = {a->first, a->first + 1};
+    struct commit_point *p = &a->points[s->number - a->first];
+    p->shard_no = s->number;
+    TRY(part_prepare_wait(s, a->id, participants, 2, &p->lsn, a->needs));
+    a->needs[s->number] = MAX(a->needs[s->number], p->lsn);
+    return ERR_OK;
 }
 
 SUSPENDS static err_t stamp(struct shard *s, struct txn_view *v, void *arg)
 {
     (void)v;
     struct stamp_arg *a = arg;
-    TRY(part_decide_wait(s, a->id, shared_commit_advance(), a->points, 2, &a->lsn));
+    TRY(part_decide_wait(s, a->id, shared_commit_advance(), a->points, 2, a->needs, &a->lsn));
     TRY(wal_flush_wait(s->wal, a->lsn));
     CHECK(!shard_is_settled(s, a->lsn));
     return ERR_OK;
@@ -860,7 +870,7 @@ SUSPENDS static err_t is_undurable(struct shard *s, struct txn_view *v, void *ar
 {
     (void)v;
     const struct stamp_arg *a = arg;
-    CHECK(wal_durable(s->wal) < a->points[1].lsn);
+    CHECK(wal_durable(s->wal) < a->points[s->number - a->first].lsn);
     return ERR_OK;
 }
 
@@ -873,18 +883,17 @@ SUSPENDS static err_t settle(struct shard *s, struct txn_view *v, void *arg)
     return ERR_OK;
 }
 
-/* t changes keys 0 and 1, has PREPARE on both shards, durable on the first, and is committed there.
- */
-SUSPENDS static struct txn *stamp_first(struct stamp_arg *a)
+/* t changes keys `first` and first + 1, has PREPARE on both shards, and is committed on the first,
+ * where all is durable. */
+SUSPENDS static struct txn *stamp_first(struct stamp_arg *a, uint32_t first)
 {
     struct txn *t = test_begin(READ_COMMITTED, 20);
-    CHECK_OK(set(t, 0, 2));
-    CHECK_OK(set(t, 1, 2));
-    *a = (struct stamp_arg){.id = txn_id(t)};
-    CHECK_OK(on_shard_wait(t, 0, true, prepare_undurable, a));
-    CHECK_OK(on_shard_wait(t, 1, true, prepare_undurable, a));
-    CHECK_OK(on_shard_wait(t, 0, true, stamp, a));
-    CHECK(get_new(2) == 1);
+    CHECK_OK(set(t, first, 2));
+    CHECK_OK(set(t, first + 1, 2));
+    *a = (struct stamp_arg){.id = txn_id(t), .first = first};
+    CHECK_OK(on_shard_wait(t, first, true, prepare_undurable, a));
+    CHECK_OK(on_shard_wait(t, first + 1, true, prepare_undurable, a));
+    CHECK_OK(on_shard_wait(t, first, true, stamp, a));
     return t;
 }
 
@@ -895,7 +904,8 @@ SUSPENDS static void stamped_lost_steps(void)
     for (uint32_t k = 0; k < 3; k++)
         put(k, 1);
     struct stamp_arg a;
-    struct txn *t = stamp_first(&a);
+    struct txn *t = stamp_first(&a, 0);
+    CHECK(get_new(2) == 1);
     struct txn *later = test_begin(READ_COMMITTED, 21);
     CHECK(get(later, 0) == 2);
     CHECK_OK(set(later, 2, 2));
@@ -926,13 +936,57 @@ SUSPENDS static void stamped_kept_steps(void)
     for (uint32_t k = 0; k < 3; k++)
         put(k, 1);
     struct stamp_arg a;
-    struct txn *t = stamp_first(&a);
+    struct txn *t = stamp_first(&a, 0);
     CHECK_OK(on_shard_wait(t, 0, false, settle, &a));
     shards_abandon_wait();
     txn_discard(t);
     CHECK_OK(shards_open_wait(&test_options));
     CHECK(get_new(0) == 2);
     CHECK(get_new(1) == 2);
+    CHECK_OK(shards_close_wait());
+}
+
+SUSPENDS static err_t flush_raw(struct shard *s, struct txn_view *v, void *arg)
+{
+    (void)v;
+    (void)arg;
+    return wal_flush_wait(s->wal, wal_end(s->wal));
+}
+
+SUSPENDS static err_t is_unsettled(struct shard *s, struct txn_view *v, void *arg)
+{
+    (void)v;
+    const struct stamp_arg *a = arg;
+    CHECK(!shard_is_settled(s, a->lsn));
+    return ERR_OK;
+}
+
+/* What a commit stands on may stand on a third log: its own points are durable, and it is not
+ * settled. */
+SUSPENDS static void stamped_chain_steps(void)
+{
+    start(3);
+    for (uint32_t k = 0; k < 6; k++)
+        put(k, 1);
+    struct stamp_arg below;
+    struct txn *t = stamp_first(&below, 1);
+    struct stamp_arg a;
+    struct txn *later = test_begin(READ_COMMITTED, 21);
+    CHECK_OK(set(later, 3, 2)); /* shard 0 */
+    CHECK_OK(set(later, 4, 2)); /* shard 1 */
+    a = (struct stamp_arg){.id = txn_id(later), .first = 0};
+    CHECK_OK(on_shard_wait(later, 0, true, prepare_undurable, &a));
+    CHECK_OK(on_shard_wait(later, 1, true, prepare_undurable, &a));
+    CHECK_OK(on_shard_wait(later, 1, true, flush_raw, NULL));
+    CHECK_OK(on_shard_wait(later, 0, true, stamp, &a));
+    CHECK_OK(on_shard_wait(later, 2, false, is_undurable, &below));
+    CHECK_OK(on_shard_wait(later, 0, false, is_unsettled, &a));
+    shards_abandon_wait();
+    txn_discard(t);
+    txn_discard(later);
+    CHECK_OK(shards_open_wait(&test_options));
+    for (uint32_t k = 0; k < 6; k++)
+        CHECK(get_new(k) == 1);
     CHECK_OK(shards_close_wait());
 }
 
@@ -982,7 +1036,8 @@ SUSPENDS static err_t prepare_on(void *arg)
     const struct held_arg *a = arg;
     struct shard *s = shard_local(a->shard_no);
     lsn_t lsn;
-    TRY(part_prepare_wait(s, a->id, a->participants, a->count, &lsn));
+    lsn_t needs[3] = {0};
+    TRY(part_prepare_wait(s, a->id, a->participants, a->count, &lsn, needs));
     return wal_flush_wait(s->wal, lsn);
 }
 
@@ -1145,6 +1200,68 @@ SUSPENDS static void hooks_steps(void)
     CHECK_OK(shards_close_wait());
 }
 
+/* ---- a damaged end of a log ---- */
+
+/* Turns a bit of shard 1's log, which is still in its first segment. */
+static void turn_bit(lsn_t at)
+{
+    char path[200];
+    (void)snprintf(path, sizeof(path), "%s/shard-0001/wal/0000000000000000.wal", test_directory);
+    int fd = open(path, O_RDWR);
+    uint8_t byte = 0;
+    CHECK(fd >= 0 && pread(fd, &byte, 1, (off_t)at) == 1);
+    byte ^= 4;
+    CHECK(pwrite(fd, &byte, 1, (off_t)at) == 1);
+    (void)close(fd);
+}
+
+SUSPENDS static void open_is_refused(void)
+{
+    CHECK(shards_open_wait(&test_options) == ERR_DATA_CORRUPTED);
+    CHECK(strstr(err_diag()->message, "log of shard 1 is damaged") != NULL);
+    shards_abandon_wait();
+}
+
+SUSPENDS static void damaged_end_steps(void)
+{
+    enum { INTO_A_RECORD = 20 };
+    start(2);
+    put(10, 1);
+    put(11, 1);
+    CHECK_OK(shards_close_wait());
+    CHECK_OK(shards_open_wait(&test_options));
+    /* The last write of shard 1, and nothing that came after it. */
+    lsn_t at = wal_end(shard_local(1)->wal);
+    put(13, 3);
+    shards_abandon_wait();
+    turn_bit(at + INTO_A_RECORD);
+    CHECK_OK(shards_open_wait(&test_options));
+    CHECK(get_new(11) == 1 && get_new(13) == -1);
+    /* A commit of shard 0 after it. */
+    at = wal_end(shard_local(1)->wal);
+    put(13, 4);
+    put(12, 4);
+    shards_abandon_wait();
+    turn_bit(at + INTO_A_RECORD);
+    open_is_refused();
+    open_is_refused(); /* nothing was wiped */
+    turn_bit(at + INTO_A_RECORD);
+    CHECK_OK(shards_open_wait(&test_options));
+    CHECK(get_new(12) == 4 && get_new(13) == 4);
+    /* The same when a checkpoint has taken the place of shard 0's log. */
+    at = wal_end(shard_local(1)->wal);
+    put(15, 5);
+    put(14, 5);
+    CHECK_OK(shard_checkpoint_wait(shard_local(0), 0));
+    shards_abandon_wait();
+    turn_bit(at + INTO_A_RECORD);
+    open_is_refused();
+    turn_bit(at + INTO_A_RECORD);
+    CHECK_OK(shards_open_wait(&test_options));
+    CHECK(get_new(14) == 5 && get_new(15) == 5);
+    CHECK_OK(shards_close_wait());
+}
+
 #define SCENARIO(name, cores)                                                                      \
     static void name(void)                                                                         \
     {                                                                                              \
@@ -1166,11 +1283,13 @@ SCENARIO(budget, 1)
 SCENARIO(prepared, 2)
 SCENARIO(stamped_lost, 2)
 SCENARIO(stamped_kept, 2)
+SCENARIO(stamped_chain, 3)
 SCENARIO(prepared_reader, 2)
 SCENARIO(held, 2)
 SCENARIO(hooks, 1)
+SCENARIO(damaged_end, 1)
 
 SUITE_MAIN("shard transactions", TEST(visibility), TEST(write_waits), TEST(unique), TEST(deadlock),
            TEST(lock_modes), TEST(lock_queue), TEST(table_locks), TEST(moves), TEST(file),
            TEST(sequence), TEST(budget), TEST(prepared), TEST(stamped_lost), TEST(stamped_kept),
-           TEST(prepared_reader), TEST(held), TEST(hooks))
+           TEST(stamped_chain), TEST(prepared_reader), TEST(held), TEST(hooks), TEST(damaged_end))
