@@ -11,6 +11,7 @@ import socket
 import struct
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from servers import Percore, Postgres  # noqa: E402
@@ -241,7 +242,9 @@ def compare(program, scripts, setup=(), settings=None, cores=2):
     show = "-v" in sys.argv
     passed = failed = 0
     settings = {"timezone": "UTC", **(settings or {})}
-    with Postgres(settings) as postgres, Percore(cores=cores, settings=settings) as percore:
+    with Postgres(settings) as postgres, Percore(cores=cores, settings=settings) as percore, ThreadPoolExecutor(
+        2
+    ) as both:
         for server in (postgres, percore):
             server.psql("CREATE DATABASE scripts")
             for sql in setup:
@@ -249,7 +252,7 @@ def compare(program, scripts, setup=(), settings=None, cores=2):
         for script in scripts(postgres) if callable(scripts) else scripts:
             if wanted and not any(script[0].startswith(w) for w in wanted):
                 continue
-            expected, actual = (play(s, script, "scripts") for s in (postgres, percore))
+            expected, actual = both.map(lambda s, x=script: play(s, x, "scripts"), (postgres, percore))
             if show:
                 print(f"--- {script[0]}", *expected, sep="\n")
             if expected == actual:
