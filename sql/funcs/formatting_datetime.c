@@ -691,6 +691,36 @@ static int64_t partial_year(int64_t y, int digits)
     return y < 70 ? y + 2000 : y < 100 ? y + 1900 : y < 520 ? y + 2000 : y < 1000 ? y + 1000 : y;
 }
 
+static err_t read_zone_hour(struct reading *r, const struct node *n, const struct node *end)
+{
+    r->has_zone = true;
+    r->zone_sign = 1;
+    if (r->p < r->end && (*r->p == '-' || *r->p == '+' || *r->p == ' '))
+        r->zone_sign = *r->p++ == '-' ? -1 : 1;
+    else if (r->skipped > 0 && r->p[-1] == '-') /* the minus was taken for a separator */
+        r->zone_sign = -1;
+    return read_set(r, n, end, 2, &r->zone_hour);
+}
+
+static err_t read_roman_month(struct reading *r, const struct node *n)
+{
+    size_t best = 0;
+    int month = 0;
+    for (int m = 0; m < 12; m++) {
+        size_t len = strlen(roman_months[m]);
+        if (len > best && (size_t)(r->end - r->p) >= len &&
+            strncasecmp(r->p, roman_months[m], len) == 0) {
+            best = len;
+            month = m + 1;
+        }
+    }
+    if (best == 0)
+        return raise_bad_field(n, r->p, (int)MIN(r->end - r->p, 16), NULL);
+    r->p += best;
+    r->has_month = true;
+    return set_field(n, month, &r->month);
+}
+
 static err_t read_field(struct reading *r, const struct node *n, const struct node *end)
 {
     static const char *const eras[] = {"A.D.", "B.C.", "AD", "BC"};
@@ -756,13 +786,7 @@ static err_t read_field(struct reading *r, const struct node *n, const struct no
         r->has_seconds = true;
         break;
     case F_TZH:
-        r->has_zone = true;
-        r->zone_sign = 1;
-        if (r->p < r->end && (*r->p == '-' || *r->p == '+' || *r->p == ' '))
-            r->zone_sign = *r->p++ == '-' ? -1 : 1;
-        else if (r->skipped > 0 && r->p[-1] == '-') /* the minus was taken for a separator */
-            r->zone_sign = -1;
-        TRY(read_set(r, n, end, 2, &r->zone_hour));
+        TRY(read_zone_hour(r, n, end));
         break;
     case F_TZM:
         r->has_zone = true;
@@ -783,23 +807,8 @@ static err_t read_field(struct reading *r, const struct node *n, const struct no
         TRY(read_name(r, n, month_names, 12, 3, &k));
         r->has_month = true;
         return set_field(n, k + 1, &r->month);
-    case F_RM: {
-        size_t best = 0;
-        int month = 0;
-        for (int m = 0; m < 12; m++) {
-            size_t len = strlen(roman_months[m]);
-            if (len > best && (size_t)(r->end - r->p) >= len &&
-                strncasecmp(r->p, roman_months[m], len) == 0) {
-                best = len;
-                month = m + 1;
-            }
-        }
-        if (best == 0)
-            return raise_bad_field(n, r->p, (int)MIN(r->end - r->p, 16), NULL);
-        r->p += best;
-        r->has_month = true;
-        return set_field(n, month, &r->month);
-    }
+    case F_RM:
+        return read_roman_month(r, n);
     case F_MM:
         TRY(read_set(r, n, end, 2, &r->month));
         r->has_month = true;
