@@ -69,7 +69,9 @@ struct io_sim_faults {
     uint32_t disk_slow; /* a request that takes up to slow_us_max */
     uint64_t disk_slow_us_max;
     uint64_t durable_us_max; /* durable writes take up to so much; 0 = as long as others */
-    uint32_t stall;          /* per turn: the core stands still for up to stall_us_max */
+    uint32_t slow_core;      /* 0 = none, or 1 + the core whose durable writes take slow_core_us */
+    uint64_t slow_core_us;
+    uint32_t stall; /* per turn: the core stands still for up to stall_us_max */
     uint64_t stall_us_max;
     uint64_t doorbell_us_max; /* doorbells are late by up to so much */
     uint32_t doorbell_lost;   /* that never comes; the sleeper's own time limit finds the message */

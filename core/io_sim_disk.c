@@ -531,6 +531,9 @@ static uint64_t operation_us(enum operation op, const struct io_file *f)
             sim_random() % STUCK_CHANCE == 0 ? STUCK_US_MAX : sim_world->faults.disk_slow_us_max;
         return sim_random_between(100, MAX(most, 100));
     }
+    if (op == OP_WRITE && (f->flags & IO_DSYNC) != 0 && runner.core != NULL &&
+        runner.core->id + 1 == sim_world->faults.slow_core)
+        return sim_world->faults.slow_core_us;
     if (op == OP_WRITE && (f->flags & IO_DSYNC) != 0 && sim_world->faults.durable_us_max != 0)
         return sim_random_between(40, MAX(sim_world->faults.durable_us_max, 40));
     switch (op) {

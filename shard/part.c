@@ -363,8 +363,7 @@ err_t part_prepare_wait(struct shard *s, txn_id_t id, const uint32_t *participan
     log_put_u64(&w, p->floor);
     log_put_u32(&w, count);
     *lsn = shard_log(s, LOG_PREPARE, &w, participants, bytes);
-    if (!DEFECT(NEEDS_FORGOTTEN))
-        settled_unmet(s, needs);
+    settled_unmet(s, needs);
     nosuspend_end();
     return ERR_OK;
 }

@@ -224,6 +224,13 @@ static void draw_faults(struct life *l)
     f->vary_percent = sim_below(2) == 0 ? 50 : 0;
     if (sim_below(4) == 0)
         f->durable_us_max = 300 + sim_below(10000);
+    if (sim_below(4) == 0) { /* one log lags behind the others */
+        l->cores = MAX(l->cores, run->shards);
+        l->workers += 6;
+        l->checkpoint_pause_us = sim_below(4000);
+        f->slow_core = 1 + sim_below(l->cores);
+        f->slow_core_us = 2000 + sim_below(20000);
+    }
     f->doorbell_us_max = sim_below(4) == 0 ? 3000 : 50;
     f->net_split_percent = sim_below(4) == 0 ? 90 : 25;
     f->net_window_bytes = sim_below(4) == 0 ? 512 + sim_below(4096) : 65536;

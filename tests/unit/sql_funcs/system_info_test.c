@@ -104,8 +104,16 @@ static err_t column_privilege_test(void *owner, oid relation, const char *name, 
     return privilege_test(owner, 'c', relation, role, letters, with_option, yes, exists);
 }
 
+static err_t any_column_privilege_test(void *owner, oid relation, oid role, const char *letters,
+                                       bool with_option, bool *yes)
+{
+    bool exists;
+    return privilege_test(owner, 'r', relation, role, letters, with_option, yes, &exists);
+}
+
 static struct sql_services services = {.privilege_test = privilege_test,
                                        .column_privilege_test = column_privilege_test,
+                                       .any_column_privilege_test = any_column_privilege_test,
                                        .role_member = role_member,
                                        .resolve_name = resolve_name,
                                        .name_of = name_of,
