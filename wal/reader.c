@@ -282,10 +282,15 @@ SUSPENDS static err_t wipe_segment_wait(struct log_reader *r, uint64_t from, uin
     return err;
 }
 
+static uint64_t wipe_end(const struct log_reader *r, lsn_t end)
+{
+    return align_up(MAX(end, r->cut.end) + wipe_bytes(), IO_BLOCK_BYTES);
+}
+
 SUSPENDS static err_t wipe_wait(struct log_reader *r, lsn_t end, uint8_t *prefix)
 {
     uint64_t from = align_down(end, IO_BLOCK_BYTES);
-    uint64_t to = align_up(MAX(end, r->cut.end) + wipe_bytes(), IO_BLOCK_BYTES);
+    uint64_t to = wipe_end(r, end);
     uint32_t prefix_bytes = (uint32_t)(end - from);
     if (prefix_bytes > 0) {
         const uint8_t *p;
@@ -354,15 +359,15 @@ SUSPENDS static err_t read_log_wait(struct log_reader *r, struct arena *mem, lsn
 }
 
 /* A process that was killed may have left records that can be read and are not durable. What is
- * built on them from now on counts them as durable. */
+ * built on them from now on counts them as durable; and what will be wiped must not come back. */
 SUSPENDS static err_t sync_segments_wait(const struct log_reader *r, lsn_t from, lsn_t end)
 {
-    for (uint64_t no = segment_of(from); no <= segment_of(end); no++) {
+    for (uint64_t no = segment_of(from); no <= segment_of(wipe_end(r, end)); no++) {
         struct io_file *f;
         wal_segment_path(r->w, no, r->path);
         err_t err = io_open_wait(r->path, IO_READ | IO_WRITE, 0600, &f);
         if (err == ERR_UNDEFINED_FILE)
-            continue; /* the end is the border to one that was never made */
+            continue; /* one that was never made */
         TRY(err);
         err = io_sync_wait(f);
         io_close_wait(f);
