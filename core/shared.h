@@ -15,10 +15,9 @@
  *   bell               One per core: a doorbell is on its way, so a second one is not needed.
  *   statistics pages   core/stats.h: single writer, anyone reads.
  *   stop flag          Set once at the end of the process.
- *   durable positions  Two words per log (in shard/settled.c), written by its shard's core: who
- * waits for a commit over several shards, and records that depend on other shards, need them, and
- * asking would cost a message per commit. stall watch        One word per core (in core/stall.c):
- * which slice runs, for the watcher.
+ *   durable positions  Two words per log (in shard/settled.c), by its shard's core. Commits over
+ *                      several shards need them, and asking would cost a message for each.
+ *   stall watch        One word per core (in core/stall.c): which slice runs, for the watcher.
  *
  * Adding one needs a reason in this list.
  */

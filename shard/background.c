@@ -1,7 +1,6 @@
 /*
  * The fibers that each shard keeps: purge, settling of many-shard commits and reports of them,
- * checkpoints. Each waits
- * on its own queue and is told to end by is_stopping.
+ * checkpoints. Each waits on its own queue and is told to end by is_stopping.
  */
 #include "shard/shard_priv.h"
 
@@ -86,10 +85,12 @@ SUSPENDS static void report_loop_wait(void *arg)
 {
     struct shard *s = arg;
     while (!s->is_stopping) {
-        if (s->undurable.first == NULL)
+        if (s->undurable.first == NULL) {
             nap_wait(&s->report_wanted, UINT64_MAX);
-        else if (settle_report_wait(s) != ERR_OK)
-            outcomes_drop(s); /* the log has failed */
+        } else if (settle_report_wait(s) != ERR_OK) {
+            wait_queue_wake_all(&s->settle_wanted); /* the log has failed: that fiber drops them */
+            nap_wait(&s->report_wanted, FAILURE_DELAY_US);
+        }
     }
     fiber_ended(s);
 }

@@ -21,7 +21,10 @@ struct cut_commit {
     lsn_t start; /* in front of the record */
     lsn_t lsn;
     uint32_t count;
-    struct commit_point points[];
+    struct cut_point {
+        uint32_t shard_no;
+        lsn_t lsn;
+    } points[];
 };
 
 struct cut {
@@ -42,12 +45,6 @@ static void drop_settled(struct cut *c, lsn_t settled)
     }
 }
 
-static COLD err_t record_bad(uint8_t kind, lsn_t lsn)
-{
-    return err_raise(ERR_DATA_CORRUPTED, "bad log record of kind %u at %llX", kind,
-                     (unsigned long long)lsn);
-}
-
 static err_t scan_record(void *arg, uint8_t kind, const uint8_t *payload, uint32_t len, lsn_t lsn)
 {
     struct shard *s = arg;
@@ -56,7 +53,7 @@ static err_t scan_record(void *arg, uint8_t kind, const uint8_t *payload, uint32
     c->at = lsn;
     struct byte_reader r = {.at = payload, .end = payload + len};
     if (kind == LOG_ANCHOR)
-        return anchor_read(s, &r) ? ERR_OK : record_bad(kind, lsn);
+        return anchor_read(s, &r) ? ERR_OK : log_record_bad(kind, lsn);
     if (kind != LOG_COMMIT)
         return ERR_OK;
     (void)read_u64(&r); /* its id */
@@ -65,7 +62,7 @@ static err_t scan_record(void *arg, uint8_t kind, const uint8_t *payload, uint32
         return ERR_OK;
     drop_settled(c, read_u64(&r));
     uint32_t count = (uint32_t)(r.end - r.at) / COMMIT_POINT_BYTES;
-    struct cut_commit *k = core_malloc(sizeof(*k) + count * sizeof(struct commit_point));
+    struct cut_commit *k = core_malloc(sizeof(*k) + count * sizeof(struct cut_point));
     *k = (struct cut_commit){.start = start, .lsn = lsn, .count = count};
     for (uint32_t i = 0; i < count; i++) {
         k->points[i].shard_no = read_u32(&r);
@@ -75,7 +72,7 @@ static err_t scan_record(void *arg, uint8_t kind, const uint8_t *payload, uint32
     }
     *c->last = k;
     c->last = &k->next;
-    return r.is_bad || r.at != r.end ? record_bad(kind, lsn) : ERR_OK;
+    return r.is_bad || r.at != r.end ? log_record_bad(kind, lsn) : ERR_OK;
 }
 
 err_t cut_scan_wait(struct shard *s, const char *log_directory)

@@ -6,7 +6,7 @@
  *
  *   session's core                        core 0: names
  *     reserve the name            ──────►   entry, not valid yet
- *     HOLD on all participants, durable
+ *     HOLD on all participants, settled
  *     locks lose their session
  *     announce                    ──────►   entry valid
  *

@@ -33,8 +33,9 @@ SUSPENDS err_t txn_hold_wait(struct txn *t, const struct held_transaction *h, ui
  * somebody else has claimed it. */
 SUSPENDS err_t held_claim_wait(const char *name, struct held_transaction *out);
 SUSPENDS void held_unclaim_wait(const char *name);
-/* Commits or rolls back a claimed one; durable on return. On error it is there as before, and not
- * claimed. on_commit: as a hook of txn_on_commit, on some core; NULL = none. */
+/* Commits or rolls back a claimed one; settled on return. On error it is there as before, and not
+ * claimed, unless a log has failed: then the next start finds out. on_commit: as a hook of
+ * txn_on_commit, on some core; NULL = none. */
 SUSPENDS err_t held_finish_wait(const char *name, bool commit, void (*on_commit)(void *arg),
                                 void *arg);
 

@@ -8,7 +8,7 @@
  *                     └──UNHOLD──► ACTIVE ──rollback──►
  *
  * Log: HELD_INFO (first participant only: what the coordinator, held.c, needs to be there again),
- * HELD_LOCKS (row locks; replay takes no others), then HOLD with all participants. HOLD durable on
+ * HELD_LOCKS (row locks; replay takes no others), then HOLD with all participants. HOLD settled on
  * all of them = prepared. A rollback says UNHOLD before its first undo, so that after a crash in
  * the middle of it nobody finds the part held.
  */
@@ -121,7 +121,7 @@ err_t part_hold_again_wait(struct shard *s, txn_id_t id)
     p->state = PART_ACTIVE;
     p->owner.is_ending = false;
     lsn_t lsn = log_hold(s, p);
-    part_wake_waiters(p); /* who waited for the outcome of the commit looks again */
+    txn_watch_end(&p->waiters); /* who waited for the outcome of the commit looks again */
     nosuspend_end();
     return shard_flush_wait(s, lsn);
 }

@@ -174,16 +174,16 @@ SUSPENDS static err_t unique_look_wait(struct unique_check *u, struct btree *bt,
 {
     struct shard *s = u->shard;
     bool covers = path_covers_key(path, u->key, u->len);
-    bool settled = covers && check_leaf(u, path->level[path->depth - 1].page->data);
+    bool is_met = covers && check_leaf(u, path->level[path->depth - 1].page->data);
     *outcome = UNIQUE_FREE;
-    if (covers && !settled)
+    if (covers && !is_met)
         return ERR_OK;
     *outcome = UNIQUE_LOOK_AGAIN;
     btree_path_end(s, path);
     if (!covers) {
         TRY(check_leaves_wait(u, bt, checked));
-        settled = u->conflict != ROW_ID_NONE || u->wait != NULL || u->load != ROW_ID_NONE;
-        if (!settled)
+        is_met = u->conflict != ROW_ID_NONE || u->wait != NULL || u->load != ROW_ID_NONE;
+        if (!is_met)
             return ERR_OK;
     }
     if (u->conflict != ROW_ID_NONE) {

@@ -42,14 +42,6 @@ struct lock {
     } counts[]; /* by mode: no decision walks over all holders or all waiters */
 };
 
-/* Waits until a hold goes; no request, so it is in nobody's way. */
-struct lock_watch {
-    struct txn_wait wait;
-    const struct lock_hold *hold; /* NULL after it went or became less */
-    struct lock_watch *prev;
-    struct lock_watch *next;
-};
-
 struct lock_hold {
     struct lock *lock;
     struct lock_owner *owner;
@@ -57,8 +49,8 @@ struct lock_hold {
     struct lock_hold *prev;
     struct lock_hold *owner_next;
     struct lock_hold *owner_prev;
-    struct lock_watch *watches;
-    uint64_t serial; /* in order of the first grant */
+    struct txn_watcher *watchers; /* until it goes or becomes less: no requests, in nobody's way */
+    uint64_t serial;              /* in order of the first grant */
     uint16_t modes;
     uint32_t seq[LOCK_MODES_MAX]; /* when taken; a session's advisory lock: how many times */
 };
@@ -261,12 +253,8 @@ static uint16_t waiting_modes(const struct lock_table *t, const struct lock *l)
 
 static void hold_set_modes(const struct lock_table *t, struct lock_hold *h, uint16_t modes)
 {
-    while (h->watches != NULL && (h->modes & ~modes) != 0) {
-        struct lock_watch *w = h->watches;
-        h->watches = w->next;
-        w->hold = NULL;
-        txn_wait_wake(&w->wait);
-    }
+    if ((h->modes & ~modes) != 0)
+        txn_watch_end(&h->watchers);
     for (uint32_t m = 0; m < t->mode_count; m++) {
         h->lock->counts[m].held += (modes >> m) & 1;
         h->lock->counts[m].held -= (h->modes >> m) & 1;
@@ -655,55 +643,32 @@ static const struct txn_wait_ops lock_wait_ops = {
 
 static void watch_blockers(const struct txn_wait *wait, struct blocker_list *out)
 {
-    const struct lock_watch *w = wait->owner;
-    if (w->hold != NULL && !w->hold->owner->is_ending)
-        blocker_add(out, w->hold->owner->session);
+    const struct lock_hold *h = ((const struct txn_watcher *)wait->owner)->thing;
+    if (h != NULL && !h->owner->is_ending)
+        blocker_add(out, h->owner->session);
 }
 
 static void watch_edges(const struct txn_wait *wait, struct wait_graph *g)
 {
-    const struct lock_watch *w = wait->owner;
-    if (w->hold == NULL)
+    const struct lock_hold *h = ((const struct txn_watcher *)wait->owner)->thing;
+    if (h == NULL)
         return;
-    const struct lock_owner *o = w->hold->owner;
     struct wait_edge e = {.from = wait_node(wait->id, wait->session),
-                          .to = wait_node(o->id, o->session),
+                          .to = wait_node(h->owner->id, h->owner->session),
                           .wait = wait->serial,
-                          .to_id = o->id,
+                          .to_id = h->owner->id,
                           .kind = LOCKS_OF_ROWS};
     wait_graph_add(g, &e);
 }
 
 static void watch_show(const struct txn_wait *wait, struct lock_row *out)
 {
-    const struct lock_watch *w = wait->owner;
-    *out = (struct lock_row){.kind = LOCKS_OF_ROWS,
-                             .blocker = w->hold != NULL ? w->hold->owner->id : 0};
+    const struct lock_hold *h = ((const struct txn_watcher *)wait->owner)->thing;
+    *out = (struct lock_row){.kind = LOCKS_OF_ROWS, .blocker = h != NULL ? h->owner->id : 0};
 }
 
 static const struct txn_wait_ops watch_ops = {
     .edges = watch_edges, .blockers = watch_blockers, .show = watch_show};
-
-SUSPENDS static err_t watch_wait(struct lock_hold *h, const struct lock_holders *who)
-{
-    struct lock_watch w = {.wait = {.id = who->id, .session = who->session, .ops = &watch_ops},
-                           .hold = h,
-                           .next = h->watches};
-    w.wait.owner = &w;
-    if (h->watches != NULL)
-        h->watches->prev = &w;
-    h->watches = &w;
-    err_t e = txn_wait_wait(&w.wait, who->limits);
-    if (w.hold == NULL)
-        return e;
-    if (w.prev != NULL)
-        w.prev->next = w.next;
-    else
-        h->watches = w.next;
-    if (w.next != NULL)
-        w.next->prev = w.prev;
-    return e;
-}
 
 err_t lock_holders_wait(struct lock_table *t, uint64_t a, uint64_t b,
                         const struct lock_holders *who)
@@ -717,7 +682,7 @@ err_t lock_holders_wait(struct lock_table *t, uint64_t a, uint64_t b,
             h = h->next;
         if (h == NULL)
             return ERR_OK;
-        TRY(watch_wait(h, who));
+        TRY(txn_watch_wait(&h->watchers, h, who->id, who->session, &watch_ops, who->limits));
     }
 }
 

@@ -17,13 +17,6 @@
 #include "core/defects.h"
 #include "shard/shard_priv.h"
 
-struct part_waiter {
-    struct txn_wait wait;
-    struct part *part; /* NULL after it ended */
-    struct part_waiter *next;
-    struct part_waiter *prev;
-};
-
 static struct part **part_bucket(const struct shard *s, txn_id_t id)
 {
     return &s->part_buckets[(id * 0x9e3779b97f4a7c15u >> 32) & s->part_mask];
@@ -135,16 +128,6 @@ void part_free(struct shard *s, struct part *p)
     }
 }
 
-void part_wake_waiters(struct part *p)
-{
-    while (p->waiters != NULL) {
-        struct part_waiter *w = p->waiters;
-        p->waiters = w->next;
-        w->part = NULL;
-        txn_wait_wake(&w->wait);
-    }
-}
-
 static void part_queue(struct shard *s, struct part *p)
 {
     p->queue_prev = s->purge_last;
@@ -168,7 +151,7 @@ void part_commit(struct shard *s, struct part *p, ts_t ts, lsn_t lsn)
     s->ts_max = MAX(s->ts_max, ts);
     s->commits++;
     lock_release_all(&s->row_locks, &p->owner);
-    part_wake_waiters(p);
+    txn_watch_end(&p->waiters);
     serial_note_committed(s, p);
     if (part_is_empty(p)) {
         part_free(s, p);
@@ -194,34 +177,34 @@ void part_end(struct shard *s, struct part *p)
     ASSERT(part_is_empty(p));
     part_unhash(s, p);
     lock_release_all(&s->row_locks, &p->owner);
-    part_wake_waiters(p);
+    txn_watch_end(&p->waiters);
     part_free(s, p);
 }
 
 static void part_blockers(const struct txn_wait *wait, struct blocker_list *out)
 {
-    const struct part_waiter *w = wait->owner;
-    if (w->part != NULL && !w->part->owner.is_ending)
-        blocker_add(out, w->part->owner.session);
+    const struct part *p = ((const struct txn_watcher *)wait->owner)->thing;
+    if (p != NULL && !p->owner.is_ending)
+        blocker_add(out, p->owner.session);
 }
 
 static void part_edges(const struct txn_wait *wait, struct wait_graph *g)
 {
-    const struct part_waiter *w = wait->owner;
-    if (w->part == NULL)
+    const struct part *p = ((const struct txn_watcher *)wait->owner)->thing;
+    if (p == NULL)
         return;
     struct wait_edge e = {.from = wait_node(wait->id, wait->session),
-                          .to = wait_node(w->part->id, w->part->owner.session),
+                          .to = wait_node(p->id, p->owner.session),
                           .wait = wait->serial,
-                          .to_id = w->part->id,
+                          .to_id = p->id,
                           .kind = LOCKS_OF_ROWS};
     wait_graph_add(g, &e);
 }
 
 static void part_show(const struct txn_wait *wait, struct lock_row *out)
 {
-    const struct part_waiter *w = wait->owner;
-    *out = (struct lock_row){.kind = LOCKS_OF_ROWS, .blocker = w->part != NULL ? w->part->id : 0};
+    const struct part *p = ((const struct txn_watcher *)wait->owner)->thing;
+    *out = (struct lock_row){.kind = LOCKS_OF_ROWS, .blocker = p != NULL ? p->id : 0};
 }
 
 static const struct txn_wait_ops part_wait_ops = {
@@ -232,30 +215,13 @@ err_t part_wait(struct shard *s, struct part *p, struct txn_view *v)
     (void)s;
     if (core_is_borrowed())
         return err_raise(ERR_INTERNAL_WOULD_SUSPEND, "a transaction wait on a borrowed core");
-    bool is_lock_wait = p->state == PART_ACTIVE;
-    struct part_waiter w = {.wait = {.id = v->id, .session = v->session, .ops = &part_wait_ops},
-                            .part = p,
-                            .next = p->waiters};
-    w.wait.owner = &w;
-    if (p->waiters != NULL)
-        p->waiters->prev = &w;
-    p->waiters = &w;
     struct wait_limits limits = v->limits;
-    if (!is_lock_wait)
-        limits.lock_timeout_ms = 0;
-    err_t e = txn_wait_wait(&w.wait, limits);
-    if (w.part != NULL) {
-        if (w.prev != NULL)
-            w.prev->next = w.next;
-        else
-            w.part->waiters = w.next;
-        if (w.next != NULL)
-            w.next->prev = w.prev;
-    }
-    return e;
+    if (p->state != PART_ACTIVE)
+        limits.lock_timeout_ms = 0; /* not a wait for a lock */
+    return txn_watch_wait(&p->waiters, p, v->id, v->session, &part_wait_ops, limits);
 }
 
-/* ---- commits that are not durable everywhere yet ---- */
+/* ---- commits that are not settled everywhere yet ---- */
 
 static struct finished_txn **finished_place(struct shard *s, txn_id_t id)
 {
@@ -368,12 +334,11 @@ err_t part_prepare_wait(struct shard *s, txn_id_t id, const uint32_t *participan
     return ERR_OK;
 }
 
-err_t part_decide_wait(struct shard *s, txn_id_t id, ts_t ts, const struct commit_point *points,
-                       uint32_t count, const lsn_t *needs, lsn_t *lsn)
+err_t part_decide_wait(struct shard *s, txn_id_t id, ts_t ts, const uint8_t *points,
+                       uint32_t points_bytes, const lsn_t *needs, lsn_t *lsn)
 {
-    uint32_t bytes = count * COMMIT_POINT_BYTES;
     TRY(shard_reserve_wait(s, RESERVE_CRITICAL | 2,
-                           LOG_FIXED_BYTES_MAX + bytes + anchor_bytes_max()));
+                           LOG_FIXED_BYTES_MAX + points_bytes + anchor_bytes_max()));
     struct part *p = part_find(s, id);
     *lsn = wal_end(s->wal);
     if (p == NULL)
@@ -387,12 +352,7 @@ err_t part_decide_wait(struct shard *s, txn_id_t id, ts_t ts, const struct commi
     log_put_u64(&w, ts);
     log_put_u8(&w, 1);
     log_put_u64(&w, settled_lsn(s));
-    ASSERT(bytes <= sizeof(s->scratch));
-    for (uint32_t i = 0; i < count; i++) {
-        store_u32(s->scratch + i * COMMIT_POINT_BYTES, points[i].shard_no);
-        store_u64(s->scratch + i * COMMIT_POINT_BYTES + 4, points[i].lsn);
-    }
-    *lsn = shard_log(s, LOG_COMMIT, &w, s->scratch, bytes);
+    *lsn = shard_log(s, LOG_COMMIT, &w, points, points_bytes);
     if (needs != NULL)
         settled_add(s, start, needs);
     finished_add(s, id, ts, *lsn);

@@ -5,7 +5,7 @@
  * for each, every participant is asked what it knows. All have prepared or committed it: it is
  * committed, since its coordinator may have said so to the client. Otherwise one never prepared, so
  * nobody was told anything: it is rolled back. A committed one is forgotten by a participant only
- * when all have their COMMIT durable, so "unknown" never means "committed and forgotten" while
+ * when all have their COMMIT settled, so "unknown" never means "committed and forgotten" while
  * another is still prepared.
  *
  * A held one that every participant knows, but that not all have prepared, stays held: its COMMIT

@@ -5,7 +5,7 @@
  */
 #include "shard/shard_priv.h"
 
-static COLD err_t record_bad(uint8_t kind, lsn_t lsn)
+err_t log_record_bad(uint8_t kind, lsn_t lsn)
 {
     return err_raise(ERR_DATA_CORRUPTED, "bad log record of kind %u at %llX", kind,
                      (unsigned long long)lsn);
@@ -30,7 +30,7 @@ SUSPENDS static err_t redo_undo_wait(struct shard *s, struct byte_reader *r, uin
         TRY(spill_newest_wait(s, p));
     if (r->is_bad || p == NULL || p->newest == NULL || p->newest->kind != version_kind ||
         p->newest->row != row || target == TARGET_CHOOSE)
-        return record_bad(kind, lsn);
+        return log_record_bad(kind, lsn);
     return undo_newest_wait(s, p, target, true, remove_entry);
 }
 
@@ -43,7 +43,7 @@ SUSPENDS static err_t redo_purge_wait(struct shard *s, struct byte_reader *r, ui
     row_id row = read_u64(r);
     file_id index = read_u64(r);
     if (r->is_bad)
-        return record_bad(kind, lsn);
+        return log_record_bad(kind, lsn);
     uint32_t key_len = (uint32_t)(r->end - r->at);
     SCOPED_HOLD struct spill_hold hold = {0};
     TRY(spill_hold_wait(s, heap, row, &hold));
@@ -56,7 +56,7 @@ SUSPENDS static err_t redo_purge_wait(struct shard *s, struct byte_reader *r, ui
             break;
     }
     if (v == NULL || v->part->state != PART_COMMITTED)
-        return record_bad(kind, lsn);
+        return log_record_bad(kind, lsn);
     if (v->is_spilled)
         TRY(spill_take_wait(s, v));
     return purge_version_wait(s, v);
@@ -81,13 +81,13 @@ static err_t redo_prepare(struct shard *s, struct byte_reader *r, uint8_t kind, 
     ts_t floor = read_u64(r);
     uint32_t count = read_u32(r);
     if (r->is_bad || count > SHARD_COUNT_MAX || id == 0)
-        return record_bad(kind, lsn);
+        return log_record_bad(kind, lsn);
     const uint8_t *list = read_bytes(r, count * 4);
     if (r->is_bad)
-        return record_bad(kind, lsn);
+        return log_record_bad(kind, lsn);
     struct part *p = part_get(s, id);
     if (p->state != PART_ACTIVE)
-        return record_bad(kind, lsn);
+        return log_record_bad(kind, lsn);
     p->state = PART_PREPARED;
     p->is_logged = true;
     p->floor = floor;
@@ -100,19 +100,19 @@ static err_t redo_held(struct shard *s, struct byte_reader *r, uint8_t kind, lsn
 {
     txn_id_t id = read_u64(r);
     if (r->is_bad || id == 0)
-        return record_bad(kind, lsn);
+        return log_record_bad(kind, lsn);
     struct part *p = part_get(s, id);
     bool ok = kind == LOG_HELD_INFO    ? redo_held_info(p, r)
               : kind == LOG_HELD_LOCKS ? redo_held_locks(s, p, r)
                                        : redo_hold(p, r);
-    return ok ? ERR_OK : record_bad(kind, lsn);
+    return ok ? ERR_OK : log_record_bad(kind, lsn);
 }
 
 static err_t redo_unhold(struct shard *s, txn_id_t id, uint8_t kind, lsn_t lsn)
 {
     struct part *p = part_find(s, id);
     if (p == NULL || !p->is_held)
-        return record_bad(kind, lsn);
+        return log_record_bad(kind, lsn);
     p->is_held = false;
     p->state = PART_ACTIVE;
     return ERR_OK;
@@ -124,7 +124,7 @@ static err_t redo_commit(struct shard *s, struct byte_reader *r, uint8_t kind, l
     ts_t ts = read_u64(r);
     bool is_distributed = read_u8(r) != 0;
     if (r->is_bad)
-        return record_bad(kind, lsn);
+        return log_record_bad(kind, lsn);
     s->ts_max = MAX(s->ts_max, ts);
     s->txn_id_max = MAX(s->txn_id_max, id);
     if (is_distributed)
@@ -150,7 +150,7 @@ static err_t redo_abort(struct shard *s, txn_id_t id, uint8_t kind, lsn_t lsn)
     if (p == NULL)
         return ERR_OK;
     if (!part_is_empty(p))
-        return record_bad(kind, lsn);
+        return log_record_bad(kind, lsn);
     part_end(s, p);
     return ERR_OK;
 }
@@ -163,17 +163,17 @@ SUSPENDS static err_t redo_change_wait(struct shard *s, struct byte_reader *r, u
     uint32_t seq = read_u32(r);
     file_id file = read_u64(r);
     if (r->is_bad || id == 0)
-        return record_bad(kind, lsn);
+        return log_record_bad(kind, lsn);
     if (kind == LOG_FILE_CREATE) {
         uint8_t file_kind = read_u8(r);
         if (r->is_bad || file_kind < FILE_HEAP || file_kind > FILE_SEQUENCE)
-            return record_bad(kind, lsn);
+            return log_record_bad(kind, lsn);
         return shard_file_create_at_wait(s, id, seq, file, (enum file_kind)file_kind);
     }
     if (kind == LOG_FILE_DROP)
         return shard_file_drop_at_wait(s, id, seq, file);
     if (!file_exists(s->pages, file, NULL))
-        return record_bad(kind, lsn);
+        return log_record_bad(kind, lsn);
     row_id row = read_u64(r);
     row_id other = 0;
     uint16_t flags = 0;
@@ -183,7 +183,7 @@ SUSPENDS static err_t redo_change_wait(struct shard *s, struct byte_reader *r, u
     if (kind == LOG_ROW_INSERT || kind == LOG_ROW_UPDATE)
         flags = read_u16(r);
     if (r->is_bad)
-        return record_bad(kind, lsn);
+        return log_record_bad(kind, lsn);
     const uint8_t *bytes = r->at;
     uint32_t len = (uint32_t)(r->end - r->at);
     switch (kind) {
@@ -212,7 +212,7 @@ SUSPENDS static err_t redo_change_wait(struct shard *s, struct byte_reader *r, u
     default:
         break;
     }
-    return record_bad(kind, lsn);
+    return log_record_bad(kind, lsn);
 }
 
 err_t redo_record_wait(void *shard, uint8_t kind, const uint8_t *payload, uint32_t len, lsn_t lsn)
@@ -239,21 +239,21 @@ err_t redo_record_wait(void *shard, uint8_t kind, const uint8_t *payload, uint32
         file_id index = read_u64(&r);
         const uint8_t *body = read_bytes(&r, PAGE_BYTES - PAGE_HEADER_BYTES);
         if (r.is_bad || !file_exists(s->pages, index, NULL))
-            return record_bad(kind, lsn);
+            return log_record_bad(kind, lsn);
         return btree_append_leaf_wait(s, btree_of(s, index), body);
     }
     case LOG_INDEX_ENTRY: {
         file_id index = read_u64(&r);
         row_id row = read_u64(&r);
         if (r.is_bad || row >> 48 != 0 || !file_exists(s->pages, index, NULL))
-            return record_bad(kind, lsn);
+            return log_record_bad(kind, lsn);
         return index_fill_redo_wait(s, index, row, r.at, (uint32_t)(r.end - r.at));
     }
     case LOG_INDEX_SWEPT: {
         file_id index = read_u64(&r);
         row_id row = read_u64(&r);
         if (r.is_bad || row >> 48 != 0 || !file_exists(s->pages, index, NULL))
-            return record_bad(kind, lsn);
+            return log_record_bad(kind, lsn);
         return index_swept_redo_wait(s, index, row, r.at, (uint32_t)(r.end - r.at));
     }
     case LOG_COMMIT:
@@ -275,7 +275,7 @@ err_t redo_record_wait(void *shard, uint8_t kind, const uint8_t *payload, uint32
     case LOG_PURGED:
         return redo_purged(s, read_u64(&r));
     case LOG_ANCHOR:
-        return anchor_read(s, &r) ? ERR_OK : record_bad(kind, lsn);
+        return anchor_read(s, &r) ? ERR_OK : log_record_bad(kind, lsn);
     case LOG_FORGET:
         finished_remove(s, read_u64(&r));
         return ERR_OK;
@@ -284,10 +284,10 @@ err_t redo_record_wait(void *shard, uint8_t kind, const uint8_t *payload, uint32
         int64_t value = (int64_t)read_u64(&r);
         bool is_called = read_u8(&r) != 0;
         if (r.is_bad || !file_exists(s->pages, seq, NULL))
-            return record_bad(kind, lsn);
+            return log_record_bad(kind, lsn);
         return sequence_redo_wait(s, seq, value, is_called);
     }
     default:
-        return record_bad(kind, lsn);
+        return log_record_bad(kind, lsn);
     }
 }

@@ -28,7 +28,7 @@ struct outcome {
 struct outcome_group {
     txn_id_t id;
     ts_t ts;
-    const struct commit_point *points; /* one per item; these two are the coordinator's */
+    const uint8_t *points; /* COMMIT_POINT_BYTES per item; these two are the coordinator's */
     const lsn_t *needs;
     uint32_t origin;
     uint32_t count;
@@ -159,12 +159,13 @@ SUSPENDS static err_t answered_wait(struct outcome_group *g)
         return err_raise(ERR_IO_ERROR, "could not make the commit durable: a log has failed");
     for (uint32_t i = 0; i < g->count && !DEFECT(PREPARE_FORGOTTEN); i++)
         for (uint32_t k = 0; k < shard_count(); k++)
-            TRY(settled_need_wait(k, g->items[i].unmet[k]));
+            if (g->items[i].unmet[k] != 0)
+                TRY(settled_need_wait(k, g->items[i].unmet[k]));
     return ERR_OK;
 }
 
-err_t outcome_commit_wait(txn_id_t id, ts_t ts, const struct commit_point *points, uint32_t count,
-                          const lsn_t *needs)
+err_t outcome_commit_wait(txn_id_t id, ts_t ts, const uint32_t *participants, uint32_t count,
+                          const uint8_t *points, const lsn_t *needs)
 {
     size_t head = sizeof(struct outcome_group) + count * sizeof(struct outcome);
     struct outcome_group *g = core_zalloc(head + (size_t)count * shard_count() * sizeof(lsn_t));
@@ -179,9 +180,9 @@ err_t outcome_commit_wait(txn_id_t id, ts_t ts, const struct commit_point *point
     in_flight[g->origin]++;
     for (uint32_t i = 0; i < count; i++)
         g->items[i] = (struct outcome){
-            .group = g, .shard_no = points[i].shard_no, .unmet = unmet + i * shard_count()};
+            .group = g, .shard_no = participants[i], .unmet = unmet + i * shard_count()};
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t core = shard_core(points[i].shard_no);
+        uint32_t core = shard_core(participants[i]);
         if (core == g->origin)
             outcome_arrived(&g->items[i]); /* others wait for the locks: not a turn later */
         else
@@ -194,7 +195,7 @@ err_t outcome_commit_wait(txn_id_t id, ts_t ts, const struct commit_point *point
     }
     g->remaining = count;
     for (uint32_t i = 0; i < count; i++)
-        core_post(shard_core(points[i].shard_no), outcome_forget, &g->items[i]);
+        core_post(shard_core(participants[i]), outcome_forget, &g->items[i]);
     return ERR_OK;
 }
 
@@ -205,7 +206,8 @@ err_t settle_some_wait(struct shard *s)
     while (s->decided.first != NULL) {
         struct outcome *o = s->decided.first;
         struct outcome_group *g = o->group;
-        TRY(part_decide_wait(s, g->id, g->ts, g->points, g->count, g->needs, &o->lsn));
+        TRY(part_decide_wait(s, g->id, g->ts, g->points, g->count * COMMIT_POINT_BYTES, g->needs,
+                             &o->lsn));
         ASSERT(s->decided.first == o);
         settled_unmet(s, o->unmet);
         (void)list_take(&s->decided);

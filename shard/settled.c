@@ -16,25 +16,24 @@
 
 #include <stdatomic.h>
 
-/* Access: written by the shard's owner, read by all. */
-static struct {
-    SHARED_LINE _Atomic uint64_t durable;
-    _Atomic uint64_t settled;
-} words[SHARD_COUNT_MAX];
+/* Access: written by the shard's owner, with a write to its disk; read by all. Packed, since
+ * commits read the settled ones of all shards (anchor.c). */
+static SHARED_LINE _Atomic uint64_t durable_words[SHARD_COUNT_MAX];
+static SHARED_LINE _Atomic uint64_t settled_words[SHARD_COUNT_MAX];
 
 _Atomic uint64_t *settled_word(uint32_t shard_no)
 {
-    return &words[shard_no].durable;
+    return &durable_words[shard_no];
 }
 
 lsn_t settled_elsewhere(uint32_t shard_no)
 {
-    return atomic_load_explicit(&words[shard_no].settled, memory_order_acquire);
+    return atomic_load_explicit(&settled_words[shard_no], memory_order_acquire);
 }
 
 static bool is_durable(uint32_t shard_no, lsn_t lsn)
 {
-    return lsn <= atomic_load_explicit(&words[shard_no].durable, memory_order_acquire);
+    return lsn <= atomic_load_explicit(&durable_words[shard_no], memory_order_acquire);
 }
 
 static struct settled_need *need_at(const struct settled *x, uint32_t i)
@@ -57,8 +56,8 @@ static void needs_grow(struct settled *x)
 void settled_init(struct shard *s)
 {
     s->settled = (struct settled){.newest = core_zalloc(shard_count() * sizeof(lsn_t))};
-    atomic_store(&words[s->number].durable, 0); /* of a directory that was open before */
-    atomic_store(&words[s->number].settled, 0);
+    atomic_store(&durable_words[s->number], 0); /* of a directory that was open before */
+    atomic_store(&settled_words[s->number], 0);
 }
 
 void settled_destroy(struct settled *x)
@@ -95,7 +94,7 @@ lsn_t settled_lsn(struct shard *s)
     lsn_t lsn = x->count == 0 ? durable : MIN(durable, need_at(x, 0)->start);
     if (lsn != x->lsn) {
         x->lsn = lsn;
-        atomic_store_explicit(&words[s->number].settled, lsn, memory_order_release);
+        atomic_store_explicit(&settled_words[s->number], lsn, memory_order_release);
     }
     return lsn;
 }

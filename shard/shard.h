@@ -98,7 +98,7 @@ struct txn_view {
     bool logged;      /* out: its log has records of this transaction */
     uint32_t session; /* session number (pid), for pg_locks and lock messages */
     struct wait_limits limits;
-    lsn_t observed; /* out: highest commit lsn seen that was not durable when seen */
+    lsn_t observed; /* out: highest commit lsn seen that was not settled when seen */
 };
 
 /* ---- rows ---- */
@@ -240,6 +240,8 @@ SUSPENDS err_t sequence_next_wait(struct shard *s, struct txn_view *v, file_id s
                                   uint32_t want, int64_t *first, uint32_t *count);
 
 /* ---- the log's state ---- */
+/* Until no crash can take what the log has up to there: durable, with all that commits in it need
+ * of other logs (settled.c). */
 SUSPENDS err_t shard_flush_wait(struct shard *s, lsn_t lsn);
 lsn_t shard_log_end(struct shard *s);
 

@@ -191,6 +191,18 @@ struct txn_wait {
 };
 SUSPENDS err_t txn_wait_wait(struct txn_wait *w, struct wait_limits limits);
 void txn_wait_wake(struct txn_wait *w);
+/* Waits until one thing ends (a part, a hold, a snapshot), which keeps the list of those who wait.
+ * The owner of such a wait, for its ops; on the waiting fiber's stack. */
+struct txn_watcher {
+    struct txn_wait wait;
+    const void *thing; /* NULL after it ended */
+    struct txn_watcher *next;
+    struct txn_watcher *prev;
+};
+SUSPENDS err_t txn_watch_wait(struct txn_watcher **list, const void *thing, txn_id_t id,
+                              uint32_t session, const struct txn_wait_ops *ops,
+                              struct wait_limits limits);
+void txn_watch_end(struct txn_watcher **list); /* the thing ends; wakes all */
 /* Asks the detector; an error when this wait's session is the victim. */
 SUSPENDS err_t deadlock_check_wait(const struct txn_wait *w);
 
@@ -472,7 +484,7 @@ struct part {
     uint32_t sweep_capacity;
     uint32_t file_versions; /* VERSION_FILE_CREATE and VERSION_FILE_DROP in the list */
     struct lock_owner owner;
-    struct part_waiter *waiters; /* for its end */
+    struct txn_watcher *waiters; /* for its end */
     struct part *hash_next;
     struct part *prev; /* all parts, in order of creation */
     struct part *next;
@@ -497,7 +509,7 @@ static inline bool part_is_empty(const struct part *p)
     return p->version_count == 0 && p->spill == NULL;
 }
 
-/* A many-shard commit whose COMMIT is here but perhaps not yet durable everywhere. */
+/* A many-shard commit whose COMMIT is here but perhaps not yet settled everywhere. */
 struct finished_txn {
     txn_id_t id;
     ts_t ts;
@@ -505,12 +517,9 @@ struct finished_txn {
     struct finished_txn *next;
 };
 
-/* The position of a PREPARE record, in the COMMIT records of its transaction. */
-struct commit_point {
-    uint32_t shard_no;
-    lsn_t lsn;
-};
-enum { COMMIT_POINT_BYTES = 12 }; /* in the log */
+/* The positions of a transaction's PREPARE records, as they stand in its COMMIT records: of each
+ * participant u32 shard, u64 lsn. */
+enum { COMMIT_POINT_BYTES = 12 };
 
 struct part *part_find(struct shard *s, txn_id_t id); /* active or prepared */
 struct part *part_make(struct shard *s, txn_id_t id, uint32_t session);
@@ -525,11 +534,10 @@ void part_end(struct shard *s, struct part *p);
 void part_free(struct shard *s, struct part *p);
 /* Wait until the part has ended or committed. May already be gone on return. */
 SUSPENDS err_t part_wait(struct shard *s, struct part *p, struct txn_view *v);
-void part_wake_waiters(struct part *p);
 void part_set_participants(struct part *p, const void *numbers, uint32_t count); /* u32 each */
 
 /* hold.c: prepared by the user. info: kept with the part, given back at start; may be none.
- * Durable on return. On error the part may be held or not: it is to be rolled back. */
+ * Settled on return. On error the part may be held or not: it is to be rolled back. */
 SUSPENDS err_t part_hold_wait(struct shard *s, txn_id_t id, const uint32_t *participants,
                               uint32_t count, const uint8_t *info, uint32_t info_bytes);
 /* Its commit got as far as PREPARE here and not on all: held as before. */
@@ -888,6 +896,7 @@ enum { LOG_FIXED_BYTES_MAX = 128 };
 lsn_t shard_log(struct shard *s, enum record_kind kind, const struct log_writer *w,
                 const void *bytes, uint32_t len);
 
+COLD err_t log_record_bad(uint8_t kind, lsn_t lsn); /* ERR_DATA_CORRUPTED */
 SUSPENDS err_t redo_record_wait(void *shard, uint8_t kind, const uint8_t *payload, uint32_t len,
                                 lsn_t lsn);
 
@@ -1061,11 +1070,10 @@ SUSPENDS err_t part_commit_wait(struct shard *s, txn_id_t id, bool wait_flush, t
  * front of it need. */
 SUSPENDS err_t part_prepare_wait(struct shard *s, txn_id_t id, const uint32_t *participants,
                                  uint32_t count, lsn_t *lsn, lsn_t *needs);
-/* Prepared: commit. The points of all participants, and all that it needs, by shard; none and NULL
- * when all of that is durable. *lsn = of its COMMIT record, or behind it. */
-SUSPENDS err_t part_decide_wait(struct shard *s, txn_id_t id, ts_t ts,
-                                const struct commit_point *points, uint32_t count,
-                                const lsn_t *needs, lsn_t *lsn);
+/* Prepared: commit. The points of all participants, for the record, and all that it needs, by
+ * shard; none and NULL when all of that is durable. *lsn = of its COMMIT record, or behind it. */
+SUSPENDS err_t part_decide_wait(struct shard *s, txn_id_t id, ts_t ts, const uint8_t *points,
+                                uint32_t points_bytes, const lsn_t *needs, lsn_t *lsn);
 SUSPENDS err_t part_rollback_wait(struct shard *s, txn_id_t id);
 SUSPENDS err_t part_undo_to_wait(struct shard *s, txn_id_t id, uint32_t seq);
 void part_release(struct shard *s, txn_id_t id); /* held locks only */
@@ -1080,14 +1088,13 @@ void held_drop_on_core(void);
 
 /* snapshot.c */
 struct snapshot_lease;
-struct snapshot_watch;
 struct snapshot {
     ts_t ts;
     bool is_active;
-    uint32_t session;               /* whose; set before it is taken */
-    uint32_t database;              /* 0: unknown */
-    struct snapshot_watch *watches; /* who waits until it goes, or moves */
-    struct snapshot_lease *lease;   /* imported: another core's list has it, not this core's */
+    uint32_t session;             /* whose; set before it is taken */
+    uint32_t database;            /* 0: unknown */
+    struct txn_watcher *watchers; /* who waits until it goes, or moves */
+    struct snapshot_lease *lease; /* imported: another core's list has it, not this core's */
     struct snapshot *prev;
     struct snapshot *next;
 };
@@ -1132,11 +1139,11 @@ void snapshots_gather_end(struct live_snapshots *l);
 bool snapshots_between(const struct live_snapshots *l, ts_t from, ts_t to);
 
 /* outcome messages, from the coordinator's core (settle.c) */
-/* All have PREPARE in their logs, at these points, and need that of other logs (by shard): it is
- * committed. Returns when that is settled.
- * An error says that a log has failed: what becomes of it is for recovery to find. */
-SUSPENDS err_t outcome_commit_wait(txn_id_t id, ts_t ts, const struct commit_point *points,
-                                   uint32_t count, const lsn_t *needs);
+/* Many-shard commits. All participants have PREPARE in their logs, at these points, and need that
+ * of other logs (by shard): it is committed. Returns when that is settled. An error says that a log
+ * has failed: what becomes of it is for recovery to find. */
+SUSPENDS err_t outcome_commit_wait(txn_id_t id, ts_t ts, const uint32_t *participants,
+                                   uint32_t count, const uint8_t *points, const lsn_t *needs);
 /* Stamps what was decided, forgets. */
 SUSPENDS err_t settle_some_wait(struct shard *s);
 /* Waits until the first COMMIT that was stamped is durable, reports all that are. */

@@ -19,37 +19,20 @@ static struct snapshot_list {
 
 /* ---- who waits for a snapshot's end ---- */
 
-struct snapshot_watch {
-    struct txn_wait wait;
-    const struct snapshot *snapshot; /* NULL after it went */
-    struct snapshot_watch *next;
-    struct snapshot_watch *prev;
-};
-
-static void watches_wake(struct snapshot *s)
-{
-    while (s->watches != NULL) {
-        struct snapshot_watch *w = s->watches;
-        s->watches = w->next;
-        w->snapshot = NULL;
-        txn_wait_wake(&w->wait);
-    }
-}
-
 static void watch_blockers(const struct txn_wait *wait, struct blocker_list *out)
 {
-    const struct snapshot_watch *w = wait->owner;
-    if (w->snapshot != NULL)
-        blocker_add(out, w->snapshot->session);
+    const struct snapshot *s = ((const struct txn_watcher *)wait->owner)->thing;
+    if (s != NULL)
+        blocker_add(out, s->session);
 }
 
 static void watch_edges(const struct txn_wait *wait, struct wait_graph *g)
 {
-    const struct snapshot_watch *w = wait->owner;
-    if (w->snapshot == NULL || w->snapshot->session == 0)
+    const struct snapshot *s = ((const struct txn_watcher *)wait->owner)->thing;
+    if (s == NULL || s->session == 0)
         return;
     struct wait_edge e = {.from = wait_node(wait->id, wait->session),
-                          .to = wait_node(0, w->snapshot->session),
+                          .to = wait_node(0, s->session),
                           .wait = wait->serial,
                           .kind = LOCKS_OF_ROWS};
     wait_graph_add(g, &e);
@@ -64,27 +47,6 @@ static void watch_show(const struct txn_wait *wait, struct lock_row *out)
 static const struct txn_wait_ops watch_ops = {
     .edges = watch_edges, .blockers = watch_blockers, .show = watch_show};
 
-SUSPENDS static err_t watch_wait(struct snapshot *s, const struct snapshot_older_call *c)
-{
-    struct snapshot_watch w = {.wait = {.id = c->id, .session = c->session, .ops = &watch_ops},
-                               .snapshot = s,
-                               .next = s->watches};
-    w.wait.owner = &w;
-    if (s->watches != NULL)
-        s->watches->prev = &w;
-    s->watches = &w;
-    err_t e = txn_wait_wait(&w.wait, c->limits);
-    if (w.snapshot == NULL)
-        return e;
-    if (w.prev != NULL)
-        w.prev->next = w.next;
-    else
-        s->watches = w.next;
-    if (w.next != NULL)
-        w.next->prev = w.prev;
-    return e;
-}
-
 err_t snapshot_older_wait(void *arg)
 {
     const struct snapshot_older_call *c = arg;
@@ -95,7 +57,7 @@ err_t snapshot_older_wait(void *arg)
             s = s->next;
         if (s == NULL || s->ts >= c->ts)
             return ERR_OK;
-        TRY(watch_wait(s, c));
+        TRY(txn_watch_wait(&s->watchers, s, c->id, c->session, &watch_ops, c->limits));
     }
 }
 
@@ -170,7 +132,7 @@ void snapshot_drop(struct snapshot *s)
         lease_drop(s);
         return;
     }
-    watches_wake(s);
+    txn_watch_end(&s->watchers);
     uint32_t core = core_id();
     struct snapshot_list *l = &lists[core];
     bool was_oldest = s->prev == NULL;

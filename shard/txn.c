@@ -409,9 +409,8 @@ SUSPENDS static err_t call_prepare(void *arg)
     uint32_t i = 0;
     while (c->participants[i] != c->shard_no)
         i++;
-    c->points[i].shard_no = c->shard_no;
     return part_prepare_wait(shard_local(c->shard_no), c->id, c->participants, c->participant_count,
-                             &c->points[i].lsn, c->needs + i * shard_count());
+                             &c->lsns[i], c->needs + i * shard_count());
 }
 
 enum { ROLLBACK_RETRY_US = 100000 };
@@ -720,36 +719,51 @@ void txn_rollback_wait(struct txn *t)
     txn_free(t);
 }
 
-/* Several writers. */
+/* Several writers: PREPARE on all, at *lsns; needs, by shard, is what that needs of their logs. */
+SUSPENDS static err_t prepare_all_wait(struct txn *t, const uint32_t *participants, uint32_t count,
+                                       lsn_t *lsns, lsn_t *needs)
+{
+    uint32_t shards = shard_count();
+    lsn_t *all = core_zalloc((size_t)count * shards * sizeof(lsn_t));
+    struct shard_call like = {.id = t->id,
+                              .participants = participants,
+                              .participant_count = count,
+                              .lsns = lsns,
+                              .needs = all};
+    err_t e = on_shards_wait(t, is_logged, call_prepare, &like);
+    for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t k = 0; k < shards; k++)
+            needs[k] = MAX(needs[k], all[i * shards + k]);
+        needs[participants[i]] = MAX(needs[participants[i]], lsns[i]);
+    }
+    core_free(all);
+    return e;
+}
+
 SUSPENDS static err_t commit_many_wait(struct txn *t, uint32_t writers)
 {
     uint32_t *participants = core_malloc(writers * sizeof(*participants));
-    struct commit_point *points = core_zalloc(writers * sizeof(*points));
-    uint32_t shards = shard_count();
-    lsn_t *needs = core_zalloc((size_t)writers * shards * sizeof(lsn_t));
+    lsn_t *lsns = core_zalloc(writers * sizeof(*lsns));
+    lsn_t *needs = core_zalloc(shard_count() * sizeof(*needs));
+    uint8_t *points = core_malloc((size_t)writers * COMMIT_POINT_BYTES);
     uint32_t n = 0;
     for (uint32_t i = 0; i < t->shard_count; i++) {
         if (t->shards[i].logged)
             participants[n++] = t->shards[i].number;
     }
-    struct shard_call like = {.id = t->id,
-                              .participants = participants,
-                              .participant_count = writers,
-                              .points = points,
-                              .needs = needs};
-    err_t e = on_shards_wait(t, is_logged, call_prepare, &like);
+    err_t e = prepare_all_wait(t, participants, writers, lsns, needs);
     if (e == ERR_OK) {
-        /* Into the first one's: what any of them needs, and the points themselves. */
         for (uint32_t i = 0; i < writers; i++) {
-            for (uint32_t k = 0; k < shards; k++)
-                needs[k] = MAX(needs[k], needs[i * shards + k]);
-            needs[points[i].shard_no] = MAX(needs[points[i].shard_no], points[i].lsn);
+            store_u32(points + i * COMMIT_POINT_BYTES, participants[i]);
+            store_u64(points + i * COMMIT_POINT_BYTES + 4, lsns[i]);
         }
         t->is_decided = true;
-        e = outcome_commit_wait(t->id, shared_commit_advance(), points, writers, needs);
+        e = outcome_commit_wait(t->id, shared_commit_advance(), participants, writers, points,
+                                needs);
     }
-    core_free(needs);
     core_free(points);
+    core_free(needs);
+    core_free(lsns);
     core_free(participants);
     return e;
 }

@@ -109,12 +109,12 @@ void txn_merge(struct txn *t, uint32_t shard_no, const struct txn_view *v);
 uint32_t txn_mark(struct txn *t); /* the seq that the next write will carry; bumps seq */
 SUSPENDS err_t txn_undo_to_wait(struct txn *t, uint32_t mark);
 
-/* Commit: one shard = one log flush, many = prepare everywhere, one flush latency. Also for
- * readers: returns when all that was observed is durable. On error the transaction has been rolled
- * back. The txn is freed in every case. */
+/* Commit: one flush latency, on one shard and on many. Also for readers: returns when all that was
+ * observed is settled. On error the transaction has been rolled back, unless a log has failed: then
+ * the next start finds out. The txn is freed in every case. */
 SUSPENDS err_t txn_commit_wait(struct txn *t);
 SUSPENDS void txn_rollback_wait(struct txn *t);
-/* A reply in the middle of a transaction block may be sent: everything observed is durable. */
+/* A reply in the middle of a transaction block may be sent: everything observed is settled. */
 SUSPENDS err_t txn_observe_wait(struct txn *t);
 
 /* Called inside txn_commit_wait after it is certain to commit and before locks are released; used

@@ -57,9 +57,9 @@ struct shard_call {
     ts_t ts;
     const uint32_t *participants;
     uint32_t participant_count;
-    struct commit_point *points; /* prepare: one per participant, each sets its own */
-    lsn_t *needs;                /* prepare: by shard, for each participant */
-    const uint8_t *info;         /* hold: for the first participant */
+    lsn_t *lsns;         /* prepare: one per participant, each sets its own */
+    lsn_t *needs;        /* prepare: by shard, for each participant */
+    const uint8_t *info; /* hold: for the first participant */
     uint32_t info_bytes;
 };
 

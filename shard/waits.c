@@ -118,6 +118,37 @@ err_t txn_wait_wait(struct txn_wait *w, struct wait_limits limits)
     return e;
 }
 
+err_t txn_watch_wait(struct txn_watcher **list, const void *thing, txn_id_t id, uint32_t session,
+                     const struct txn_wait_ops *ops, struct wait_limits limits)
+{
+    struct txn_watcher w = {
+        .wait = {.id = id, .session = session, .ops = ops}, .thing = thing, .next = *list};
+    w.wait.owner = &w;
+    if (*list != NULL)
+        (*list)->prev = &w;
+    *list = &w;
+    err_t e = txn_wait_wait(&w.wait, limits);
+    if (w.thing == NULL) /* and the list may be gone with it */
+        return e;
+    if (w.prev != NULL)
+        w.prev->next = w.next;
+    else
+        *list = w.next;
+    if (w.next != NULL)
+        w.next->prev = w.prev;
+    return e;
+}
+
+void txn_watch_end(struct txn_watcher **list)
+{
+    while (*list != NULL) {
+        struct txn_watcher *w = *list;
+        *list = w->next;
+        w->thing = NULL;
+        txn_wait_wake(&w->wait);
+    }
+}
+
 /* ---- the graph ---- */
 
 #define NODE_IS_TXN (UINT64_C(1) << 63)

@@ -830,7 +830,7 @@ SUSPENDS static void prepared_steps(void)
 struct stamp_arg {
     txn_id_t id;
     uint32_t first;
-    struct commit_point points[2];
+    lsn_t prepared[2];
     lsn_t needs[3];
     lsn_t lsn;
 };
@@ -840,10 +840,9 @@ SUSPENDS static err_t prepare_undurable(struct shard *s, struct txn_view *v, voi
     (void)v;
     struct stamp_arg *a = arg;
     uint32_t participants[2] = {a->first, a->first + 1};
-    struct commit_point *p = &a->points[s->number - a->first];
-    p->shard_no = s->number;
-    TRY(part_prepare_wait(s, a->id, participants, 2, &p->lsn, a->needs));
-    a->needs[s->number] = MAX(a->needs[s->number], p->lsn);
+    lsn_t *at = &a->prepared[s->number - a->first];
+    TRY(part_prepare_wait(s, a->id, participants, 2, at, a->needs));
+    a->needs[s->number] = MAX(a->needs[s->number], *at);
     return ERR_OK;
 }
 
@@ -851,7 +850,13 @@ SUSPENDS static err_t stamp(struct shard *s, struct txn_view *v, void *arg)
 {
     (void)v;
     struct stamp_arg *a = arg;
-    TRY(part_decide_wait(s, a->id, shared_commit_advance(), a->points, 2, a->needs, &a->lsn));
+    uint8_t points[2 * COMMIT_POINT_BYTES];
+    for (uint32_t i = 0; i < 2; i++) {
+        store_u32(points + i * COMMIT_POINT_BYTES, a->first + i);
+        store_u64(points + i * COMMIT_POINT_BYTES + 4, a->prepared[i]);
+    }
+    TRY(part_decide_wait(s, a->id, shared_commit_advance(), points, sizeof(points), a->needs,
+                         &a->lsn));
     TRY(wal_flush_wait(s->wal, a->lsn));
     CHECK(!shard_is_settled(s, a->lsn));
     return ERR_OK;
@@ -870,7 +875,7 @@ SUSPENDS static err_t is_undurable(struct shard *s, struct txn_view *v, void *ar
 {
     (void)v;
     const struct stamp_arg *a = arg;
-    CHECK(wal_durable(s->wal) < a->points[s->number - a->first].lsn);
+    CHECK(wal_durable(s->wal) < a->prepared[s->number - a->first]);
     return ERR_OK;
 }
 
