@@ -242,6 +242,8 @@ static void conn_received(void *owner, const uint8_t *data, uint32_t len)
 {
     struct conn *c = owner;
     if (c->tls) {
+        /* What a fiber sends is in the same queue, and goes as fast as the client reads. */
+        bool drains = !c->fiber_runs || !tls_is_ready(c->tls);
         if (!tls_receive(c->tls, data, len, conn_input, c)) {
             io_socket_abort(c->socket);
             return;
@@ -249,7 +251,7 @@ static void conn_received(void *owner, const uint8_t *data, uint32_t len)
         /* Of the handshake, its last flight too, and answers to what is no data. */
         uint8_t out[4096];
         size_t n;
-        while ((n = tls_output(c->tls, out, sizeof(out))) > 0) {
+        while (drains && (n = tls_output(c->tls, out, sizeof(out))) > 0) {
             if (!io_socket_send_small(c->socket, out, (uint32_t)n)) {
                 io_socket_abort(c->socket);
                 return;

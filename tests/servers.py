@@ -137,6 +137,15 @@ class Percore(Server):
         self.arguments = list(arguments)
         self.binary = binary or os.environ.get("PERCORE", str(TOP / "build/tools/percore"))
 
+    def check(self, *options):
+        """percore-check of the data directory: exit code, output. The server may run or not."""
+        program = pathlib.Path(self.binary).parent / "percore-check"
+        memory = pathlib.Path("/dev/shm")
+        scratch = ["--scratch", memory] if memory.is_dir() else []
+        command = [program, *scratch, *options, self.data]
+        r = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        return r.returncode, r.stdout + r.stderr
+
     def start(self, seconds=60, wait=True):
         command = [self.binary, "-D", str(self.data), "-p", str(self.port), "-k", str(self.root)]
         command += ["-c", f"core_threads={self.cores}"]

@@ -18,7 +18,7 @@ class Wire:
     """One connection. Rows are lists of text values (None = NULL)."""
 
     def __init__(self, port, user="postgres", database="postgres", host="127.0.0.1", timeout=60,
-                 options=None):
+                 options=None, tls=None):
         if host.startswith("/"):
             self.socket = socket.socket(socket.AF_UNIX)
             self.socket.settimeout(timeout)
@@ -26,6 +26,10 @@ class Wire:
         else:
             self.socket = socket.create_connection((host, port), timeout=timeout)
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls: # an ssl.SSLContext
+            self.socket.sendall(struct.pack("!II", 8, 80877103))
+            assert self.socket.recv(1) == b"S"
+            self.socket = tls.wrap_socket(self.socket)
         self.buffer = b""
         self.parameters = {}
         self.status = None

@@ -128,6 +128,8 @@ static SUSPENDS err_t arbiter_reads_wait(struct analysis *a, const struct query 
                                          struct column_use *u)
 {
     const struct table_desc *t;
+    if (q->on_conflict->arbiter_count == 0)
+        return ERR_OK;
     TRY(analysis_table_by_oid_wait(a, q->target_table, &t));
     for (uint32_t i = 0; t && i < q->on_conflict->arbiter_count; i++)
         for (uint32_t k = 0; k < t->index_count; k++)

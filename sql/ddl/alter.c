@@ -83,7 +83,6 @@ static SUSPENDS err_t add_column_wait(struct ddl_context *x, oid table, const st
     const struct ddl_column *c = a->column;
     const struct table_desc *t;
     struct ddl_view_change *views;
-    TRY(ddl_views_before_add_wait(x, table, c->name, &views));
     TRY(table_by_oid_wait(x->catalog, table, &t));
     struct attribute_row row = {.relation = table,
                                 .name = c->name,
@@ -125,6 +124,7 @@ static SUSPENDS err_t add_column_wait(struct ddl_context *x, oid table, const st
                          c->name, table_name);
     if (is_full)
         return err_raise(ERR_TOO_MANY_COLUMNS, "tables can have at most %d columns", 1600);
+    TRY(ddl_views_before_add_wait(x, table, c->name, &views));
     TRY(put_column_wait(x, &row));
     TRY(ddl_views_after_change_wait(x, views, false));
     if (c->serial != SERIAL_NONE || c->identity)
@@ -655,13 +655,18 @@ static SUSPENDS err_t cluster_on_wait(struct ddl_context *x, oid table, const ch
     const struct table_desc *t;
     TRY(table_by_oid_wait(x->catalog, table, &t));
     err_t e = ERR_OK;
-    oid index = OID_NONE;
+    const struct index_desc *d = NULL;
     for (uint32_t i = 0; name && i < t->index_count; i++)
         if (strcmp(t->indexes[i].name, name) == 0)
-            index = t->indexes[i].oid;
-    if (name && !index)
+            d = &t->indexes[i];
+    if (name && !d)
         e = err_raise(ERR_UNDEFINED_OBJECT, "index \"%s\" for table \"%s\" does not exist", name,
                       t->name);
+    else if (d && d->predicate)
+        e = err_raise(ERR_FEATURE_NOT_SUPPORTED, "cannot cluster on partial index \"%s\"", name);
+    else if (d && !d->is_valid)
+        e = err_raise(ERR_FEATURE_NOT_SUPPORTED, "cannot cluster on invalid index \"%s\"", name);
+    oid index = d ? d->oid : OID_NONE;
     for (uint32_t i = 0; e == ERR_OK && i < t->index_count; i++)
         e = rows_set_wait(x, REL_INDEX, INDEX_INDEX_INDEXRELID, 1, t->indexes[i].oid, 0,
                           COL_INDISCLUSTERED, datum_of_bool(t->indexes[i].oid == index), false);

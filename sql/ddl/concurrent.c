@@ -180,9 +180,6 @@ static SUSPENDS err_t like_wait(struct ddl_context *x, oid table, oid index,
         if (t->indexes[i].oid == index)
             d = &t->indexes[i];
     err_t e = d ? ERR_OK : err_raise(ERR_INTERNAL_ERROR, "index %u is gone", index);
-    if (d && d->map_table)
-        e = err_not_built("building a unique index without the shard key concurrently is not "
-                          "supported");
     if (e == ERR_OK) {
         struct ddl_index_item *items = ARENA_ARRAY(x->mem, struct ddl_index_item, d->column_count);
         ddl_items_of_index(x, t, d, items);

@@ -91,8 +91,7 @@ static SUSPENDS err_t reindex_concurrently_wait(struct ddl_context *x, const str
     const struct table_desc *t = NULL;
     uint32_t position = 0;
     if (x->in_block)
-        return err_raise(ERR_ACTIVE_SQL_TRANSACTION,
-                         "REINDEX CONCURRENTLY cannot run inside a transaction block");
+        return err_raise(ERR_ACTIVE_SQL_TRANSACTION, "REINDEX CONCURRENTLY %s", x->in_block);
     if (d->reindex == 'y')
         return err_raise(ERR_FEATURE_NOT_SUPPORTED, "cannot reindex system catalogs concurrently");
     if (d->reindex != 'i' && d->reindex != 't')

@@ -311,11 +311,13 @@ err_t ddl_views_after_change_wait(struct ddl_context *x, struct ddl_view_change 
         if (!view) /* by CASCADE */
             continue;
         table_release(view);
-        struct reads *found = ARENA_NEW(x->mem, struct reads);
-        found->mem = x->mem;
-        TRY(reads_query(found, r->query));
-        if (is_dropped && found->join_alias)
-            return join_alias_refuse("dropping");
+        if (is_dropped) {
+            struct reads *found = ARENA_NEW(x->mem, struct reads);
+            found->mem = x->mem;
+            TRY(reads_query(found, r->query));
+            if (found->join_alias)
+                return join_alias_refuse("dropping");
+        }
         TRY(stored_text_wait(x, r->query, r->names, r->name_count, &text));
         TRY(rows_set_wait(x, REL_REWRITE, INDEX_REWRITE_REL_RULENAME, 1, r->view, 0, COL_EV_ACTION,
                           datum_of_text(x->mem, text), false));

@@ -17,10 +17,15 @@ static void put_indent(struct explain_writer *w)
         strbuf_putc(w->out, ' ');
 }
 
+static bool *group_has_members(struct explain_writer *w)
+{
+    return &w->has_members[MIN(w->depth, (uint32_t)EXPLAIN_GROUPS_MAX - 1)];
+}
+
 static void push(struct explain_writer *w, bool has_members)
 {
-    if (w->depth + 1 < EXPLAIN_GROUPS_MAX)
-        w->has_members[++w->depth] = has_members;
+    w->depth++;
+    *group_has_members(w) = has_members;
 }
 
 static void pop(struct explain_writer *w)
@@ -73,7 +78,7 @@ static void xml_tag(struct explain_writer *w, const char *name, bool closes)
 /* Ends the line before and brings out to where a member of the group begins. */
 static void begin_member(struct explain_writer *w)
 {
-    bool *has_members = &w->has_members[w->depth];
+    bool *has_members = group_has_members(w);
     if (w->format == EXPLAIN_JSON) {
         strbuf_puts(w->out, *has_members ? ",\n" : "\n");
         put_indent(w);

@@ -207,12 +207,16 @@ bool block_is_inside(const struct session *s)
     return s->block == BLOCK_OPEN || s->block == BLOCK_FAILED || s->in_list;
 }
 
+static err_t block_required(bool is_there, const char *statement)
+{
+    return is_there ? ERR_OK
+                    : err_raise(ERR_NO_ACTIVE_SQL_TRANSACTION,
+                                "%s can only be used in transaction blocks", statement);
+}
+
 err_t block_require(struct session *s, const char *statement)
 {
-    if (block_is_inside(s))
-        return ERR_OK;
-    return err_raise(ERR_NO_ACTIVE_SQL_TRANSACTION, "%s can only be used in transaction blocks",
-                     statement);
+    return block_required(block_is_inside(s), statement);
 }
 
 const char *block_forbids(const struct session *s)
@@ -231,10 +235,7 @@ err_t block_forbid(struct session *s, const char *statement)
 /* Savepoints: a list of statements has none. */
 static err_t block_require_open(struct session *s, const char *statement)
 {
-    if (s->block == BLOCK_OPEN || s->block == BLOCK_FAILED)
-        return ERR_OK;
-    return err_raise(ERR_NO_ACTIVE_SQL_TRANSACTION, "%s can only be used in transaction blocks",
-                     statement);
+    return block_required(s->block == BLOCK_OPEN || s->block == BLOCK_FAILED, statement);
 }
 
 /* ---- modes ---- */

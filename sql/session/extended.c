@@ -246,7 +246,7 @@ static err_t portal_sink_row(struct row_sink *sink, const struct result_column *
     if (count != p->column_count)
         return prepared_raise_changed();
     if (ps->keeps)
-        return portal_keep(p, &row);
+        return portal_keep(p, columns, &row);
     (void)formats;
     return ps->to->row(ps->to, columns, count, p->formats, values, nulls);
 }
@@ -254,6 +254,7 @@ static err_t portal_sink_row(struct row_sink *sink, const struct result_column *
 static SUSPENDS err_t execute_utility_wait(struct session *s, struct portal *p, uint32_t max_rows)
 {
     const char *tag = p->cached->tag;
+    const char *name = arena_strdup(s->statement, p->name);
     /* The utility may end the transaction and this portal with it. */
     struct cached *c = p->cached;
     bool returns_rows = p->columns != NULL;
@@ -271,7 +272,7 @@ static SUSPENDS err_t execute_utility_wait(struct session *s, struct portal *p, 
     s->sink = ps.to;
     cached_release(c);
     TRY(e);
-    if (returns_rows) { /* so it is still there */
+    if (returns_rows && portal_find(s, name) == p) {
         p->tag = arena_strdup(p->mem, tag);
         p->is_kept = ps.keeps;
         p->is_done = !ps.keeps;
@@ -316,10 +317,8 @@ static SUSPENDS err_t extended_execute_wait(struct session *s, const char *name,
         return err_raise(ERR_OBJECT_NOT_IN_PREREQUISITE_STATE, "portal \"%s\" cannot be run", name);
     if (p->plan)
         TRY(execute_plan_wait(s, p, max_rows));
-    else if (p->is_kept)
+    else if (p->is_kept || p->is_done)
         TRY(run_utility_rows_wait(s, p, max_rows));
-    else if (p->is_done)
-        TRY(s->sink->complete(s->sink, p->tag));
     else
         TRY(execute_utility_wait(s, p, max_rows));
     s->pipelined = s->pipelined || !is_block;

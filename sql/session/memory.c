@@ -33,6 +33,7 @@ void session_memory(struct session *s, void (*piece)(void *p), void (*arena)(str
             if (p->snapshot)
                 txn_cursor_memory(p->snapshot, piece);
             arena(p->mem);
+            arena(p->kept_mem);
         }
     }
     arena(s->statement);

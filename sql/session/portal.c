@@ -1,7 +1,7 @@
 /*
  * Portals: a bound statement being run, of the extended protocol or as an SQL cursor. All of a
  * transaction's portals end with it, but for cursors WITH HOLD, which run to their end before it
- * commits. These and SCROLL cursors keep the rows fetched so far.
+ * commits. These, SCROLL cursors, and others while that costs little, keep the rows fetched so far.
  */
 #include "sql/session/session_priv.h"
 
@@ -115,7 +115,7 @@ static SUSPENDS err_t portal_hold_wait(struct session *s, struct portal *p)
         const struct slot *row = NULL;
         e = portal_next_wait(s, p, UINT64_MAX, &row);
         if (e == ERR_OK && row)
-            e = portal_keep(p, row);
+            e = portal_keep(p, p->columns, row);
         else
             p->is_done = true;
         if (e == ERR_OK)
@@ -162,10 +162,23 @@ static void cursor_look_at_room(struct session *s, struct portal *p)
     p->kept_mem = NULL;
 }
 
-err_t portal_keep(struct portal *p, const struct slot *row)
+const struct result_column *columns_copy(struct arena *mem, const struct result_column *columns,
+                                         uint32_t count)
+{
+    if (!columns)
+        return NULL;
+    struct result_column *copy = arena_memdup(mem, columns, sizeof(*copy) * count);
+    for (uint32_t i = 0; i < count; i++)
+        copy[i].name = arena_strdup(mem, copy[i].name);
+    return copy;
+}
+
+err_t portal_keep(struct portal *p, const struct result_column *columns, const struct slot *row)
 {
     if (!p->kept_mem)
         p->kept_mem = arena_new();
+    if (!p->kept_count)
+        p->kept_columns = columns_copy(p->kept_mem, columns, p->column_count);
     if (p->kept_count == p->kept_room) {
         uint64_t room = p->kept_room ? p->kept_room * 2 : 64;
         void *bigger;
@@ -181,7 +194,9 @@ err_t portal_keep(struct portal *p, const struct slot *row)
     k->nulls = ARENA_ARRAY(p->kept_mem, bool, p->column_count + 1);
     for (uint32_t i = 0; i < p->column_count; i++) {
         k->nulls[i] = row->nulls[i];
-        const struct type_info *t = type_find(p->columns[i].type);
+        if (columns[i].type != p->kept_columns[i].type)
+            return prepared_raise_changed();
+        const struct type_info *t = type_find(columns[i].type);
         if (!row->nulls[i])
             k->values[i] = datum_copy(p->kept_mem, row->values[i], t && t->by_value);
     }
@@ -200,7 +215,7 @@ static SUSPENDS err_t cursor_row_wait(struct session *s, struct portal *p, int64
             p->is_done = !*row;
             at += *row != NULL;
             if (*row && cursor_keeps(p)) {
-                TRY(portal_keep(p, *row));
+                TRY(portal_keep(p, p->columns, *row));
                 cursor_look_at_room(s, p);
             }
         }

@@ -1,6 +1,8 @@
 /* Running cached statements: locks, execution, rows to the sink, command tags, timeouts. */
 #include "sql/session/session_priv.h"
 
+#include <ctype.h>
+
 /* The command and a number; made for every statement, so without printf. */
 const char *run_tag(struct arena *mem, enum command command, uint64_t rows)
 {
@@ -242,7 +244,7 @@ static SUSPENDS err_t run_keep_rows_wait(struct portal *p)
         TRY(exec_next_wait(p->exec, &row));
         if (!row)
             break;
-        TRY(portal_keep(p, row));
+        TRY(portal_keep(p, p->columns, row));
         TRY(fiber_rest_wait());
     }
     portal_exec_end_wait(p);
@@ -255,7 +257,7 @@ static SUSPENDS err_t run_kept_rows_wait(struct portal *p, uint64_t max_rows, st
 {
     for (; p->kept_sent < p->kept_count && (max_rows == 0 || *sent < max_rows); ++*sent) {
         const struct slot *row = &p->kept[p->kept_sent++];
-        TRY(sink->row(sink, p->columns, p->column_count, p->formats, row->values, row->nulls));
+        TRY(sink->row(sink, p->kept_columns, p->column_count, p->formats, row->values, row->nulls));
         TRY(fiber_rest_wait());
     }
     /* as with every portal, the end shows only when rows are asked for behind the last one */
@@ -268,7 +270,15 @@ SUSPENDS err_t run_utility_rows_wait(struct session *s, struct portal *p, uint64
     uint64_t sent = 0;
     if (!p->is_done)
         TRY(run_kept_rows_wait(p, max_rows, s->sink, &sent));
-    return p->is_done ? s->sink->complete(s->sink, p->tag) : s->sink->suspended(s->sink);
+    if (!p->is_done)
+        return s->sink->suspended(s->sink);
+    /* Where the tag has a count, it is of the rows sent this time. */
+    const char *last = strrchr(p->tag, ' ');
+    const char *tag = p->tag;
+    if (last && isdigit((unsigned char)last[1]))
+        tag = arena_printf(s->statement, "%.*s %llu", (int)(last - tag), tag,
+                           (unsigned long long)sent);
+    return s->sink->complete(s->sink, tag);
 }
 
 static SUSPENDS err_t run_portal_rows_wait(struct session *s, struct portal *p, uint64_t max_rows,

@@ -156,8 +156,10 @@ static void session_report_one(void *owner, const char *name, const char *text)
 
 SUSPENDS void session_report_settings_wait(struct session *s)
 {
-    bool changed;                                 /* is_superuser follows who the session is */
-    ERR_IGNORE(login_identity_wait(s, &changed)); /* a lost role is the next statement's error */
+    bool other_role;                                 /* is_superuser follows who the session is */
+    ERR_IGNORE(login_identity_wait(s, &other_role)); /* a lost role is the next statement's error */
+    if (other_role)
+        session_derive_search_path(s);
     settings_report_changes(s->settings, session_report_one, s);
 }
 
@@ -411,6 +413,9 @@ static SUSPENDS err_t session_enter_database_wait(struct session *s,
     const struct txn_options options = {.isolation = READ_COMMITTED};
     struct txn *t = txn_begin(&options);
     (void)txn_assign_id(t);
+    /* Its client cannot cancel it yet: as long as it may take to log in. */
+    int64_t most_ms = setting_int(NULL, SET_authentication_timeout) * 1000;
+    txn_set_wait_limits(t, (struct wait_limits){.lock_timeout_ms = (uint32_t)most_ms});
     err_t e =
         txn_lock_table_wait(t, database_lock_name(s->catalog.database), LOCK_ROW_EXCLUSIVE, false);
     const struct login_facts *facts = NULL;

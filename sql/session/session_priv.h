@@ -84,7 +84,7 @@ struct portal {
     bool is_done;
     bool is_failed;  /* an error ended it; it is there until the block ends */
     const char *tag; /* of a utility statement that has run */
-    bool is_kept;    /* it changed rows: it ran whole at its first Execute, its rows are in kept */
+    bool is_kept; /* it changed rows, or is a utility: its first Execute ran it whole, into kept */
     uint64_t kept_sent;
     uint64_t rows_sent;
     /* SQL cursors */
@@ -98,7 +98,8 @@ struct portal {
     bool is_held;     /* its transaction has committed: all rows are kept, nothing runs any more */
     int64_t position; /* rows before the cursor */
     struct arena *kept_mem;
-    struct slot *kept; /* rows fetched so far, in kept_mem */
+    struct slot *kept;                        /* rows fetched so far, in kept_mem */
+    const struct result_column *kept_columns; /* as they came: a utility's may differ from Bind's */
     uint64_t kept_count;
     uint64_t kept_room;
     const char *text;
@@ -319,7 +320,11 @@ SUSPENDS err_t copy_run_wait(struct session *s, const struct utility *u, const c
 /* portal.c */
 struct portal *portal_find(struct session *s, const char *name);
 struct portal *portal_new(struct session *s, const char *name);
-err_t portal_keep(struct portal *p, const struct slot *row);
+/* With their names; NULL of NULL. */
+const struct result_column *columns_copy(struct arena *mem, const struct result_column *columns,
+                                         uint32_t count);
+/* Columns: as many as the portal's, and of the same types in every row. */
+err_t portal_keep(struct portal *p, const struct result_column *columns, const struct slot *row);
 SUSPENDS void portal_drop_wait(struct session *s, struct portal *p);
 SUSPENDS void portal_drop_all_wait(struct session *s, bool keep_held);
 /* Before a commit: cursors WITH HOLD take all their rows, to stay when the transaction is over. */

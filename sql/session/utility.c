@@ -68,7 +68,7 @@ SUSPENDS err_t utility_columns_wait(struct session *s, const struct statement *s
     case UTIL_FETCH: {
         struct portal *p = portal_find(s, u->name);
         if (p && !u->is_move) {
-            *columns = p->columns;
+            *columns = columns_copy(mem, p->columns, p->column_count);
             *count = p->column_count;
         }
         return ERR_OK;

@@ -72,15 +72,23 @@ static bool put_special(double v, struct strbuf *out)
 }
 
 /* Text that lies halfway to a neighbour reads back by the rule of even digits only: one digit more
- * then, as in PostgreSQL. */
+ * then, as in PostgreSQL. Below the largest numbers with binary digits behind the point, halfway
+ * has more decimal digits than are tried. */
 static bool is_halfway(const char *text, double v)
 {
+    enum { LARGE_BITS = DBL_MANT_DIG - 1 };
+    if (fabs(v) < (double)(UINT64_C(1) << LARGE_BITS))
+        return false;
     long double read = strtold(text, NULL);
     return read == ((long double)v + (long double)nextafter(v, INFINITY)) / 2 ||
            read == ((long double)v + (long double)nextafter(v, -INFINITY)) / 2;
 }
+
 static bool is_halfway_float(const char *text, float v)
 {
+    enum { LARGE_BITS = FLT_MANT_DIG - 1 };
+    if (fabsf(v) < (float)(UINT32_C(1) << LARGE_BITS))
+        return false;
     double read = strtod(text, NULL);
     return read == ((double)v + (double)nextafterf(v, INFINITY)) / 2 ||
            read == ((double)v + (double)nextafterf(v, -INFINITY)) / 2;

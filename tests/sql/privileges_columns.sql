@@ -122,3 +122,24 @@ SELECT attname, attacl FROM pg_attribute WHERE attrelid = 'pc_v'::regclass AND a
 DROP TABLE pc_v;
 DROP ROLE pc_d; DROP ROLE pc_e; DROP ROLE pc_f;
 SELECT gcd(repeat('7', 3000)::numeric * 10 + 3, repeat('3', 2900)::numeric * 10 + 1);
+-- "$user" in the search path is who the session is now
+CREATE ROLE priv_own;
+CREATE SCHEMA priv_own AUTHORIZATION priv_own;
+CREATE TABLE priv_own.whose AS SELECT 'of the role' AS w;
+CREATE TABLE public.whose AS SELECT 'public' AS w;
+GRANT SELECT ON priv_own.whose, public.whose TO PUBLIC;
+SET search_path = "$user", public;
+SELECT w FROM whose;
+SET ROLE priv_own;
+SELECT w, current_schema() FROM whose;
+RESET ROLE;
+SELECT w, current_schema() FROM whose;
+BEGIN;
+SET ROLE priv_own;
+SELECT w FROM whose;
+ROLLBACK;
+SELECT w FROM whose;
+RESET search_path;
+DROP TABLE public.whose;
+DROP SCHEMA priv_own CASCADE;
+DROP ROLE priv_own;

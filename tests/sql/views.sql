@@ -169,6 +169,15 @@ CREATE VIEW inner_one AS SELECT (SELECT max(a) FROM fleeting) AS m;
 SELECT relname, relpersistence FROM pg_class WHERE relname IN ('over_view', 'over_fleeting2', 'said', 'inner_one') ORDER BY 1;
 \d over_fleeting2
 DROP TABLE fleeting CASCADE;
+-- a column that is there already, also when views join by it
+CREATE TABLE j1 (id int, a int);
+CREATE TABLE j2 (id int, b int);
+CREATE TABLE j3 (id int, c int);
+CREATE VIEW joined3 AS SELECT * FROM j1 JOIN j2 USING (id) JOIN j3 USING (id);
+ALTER TABLE j3 ADD COLUMN IF NOT EXISTS id int;
+ALTER TABLE j3 ADD COLUMN id int;
+ALTER TABLE j3 ADD COLUMN ctid int;
+DROP TABLE j1, j2, j3 CASCADE;
 COMMENT ON DATABASE no_such_database IS 'x';
 CREATE TABLE granted (a int);
 GRANT USAGE ON granted TO PUBLIC;
