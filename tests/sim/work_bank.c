@@ -179,12 +179,11 @@ SUSPENDS static enum answer finish_wait(struct client *c)
         run->commits++;
         open_end(p);
     } else if (a == FAILED && strcmp(state, "42704") == 0) {
-        bool was_asked = !is_first;
         if (is_first)
             p->asked = ASKED_NOTHING;
         if (is_gone(p))
             open_end(p);
-        else if (!was_asked && commit)
+        else if (is_first && commit)
             fate_told(t, FATE_ABORTED);
     } else if (a == FAILED) {
         /* An attempt whose answer was lost may still be at work. */
