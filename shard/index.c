@@ -285,6 +285,67 @@ err_t index_insert_wait(struct shard *s, struct txn_view *v, file_id index, file
     }
 }
 
+/* The entry's newest state; until it is known: the path is ended, and ENTRY_WAIT the outcome. */
+SUSPENDS static err_t own_state_wait(const struct unique_check *u, struct bt_path *path,
+                                     struct spill_holds *holds, enum entry_state *out)
+{
+    struct part *wait = NULL;
+    *out = entry_newest(u->shard, u->view, u->index, u->heap, u->key, u->len, u->id, &wait);
+    if (*out != ENTRY_LOAD && *out != ENTRY_WAIT)
+        return ERR_OK;
+    btree_path_end(u->shard, path);
+    if (*out == ENTRY_WAIT)
+        return part_wait(u->shard, wait, u->view);
+    *out = ENTRY_WAIT;
+    return spill_holds_add_wait(u->shard, u->heap, u->id, holds);
+}
+
+/* ---- writers of an index on its way in or out ---- */
+
+err_t index_insert_known_wait(struct shard *s, struct txn_view *v, file_id index, file_id heap,
+                              const void *key, uint32_t key_len, row_id id)
+{
+    ASSERT(shard_is_owner(s));
+    ASSERT(v->id != 0);
+    TRY(key_check(key_len));
+    TRY(version_budget_wait(s));
+    const struct unique_check u = {
+        .shard = s, .view = v, .index = index, .heap = heap, .key = key, .len = key_len, .id = id};
+    SCOPED_HOLDS struct spill_holds holds = {0};
+    for (;;) {
+        struct bt_path path;
+        TRY(btree_path_wait(s, btree_of(s, index), key, key_len, id, true, 1,
+                            LOG_FIXED_BYTES_MAX + key_len, &path));
+        enum entry_state own;
+        TRY(own_state_wait(&u, &path, &holds, &own));
+        if (own == ENTRY_WAIT)
+            continue;
+        if (path.found || own == ENTRY_DEAD) {
+            nosuspend_begin();
+            struct part *p = part_for_write(s, v);
+            v->logged = true;
+            bool ok = add_apply(s, p, v->seq, &path, heap, key, key_len, id, false, false);
+            ASSERT(ok);
+            nosuspend_end();
+        }
+        btree_path_end(s, &path);
+        return ERR_OK;
+    }
+}
+
+/* An entry that is there stays there till this: purge and undo take out only those of rows that
+ * have lost the key, or of transactions that have not ended, whose lock the row would have. */
+err_t index_remove_known_wait(struct shard *s, struct txn_view *v, file_id index, file_id heap,
+                              const void *key, uint32_t key_len, row_id id)
+{
+    TRY(key_check(key_len));
+    struct bt_path path;
+    TRY(btree_path_wait(s, btree_of(s, index), key, key_len, id, false, 0, 0, &path));
+    bool is_there = path.found;
+    btree_path_end(s, &path);
+    return is_there ? index_remove_wait(s, v, index, heap, key, key_len, id) : ERR_OK;
+}
+
 /* ---- builds beside writers ---- */
 
 static void fill_apply(struct shard *s, struct bt_path *path, const uint8_t *key, uint32_t len,
@@ -320,19 +381,11 @@ err_t index_fill_wait(struct shard *s, struct txn_view *v, file_id index, file_i
         struct bt_path path;
         TRY(btree_path_wait(s, bt, key, key_len, id, true, 1, LOG_FIXED_BYTES_MAX + key_len,
                             &path));
-        if (path.found) { /* a writer's: it has looked whether the key is free */
-            btree_path_end(s, &path);
-            return ERR_OK;
-        }
-        struct part *wait = NULL;
         enum entry_state own = ENTRY_DEAD;
-        if (unique)
-            own = entry_newest(s, v, index, heap, key, key_len, id, &wait);
-        if (own == ENTRY_LOAD || own == ENTRY_WAIT) {
-            btree_path_end(s, &path);
-            TRY(own == ENTRY_LOAD ? spill_holds_add_wait(s, heap, id, &holds)
-                                  : part_wait(s, wait, v));
-            continue;
+        if (unique) { /* a writer's too: one that only kept what was known has not looked */
+            TRY(own_state_wait(&u, &path, &holds, &own));
+            if (own == ENTRY_WAIT)
+                continue;
         }
         if (own == ENTRY_LIVE && checked != bt->changes) {
             enum unique_outcome outcome;
@@ -344,9 +397,11 @@ err_t index_fill_wait(struct shard *s, struct txn_view *v, file_id index, file_i
                 return ERR_OK;
             }
         }
-        nosuspend_begin();
-        fill_apply(s, &path, key, key_len, id);
-        nosuspend_end();
+        if (!path.found) {
+            nosuspend_begin();
+            fill_apply(s, &path, key, key_len, id);
+            nosuspend_end();
+        }
         btree_path_end(s, &path);
         return ERR_OK;
     }

@@ -172,6 +172,13 @@ SUSPENDS err_t index_insert_wait(struct shard *s, struct txn_view *v, file_id in
  * snapshot, and the entry goes away when no snapshot needs it. */
 SUSPENDS err_t index_remove_wait(struct shard *s, struct txn_view *v, file_id index, file_id heap,
                                  const void *key, uint32_t key_len, row_id id);
+/* The same two for an index that is on its way in or out, beside writers that do not know it and
+ * writers that keep it: what the index says of a row stays right, and of what it does not know it
+ * learns nothing. The caller has the row's lock. */
+SUSPENDS err_t index_insert_known_wait(struct shard *s, struct txn_view *v, file_id index,
+                                       file_id heap, const void *key, uint32_t key_len, row_id id);
+SUSPENDS err_t index_remove_known_wait(struct shard *s, struct txn_view *v, file_id index,
+                                       file_id heap, const void *key, uint32_t key_len, row_id id);
 
 struct index_scan;
 struct index_range {

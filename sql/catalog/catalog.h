@@ -73,7 +73,9 @@ struct index_desc {
     bool nulls_not_distinct;
     bool is_primary;
     bool is_valid; /* every row that a snapshot from now on may see has its entry: plans use it */
-    bool is_ready; /* writers keep it; those that are not come last in a table's list */
+    bool is_ready; /* writers keep it */
+    bool is_live;  /* writers keep what it knows. In a table's list the ready ones come first, next
+                      the live ones that are not ready */
     bool is_constraint;
     /* A unique index that does not contain the shard key: its entries are rows of a hidden table
      * distributed by the indexed columns: (index columns..., shard int4, row_id int8). */

@@ -55,6 +55,7 @@ static void static_indexes(struct arena *mem, const struct catalog_relation *r, 
         d->is_constraint = x->is_unique;
         d->is_valid = true;
         d->is_ready = true;
+        d->is_live = true;
         d->key_count = x->key_count;
         d->column_count = x->key_count;
         d->key_columns = r->index_keys[i];
@@ -445,10 +446,13 @@ static SUSPENDS err_t load_indexes_wait(struct loader *l)
     }
     TRY(catalog_probe_wait(l->cs, probes, n * 3, l->scratch));
     t->indexes = ARENA_ARRAY(l->mem, struct index_desc, n);
-    for (uint32_t k = 0; k < n * 2; k++) { /* first those that are ready, then the others */
+    for (uint32_t k = 0; k < n * 3; k++) { /* in the order that index_desc states */
         uint32_t i = k % n;
         const struct catalog_row *r = &rows->rows[i];
-        if (catalog_bool_value(r, COL_INDISREADY) != (k < n))
+        uint32_t rank = catalog_bool_value(r, COL_INDISREADY)  ? 0
+                        : catalog_bool_value(r, COL_INDISLIVE) ? 1
+                                                               : 2;
+        if (rank != k / n)
             continue;
         const struct catalog_rows *cls = &probes[i * 3].found;
         const struct catalog_rows *map = &probes[i * 3 + 2].found;
@@ -463,6 +467,7 @@ static SUSPENDS err_t load_indexes_wait(struct loader *l)
         x->is_primary = catalog_bool_value(r, COL_INDISPRIMARY);
         x->is_valid = catalog_bool_value(r, COL_INDISVALID);
         x->is_ready = catalog_bool_value(r, COL_INDISREADY);
+        x->is_live = catalog_bool_value(r, COL_INDISLIVE);
         x->key_count = (uint16_t)catalog_int_value(r, COL_INDNKEYATTS);
         x->column_count = (uint16_t)catalog_int_value(r, COL_INDNATTS);
         x->predicate = load_text(l, r, COL_INDPRED);

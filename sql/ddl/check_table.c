@@ -73,6 +73,8 @@ static SUSPENDS err_t check_row_wait(struct shard_check *c, row_id id, const uin
         struct key_maker *k = &c->makers[i];
         bool skip;
         bool has_null;
+        if (!t->indexes[i].is_valid) /* it may lack entries, also those that it cannot have */
+            continue;
         TRY(key_make_wait(k, row, &skip, &has_null));
         if (skip)
             continue;

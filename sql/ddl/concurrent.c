@@ -5,22 +5,32 @@
  * and no snapshot. All work is in transactions of their own beside it, whose catalog changes are
  * known to every core when they have committed:
  *
- *   CREATE   1  the index appears, empty; ready: all writers keep it from now on; not valid
- *            -  wait for the transactions that hold the table to write it: they may not keep it
- *            2  a snapshot; the entries of all rows that it sees are brought in (index_fill_wait)
+ *   CREATE   1  the index appears, empty and live: writers keep right what it knows, no more
+ *            -  wait for the transactions that hold the table to write it: they do not know it
+ *            2  ready: writers keep it whole from now on
+ *            -  wait for the transactions that hold the table to write it: they may not
+ *            3  a snapshot; the entries of all rows that it sees are brought in (index_fill_wait)
  *            -  wait for snapshots older than that one: for them, entries may be missing
- *            3  valid: plans use it
+ *            4  valid: plans use it
  *   DROP     1  not valid: nobody begins to read it
  *            -  wait for all who hold the table
- *            2  not ready, not live: nobody begins to write it
+ *            2  not ready: writers keep right what it knows, no more
+ *            -  wait for the transactions that hold the table to write it: they put in, and check
+ *            3  not live: nobody begins to write it
  *            -  wait for all who hold the table
- *            3  gone
- *   REINDEX  CREATE of another one like it, but for 3; then the two swap their files, and the other
+ *            4  gone
+ *   REINDEX  CREATE of another one like it, but for 4; then the two swap their files, and the other
  *            one, with the old file, is dropped (it was never valid, so from the wait before 2 on)
  *
+ * Between those who know nothing of the index and those who keep it whole there is always a time of
+ * those who keep right what it knows (index_insert_known_wait): a statement goes on by the plan
+ * with which it began. Otherwise an entry could be put in for a row that one who does not know the
+ * index changes again: it would lead to a row that has another key, and stand in the way of a
+ * unique one.
+ *
  * A failure or a crash in between leaves the index as its flags say: an index that is not valid may
- * be dropped, or built by REINDEX. One whose build failed is not kept any more, so that a unique
- * index that could not be made is not enforced on others.
+ * be dropped, or built by REINDEX. One whose build failed is not put into any more, so that a
+ * unique index that could not be made is not enforced on others.
  */
 #include "sql/ddl/ddl_priv.h"
 
@@ -72,10 +82,14 @@ static SUSPENDS err_t holders_wait(struct ddl_context *x, oid table, enum table_
 
 /* ---- building ---- */
 
+static const struct index_flags KNOWN_ONLY = {.live = true};
+
 /* From the index's first commit to where it may become valid. */
 static SUSPENDS err_t fill_wait(struct ddl_context *x, oid table, oid index, bool *is_filled)
 {
     *is_filled = false;
+    TRY(holders_wait(x, table, LOCK_TABLE_SHARE));
+    TRY(flags_step_wait(x, index, (struct index_flags){.live = true, .ready = true}));
     TRY(holders_wait(x, table, LOCK_TABLE_SHARE));
     struct txn *outer = step_begin(x);
     ts_t snapshot = txn_snapshot(x->catalog->txn);
@@ -90,7 +104,7 @@ static SUSPENDS err_t give_up_wait(struct ddl_context *x, oid index, err_t e)
     struct diag *kept = core_malloc(sizeof(*kept));
     diag_copy(kept, err_diag());
     fiber_shield_begin();
-    if (flags_step_wait(x, index, (struct index_flags){.live = true}) != ERR_OK)
+    if (flags_step_wait(x, index, KNOWN_ONLY) != ERR_OK)
         log_diag(LOG_WARNING, err_diag());
     fiber_shield_end();
     e = err_adopt(kept);
@@ -129,6 +143,8 @@ static SUSPENDS err_t drop_step_wait(struct ddl_context *x, oid index, bool comm
 /* Nobody reads it any more. */
 static SUSPENDS err_t drop_unread_wait(struct ddl_context *x, oid table, oid index)
 {
+    TRY(flags_step_wait(x, index, KNOWN_ONLY));
+    TRY(holders_wait(x, table, LOCK_TABLE_SHARE));
     TRY(flags_step_wait(x, index, (struct index_flags){0}));
     TRY(holders_wait(x, table, LOCK_ACCESS_EXCLUSIVE));
     return drop_step_wait(x, index, true);

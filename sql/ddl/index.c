@@ -254,7 +254,7 @@ static err_t put_index_row(struct catalog_writer *w, struct arena *mem, const st
     v[COL_INDISPRIMARY - 1] = datum_of_bool(r->is_primary);
     v[COL_INDIMMEDIATE - 1] = datum_of_bool(!r->deferrable);
     v[COL_INDISVALID - 1] = datum_of_bool(!r->is_invalid);
-    v[COL_INDISREADY - 1] = datum_of_bool(true);
+    v[COL_INDISREADY - 1] = datum_of_bool(!r->is_invalid);
     v[COL_INDISLIVE - 1] = datum_of_bool(true);
     v[COL_INDKEY - 1] = catalog_int2vector(mem, m->attnos, m->n);
     v[COL_INDCOLLATION - 1] = catalog_oidvector(mem, m->collations, r->key_count);

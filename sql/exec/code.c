@@ -147,7 +147,7 @@ static err_t compile_table(struct compile *c, struct plan_table *t)
             code->has_map = true;
             TRY(compile_table(c, index->map_table));
         }
-        if (index->is_unique && index->predicate == NULL)
+        if (index->is_unique && !index->is_known_only && index->predicate == NULL)
             for (uint32_t k = 0; k < index->key_count; k++)
                 if (index->attnos[k] > 0)
                     code->in_unique[index->attnos[k] - 1] = true;

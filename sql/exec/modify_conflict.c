@@ -22,7 +22,7 @@ static SUSPENDS err_t arbiters_wait(struct modify *m, struct txn_view *v, uint32
     conflict->id = ROW_ID_NONE;
     for (uint32_t k = 0; k < count && conflict->id == ROW_ID_NONE; k++) {
         *index = oc->arbiter_count > 0 ? oc->arbiters[k] : k;
-        if (t->indexes[*index].is_unique)
+        if (t->indexes[*index].is_unique && !t->indexes[*index].is_known_only)
             TRY(table_find_conflict_wait(&m->write, v, shard_no, *index, conflict));
     }
     return ERR_OK;

@@ -227,6 +227,26 @@ static SUSPENDS err_t make_key_wait(struct table_write *w, uint32_t i, const str
     return ERR_OK;
 }
 
+/* Data exceptions, and values that are too large. */
+static bool is_of_data(err_t e)
+{
+    const char *state = err_sqlstate(e);
+    return memcmp(state, "22", 2) == 0 || memcmp(state, "54", 2) == 0;
+}
+
+/* An index that is not valid may lack entries. That of a row for which it can have no key was never
+ * made, or will not be: no reason to refuse a change of the row. */
+static SUSPENDS err_t make_lax_key_wait(struct table_write *w, uint32_t i, const struct slot *row,
+                                        bool is_lax, struct strbuf *key, struct key_info *out)
+{
+    err_t e = make_key_wait(w, i, row, key, out);
+    if (e == ERR_OK || !is_lax || !is_of_data(e))
+        return e;
+    key->len = 0;
+    *out = (struct key_info){.has_entry = false};
+    return ERR_OK;
+}
+
 /* ---- map tables of global unique indexes, on any shard ---- */
 
 struct map_call {
@@ -420,9 +440,14 @@ static SUSPENDS err_t entry_insert_wait(struct table_write *w, struct txn_view *
     bool unique = index->is_unique && index->map_table == NULL;
     *conflict = ROW_ID_NONE;
     struct key_info info;
-    TRY(make_key_wait(w, i, &w->row, &w->key, &info));
+    TRY(make_lax_key_wait(w, i, &w->row, index->is_known_only, &w->key, &info));
     if (!info.has_entry)
         return ERR_OK;
+    if (index->is_known_only)
+        return index->file == 0
+                   ? ERR_OK
+                   : index_insert_known_wait(shard_local(shard_no), v, index->file, t->file,
+                                             w->key.data, u32_from(w->key.len), id);
     bool can_conflict = !info.has_null || index->nulls_not_distinct;
     if (index->file != 0)
         TRY(index_insert_wait(shard_local(shard_no), v, index->file, t->file, w->key.data,
@@ -443,10 +468,13 @@ static SUSPENDS err_t entry_remove_wait(struct table_write *w, struct txn_view *
     const struct plan_table *t = w->table;
     const struct plan_index *index = &t->indexes[i];
     struct key_info info;
-    TRY(make_key_wait(w, i, row, &w->old_key, &info));
+    TRY(make_lax_key_wait(w, i, row, !index->is_valid, &w->old_key, &info));
     if (!info.has_entry)
         return ERR_OK;
-    if (index->file != 0)
+    if (index->file != 0 && index->is_known_only)
+        TRY(index_remove_known_wait(shard_local(shard_no), v, index->file, t->file, w->old_key.data,
+                                    u32_from(w->old_key.len), id));
+    else if (index->file != 0)
         TRY(index_remove_wait(shard_local(shard_no), v, index->file, t->file, w->old_key.data,
                               u32_from(w->old_key.len), id));
     if (index->map_table != NULL && (!info.has_null || index->nulls_not_distinct)) {
@@ -505,8 +533,9 @@ SUSPENDS err_t table_update_wait(struct table_write *w, struct txn_view *v, uint
             continue;
         struct key_info before;
         struct key_info after;
-        TRY(make_key_wait(w, i, &w->old, &w->old_key, &before));
-        TRY(make_key_wait(w, i, &w->row, &w->key, &after));
+        const struct plan_index *x = &t->indexes[i];
+        TRY(make_lax_key_wait(w, i, &w->old, !x->is_valid, &w->old_key, &before));
+        TRY(make_lax_key_wait(w, i, &w->row, x->is_known_only, &w->key, &after));
         if (before.has_entry == after.has_entry && w->key.len == w->old_key.len &&
             memcmp(w->key.data != NULL ? w->key.data : "",
                    w->old_key.data != NULL ? w->old_key.data : "", w->key.len) == 0)

@@ -98,7 +98,7 @@ struct plan_table { /* a table as the plan needs it on any core: copied from the
     int16_t *shard_key;
     struct key_column *shard_key_columns;
     uint32_t index_count;
-    struct plan_index *indexes; /* all, in the descriptor's order (modify maintains them) */
+    struct plan_index *indexes; /* the live ones, in the descriptor's order (modify keeps them) */
     uint32_t check_count;       /* CHECK constraints, over slot 0 = table row */
     struct plan_check *checks;
     uint32_t
@@ -115,7 +115,8 @@ struct plan_index {
     bool is_unique;
     bool nulls_not_distinct;
     bool is_primary;
-    bool is_valid; /* else it is only kept, and may lack entries */
+    bool is_valid;      /* else it is only kept, and may lack entries */
+    bool is_known_only; /* on its way in or out: only what it knows already is kept right */
     uint16_t key_count;
     int16_t *attnos;           /* 0 = expression */
     struct expr **expressions; /* over slot 0 = table row; NULL where attno != 0 */

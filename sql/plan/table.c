@@ -49,6 +49,7 @@ static SUSPENDS err_t table_index_wait(const struct plan_options *o, const struc
     to->nulls_not_distinct = from->nulls_not_distinct;
     to->is_primary = from->is_primary;
     to->is_valid = from->is_valid;
+    to->is_known_only = !from->is_ready;
     to->key_count = from->key_count;
     to->key_columns = table_key_columns(mem, from->key_columns, from->key_count);
     to->attnos = ARENA_ARRAY(mem, int16_t, from->key_count);
@@ -147,7 +148,8 @@ SUSPENDS err_t plan_table_from_desc_wait(const struct plan_options *o,
     t->shard_key = arena_memdup(mem, desc->shard_key, sizeof(int16_t) * desc->shard_key_count);
     t->shard_key_columns = table_key_columns(mem, desc->shard_key_columns, desc->shard_key_count);
     t->indexes = ARENA_ARRAY(mem, struct plan_index, desc->index_count + 1);
-    for (uint32_t i = 0; i < desc->index_count && desc->indexes[i].is_ready; i++) {
+    for (uint32_t i = 0;
+         i < desc->index_count && (desc->indexes[i].is_ready || desc->indexes[i].is_live); i++) {
         TRY(table_index_wait(o, desc, t, &desc->indexes[i], for_writing, mem, &t->indexes[i]));
         t->index_count++;
     }

@@ -1,7 +1,8 @@
 /* An index built beside writers: rows that are there without entries, writers that keep the index
- * from then on, each with a transaction that commits or is taken back, and a build that brings in
- * what its snapshot sees. Every later snapshot finds by the index what it finds in the heap, during
- * the build, after it, and after a crash. */
+ * from then on (first beside those who know nothing of it, or keep only what it knows), each with a
+ * transaction that commits or is taken back, and a build that brings in what its snapshot sees.
+ * Every later snapshot finds by the index what it finds in the heap, during the build, after it,
+ * and after a crash. */
 #include "shard_test.h"
 
 enum { ROWS = 240, WRITERS = 4, HELD = 3, ENTRIES_MAX = 4000, STEPS = 2500 };
@@ -146,6 +147,23 @@ SUSPENDS static err_t verify(struct shard *s, struct txn_view *v, void *arg)
     return e;
 }
 
+/* Statements of before a step and of after it, until all transactions have ended. */
+SUSPENDS static void writers_between(uint32_t before, uint32_t after, uint64_t *random)
+{
+    struct txn *writers[WRITERS] = {0};
+    for (uint32_t i = 0; i < 600; i++) {
+        uint32_t w = test_below(random, WRITERS);
+        tag_kept = test_below(random, 2) == 0 ? before : after;
+        write_step(&writers[w], w, random);
+        if (i % 16 == 0)
+            CHECK_OK(fiber_sleep_wait(100)); /* purge goes on */
+    }
+    tag_kept = after;
+    for (uint32_t i = 0; i < WRITERS; i++)
+        if (writers[i] != NULL)
+            CHECK_OK(txn_commit_wait(writers[i]));
+}
+
 SUSPENDS static void fill_round(uint64_t *random)
 {
     static struct found_list seen;
@@ -157,6 +175,8 @@ SUSPENDS static void fill_round(uint64_t *random)
         CHECK_OK(on_shard_wait(t, 0, true, insert_bare, &r));
     }
     CHECK_OK(txn_commit_wait(t));
+    writers_between(TAG_UNKNOWN, TAG_KNOWN_ONLY, random);
+    writers_between(TAG_KNOWN_ONLY, TAG_WHOLE, random);
     for (uint32_t i = 0; i < 60; i++) { /* they keep it already, before the build */
         uint32_t w = test_below(random, WRITERS);
         write_step(&writers[w], w, random);
