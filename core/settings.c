@@ -288,6 +288,15 @@ static struct setting_value reset_value(const struct settings_view *v, enum sett
     return value;
 }
 
+/* What a new value would replace: the one in force; for what comes with a login, the server's,
+ * since of the database's, the role's and the client's values one alone counts. */
+static const char *value_now(const struct settings_view *v, enum setting_id id, bool is_login)
+{
+    if (setting_info(id)->type != SETTING_STRING)
+        return NULL;
+    return is_login ? server_values()->values[id].value.text : setting_string(v, id);
+}
+
 err_t setting_set(struct settings_view *v, const char *name, const char *value, bool is_local,
                   bool is_superuser, enum setting_source source)
 {
@@ -295,10 +304,12 @@ err_t setting_set(struct settings_view *v, const char *name, const char *value, 
     TRY(name_resolve(name, &id));
     if (id != SETTING_COUNT)
         TRY(context_check(setting_info(id), is_superuser));
+    bool is_reset_source = source == SETTING_SOURCE_DATABASE || source == SETTING_SOURCE_ROLE ||
+                           source == SETTING_SOURCE_CLIENT;
     struct setting_value parsed = {0};
     if (value != NULL) {
         if (id != SETTING_COUNT)
-            TRY(setting_value_parse(id, value, &parsed));
+            TRY(setting_value_parse(id, value, value_now(v, id, is_reset_source), &parsed));
         else
             parsed.text = text_copy(value);
     }
@@ -308,8 +319,6 @@ err_t setting_set(struct settings_view *v, const char *name, const char *value, 
         return ERR_OK; /* it has its reset value */
     e = entry_get(v, id, custom_name);
     undo_push(v, e);
-    bool is_reset_source = source == SETTING_SOURCE_DATABASE || source == SETTING_SOURCE_ROLE ||
-                           source == SETTING_SOURCE_CLIENT;
     if (value != NULL && is_reset_source) {
         slot_set(e, SLOT_RESET, parsed, source);
     } else if (value != NULL) {
@@ -328,7 +337,7 @@ err_t setting_set(struct settings_view *v, const char *name, const char *value, 
 err_t setting_force(struct settings_view *v, enum setting_id id, const char *value)
 {
     struct setting_value parsed;
-    TRY(setting_value_parse(id, value, &parsed));
+    TRY(setting_value_parse(id, value, value_now(v, id, false), &parsed));
     struct entry *e = entry_get(v, id, NULL);
     undo_push(v, e);
     slot_set(e, SLOT_RESET, parsed, SETTING_SOURCE_SESSION);

@@ -86,8 +86,10 @@ err_t setting_show(const struct settings_view *v, const char *name, struct arena
  * value, which RESET keeps. */
 err_t setting_force(struct settings_view *v, enum setting_id id, const char *value);
 /* A check of a string setting (a time zone's name, say), installed at start: *canonical is what is
- * kept; ERR_INVALID_PARAMETER_VALUE with PostgreSQL's text. */
-typedef err_t (*setting_check_fn)(const char *value, struct arena *out, const char **canonical);
+ * kept; ERR_INVALID_PARAMETER_VALUE with PostgreSQL's text. now: the value that it would replace,
+ * NULL when there is none. */
+typedef err_t (*setting_check_fn)(const char *value, const char *now, struct arena *out,
+                                  const char **canonical);
 void setting_install_check(enum setting_id id, setting_check_fn check);
 /* Names of custom settings (with a dot) of this view, by index; NULL past the end. */
 const char *settings_custom_name(const struct settings_view *v, uint32_t index);

@@ -83,7 +83,7 @@ static struct server_values *values_new(void)
     for (int i = 0; i < SETTING_COUNT; i++) {
         struct server_value *v = &values->values[i];
         err_t e = setting_value_parse((enum setting_id)i, setting_info((enum setting_id)i)->boot,
-                                      &v->value);
+                                      NULL, &v->value);
         ASSERT(e == ERR_OK); /* the table's own defaults */
         v->source = SETTING_SOURCE_DEFAULT;
     }
@@ -150,7 +150,7 @@ static err_t item_apply(struct server_values *values, const struct item *item,
         if (!setting_find(rest, &id))
             return unrecognized(item);
         struct setting_value parsed;
-        TRY(setting_value_parse(id, item->value, &parsed));
+        TRY(setting_value_parse(id, item->value, NULL, &parsed));
         free(parsed.text);
         struct node_value *nv = calloc(1, sizeof(*nv));
         ASSERT(nv != NULL);
@@ -165,7 +165,7 @@ static err_t item_apply(struct server_values *values, const struct item *item,
         return err_raise(ERR_CANT_CHANGE_RUNTIME_PARAM, "parameter \"%s\" cannot be changed",
                          item->name);
     struct setting_value parsed;
-    TRY(setting_value_parse(id, item->value, &parsed));
+    TRY(setting_value_parse(id, item->value, NULL, &parsed));
     struct server_value *v = &values->values[id];
     free(v->value.text);
     v->value = parsed;

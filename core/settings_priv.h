@@ -34,8 +34,10 @@ struct server_values {
 /* The current ones; made from the defaults on first use. */
 const struct server_values *server_values(void);
 
-/* PostgreSQL's checks and messages. out->text is the caller's to free. */
-err_t setting_value_parse(enum setting_id id, const char *text, struct setting_value *out);
+/* PostgreSQL's checks and messages. now: of a string setting, the value that it would replace; NULL
+ * when there is none. out->text is the caller's to free. */
+err_t setting_value_parse(enum setting_id id, const char *text, const char *now,
+                          struct setting_value *out);
 /* As SHOW prints it. */
 char *setting_value_show(enum setting_id id, const struct setting_value *v, struct arena *out);
 

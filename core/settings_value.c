@@ -397,14 +397,16 @@ static err_t enum_parse(const struct setting_info *info, const char *text,
 
 /* ---- checks of single string settings ---- */
 
-/* ISO, SQL, Postgres, German; DMY (Euro), MDY (US), YMD (NonEuro = MDY). The other half keeps its
- * default. */
-static err_t date_style_check(const char *text, struct arena *out, const char **canonical)
+/* ISO, SQL, Postgres, German; DMY (Euro), MDY (US), YMD (NonEuro = MDY). The other half stays as it
+ * is. */
+static err_t date_style_check(const char *text, const char *now, struct arena *out,
+                              const char **canonical)
 {
     const char *style = NULL;
     const char *order = NULL;
-    const char *style_now = "ISO";
-    const char *order_now = "MDY";
+    const char *comma = now != NULL ? strchr(now, ',') : NULL; /* "ISO, MDY" */
+    const char *style_now = comma != NULL ? arena_strndup(out, now, (size_t)(comma - now)) : "ISO";
+    const char *order_now = comma != NULL ? comma + 2 : "MDY";
     const char *at = text;
     bool fine = true;
     bool conflicts = false;
@@ -466,8 +468,10 @@ static err_t date_style_check(const char *text, struct arena *out, const char **
 }
 
 /* UTF8 is spoken; SQL_ASCII takes the bytes as they are. */
-static err_t client_encoding_check(const char *text, struct arena *out, const char **canonical)
+static err_t client_encoding_check(const char *text, const char *now, struct arena *out,
+                                   const char **canonical)
 {
+    (void)now;
     char name[32];
     size_t len = 0;
     for (const char *at = text; *at != '\0' && len < sizeof(name) - 1; at++)
@@ -508,8 +512,10 @@ static err_t client_encoding_check(const char *text, struct arena *out, const ch
 }
 
 /* Printable ASCII, 63 bytes, as PostgreSQL keeps it. */
-static err_t application_name_check(const char *text, struct arena *out, const char **canonical)
+static err_t application_name_check(const char *text, const char *now, struct arena *out,
+                                    const char **canonical)
 {
+    (void)now;
     char *copy = arena_strndup(out, text, MIN(strlen(text), 63));
     for (char *at = copy; *at != '\0'; at++)
         if (*at < 32 || *at > 126)
@@ -530,7 +536,8 @@ void setting_install_check(enum setting_id id, setting_check_fn check)
     checks[id] = check;
 }
 
-err_t setting_value_parse(enum setting_id id, const char *text, struct setting_value *out)
+err_t setting_value_parse(enum setting_id id, const char *text, const char *now,
+                          struct setting_value *out)
 {
     const struct setting_info *info = &infos[id];
     *out = (struct setting_value){0};
@@ -559,7 +566,7 @@ err_t setting_value_parse(enum setting_id id, const char *text, struct setting_v
     }
     struct arena *arena = arena_new();
     const char *canonical = text;
-    err_t e = checks[id](text, arena, &canonical);
+    err_t e = checks[id](text, now, arena, &canonical);
     if (e == ERR_OK)
         out->text = copy_of(canonical);
     arena_free(arena);

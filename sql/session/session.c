@@ -128,8 +128,10 @@ void session_refresh_env(struct session *s)
     session_derive_search_path(s);
 }
 
-static err_t session_check_time_zone(const char *text, struct arena *out, const char **canonical)
+static err_t session_check_time_zone(const char *text, const char *now, struct arena *out,
+                                     const char **canonical)
 {
+    (void)now;
     const struct time_zone *z = time_zone_find(text);
     if (!z)
         return err_raise(ERR_INVALID_PARAMETER_VALUE,
@@ -169,35 +171,8 @@ SUSPENDS err_t session_report_all_wait(struct session *s)
     return ERR_OK;
 }
 
-/* Half of a date style leaves the other half as it is. */
-static const char *session_whole_date_style(struct session *s, const char *value)
-{
-    static const char *const styles[] = {"iso", "sql", "postgres", "german"};
-    static const char *const orders[] = {"ymd", "dmy", "euro", "mdy", "us", "noneuro"};
-    bool has_style = false;
-    bool has_order = false;
-    for (const char *p = value; *p; p += strcspn(p, ", ") + strspn(p + strcspn(p, ", "), ", ")) {
-        bool is_known = false;
-        for (size_t i = 0; i < ARRAY_LEN(styles); i++)
-            is_known |= has_style |= strncasecmp(p, styles[i], strlen(styles[i])) == 0;
-        for (size_t i = 0; i < ARRAY_LEN(orders); i++)
-            is_known |= has_order |= strncasecmp(p, orders[i], strlen(orders[i])) == 0;
-        has_order |= strncasecmp(p, "german", 6) == 0; /* it brings its own */
-        if (!is_known)
-            return value; /* the check says so */
-    }
-    const char *now = setting_string(s->settings, SET_DateStyle); /* "ISO, MDY" */
-    const char *comma = strchr(now, ',');
-    if (!comma || has_style == has_order)
-        return value;
-    return has_style ? arena_printf(s->statement, "%s%s", value, comma)
-                     : arena_printf(s->statement, "%.*s, %s", (int)(comma - now), now, value);
-}
-
 err_t session_set(struct session *s, const char *name, const char *value, bool is_local)
 {
-    if (value && strcasecmp(name, "DateStyle") == 0)
-        value = session_whole_date_style(s, value);
     s->settings_touched = true;
     TRY(setting_set(s->settings, name, value, is_local, s->catalog.is_superuser,
                     SETTING_SOURCE_SESSION));
