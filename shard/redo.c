@@ -220,7 +220,6 @@ err_t redo_record_wait(void *shard, uint8_t kind, const uint8_t *payload, uint32
     struct shard *s = shard;
     struct byte_reader r = {.at = payload, .end = payload + len};
     s->replay_lsn = lsn;
-    TRY(fiber_rest_wait());
     if (UNLIKELY(spill_is_wanted(s)))
         TRY(spill_some_wait(s));
     switch (kind) {
