@@ -13,6 +13,7 @@
  *   u32 prepared by users, each: u64 id, u8 is_held, u32 len, info, u32 locks, each: u64 heap,
  *     u64 row, u16 modes
  *   u32 shards, each: u64 how far its log was settled
+ *   u32 serializable ones prepared by users, each: u64 id, u32 len, what it has read
  * Committed parts come first, in the order of the purge queue, with those versions only that purge
  * needs: after a crash there is no snapshot that could look at the others. What is spilled is in
  * pages, which the cut covers.
@@ -82,8 +83,8 @@ static void put_held(struct byte_writer *w, const struct part *p)
 {
     write_u64(w, p->id);
     write_u8(w, p->is_held ? 1 : 0);
-    write_u32(w, p->held_info_bytes);
-    write_bytes(w, p->held_info, p->held_info_bytes);
+    write_u32(w, p->held_info.len);
+    write_bytes(w, p->held_info.bytes, p->held_info.len);
     size_t count_at = w->len;
     write_u32(w, 0);
     uint32_t count = 0;
@@ -106,6 +107,22 @@ static void put_held_parts(struct shard *s, struct byte_writer *w)
             put_held(w, p);
             count++;
         }
+    }
+    store_u32(w->bytes + count_at, count);
+}
+
+static void put_held_reads(struct shard *s, struct byte_writer *w)
+{
+    size_t count_at = w->len;
+    write_u32(w, 0);
+    uint32_t count = 0;
+    for (const struct part *p = s->parts_first; p != NULL; p = p->next) {
+        if (p->state == PART_COMMITTED || p->held_reads.len == 0)
+            continue;
+        write_u64(w, p->id);
+        write_u32(w, p->held_reads.len);
+        write_bytes(w, p->held_reads.bytes, p->held_reads.len);
+        count++;
     }
     store_u32(w->bytes + count_at, count);
 }
@@ -142,6 +159,7 @@ void checkpoint_state_write(struct shard *s, uint8_t **out, size_t *bytes)
     }
     put_held_parts(s, &w);
     anchors_write(s, &w);
+    put_held_reads(s, &w);
     *out = w.bytes;
     *bytes = w.len;
 }
@@ -234,7 +252,7 @@ static bool read_held(struct shard *s, struct byte_reader *r)
     const uint8_t *info = read_bytes(r, info_bytes);
     if (r->is_bad || p == NULL)
         return false;
-    (void)part_held_info(p, info, 0, info_bytes, info_bytes);
+    (void)held_bytes_put(&p->held_info, info, 0, info_bytes, info_bytes);
     p->is_held = is_held;
     p->is_holding = !is_held;
     uint32_t locks = read_u32(r);
@@ -244,6 +262,15 @@ static bool read_held(struct shard *s, struct byte_reader *r)
             lock_restore(&s->row_locks, &p->owner, &name);
     }
     return !r->is_bad;
+}
+
+static bool read_held_reads(struct shard *s, struct byte_reader *r)
+{
+    struct part *p = part_find(s, read_u64(r));
+    uint32_t len = read_u32(r);
+    const uint8_t *bytes = read_bytes(r, len);
+    return !r->is_bad && p != NULL && held_bytes_put(&p->held_reads, bytes, 0, len, len) &&
+           (!p->is_held || serial_held_read(s, p));
 }
 
 err_t checkpoint_state_read(struct shard *s, const uint8_t *state, size_t bytes)
@@ -274,6 +301,9 @@ err_t checkpoint_state_read(struct shard *s, const uint8_t *state, size_t bytes)
         ok = read_held(s, &r);
     if (ok && !r.is_bad && r.at != r.end)
         ok = anchors_read(s, &r);
+    uint32_t reads = ok && !r.is_bad && r.at != r.end ? read_u32(&r) : 0; /* nor these */
+    for (uint32_t i = 0; i < reads && ok && !r.is_bad; i++)
+        ok = read_held_reads(s, &r);
     if (!ok || r.is_bad || r.at != r.end)
         return err_raise(ERR_DATA_CORRUPTED, "bad checkpoint state in shard %u", s->number);
     return ERR_OK;

@@ -192,8 +192,12 @@ SUSPENDS static err_t call_hold(void *arg)
 SUSPENDS static err_t hold_parts_wait(struct txn *t, const struct byte_writer *info)
 {
     uint32_t count = 0;
-    for (uint32_t i = 0; i < t->shard_count; i++)
+    if (t->notes_reads)
+        txn_reads_on_all_shards(t);
+    for (uint32_t i = 0; i < t->shard_count; i++) {
+        t->shards[i].wrote |= t->notes_reads;
         count += t->shards[i].wrote || t->shards[i].logged;
+    }
     if (count == 0) { /* it did nothing, and must be there all the same */
         txn_shard(t, shard_home_of_core(core_id()))->wrote = true;
         count = 1;
@@ -257,9 +261,9 @@ SUSPENDS static void detach_wait(struct txn *t)
 
 err_t txn_hold_wait(struct txn *t, const struct held_transaction *h, uint32_t count_max)
 {
-    ASSERT(!t->notes_reads);
     fiber_shield_begin();
-    snapshot_drop(&t->snapshot);
+    if (!t->notes_reads) /* as in txn_commit_wait */
+        snapshot_drop(&t->snapshot);
     (void)txn_assign_id(t);
     txn_settle_views(t);
     struct name_call name = {
@@ -270,6 +274,7 @@ err_t txn_hold_wait(struct txn *t, const struct held_transaction *h, uint32_t co
     if (e == ERR_OK)
         e = hold_wait(t, h);
     if (e == ERR_OK) {
+        snapshot_drop(&t->snapshot);
         txn_hooks_end_wait(t);
         detach_wait(t);
         ERR_IGNORE(core_call_wait(REGISTRY_CORE, name_announce, &name));
@@ -483,7 +488,8 @@ SUSPENDS static err_t restore_locks_wait(struct txn *t, struct byte_reader *r)
 SUSPENDS static err_t restore_one_wait(const struct shard *s, const struct part *p)
 {
     struct name_call name = {.core = core_id(), .count_max = UINT32_MAX, .is_valid = true};
-    struct byte_reader r = {.at = p->held_info, .end = p->held_info + p->held_info_bytes};
+    const struct held_bytes *info = &p->held_info;
+    struct byte_reader r = {.at = info->bytes, .end = info->bytes + info->len};
     bool ok = read_info(&r, &name.info);
     name.info.id = p->id;
     struct txn_options o = {.synchronous_commit = true};
@@ -509,7 +515,7 @@ err_t held_restore_on_core(void *arg)
     for (uint32_t i = core_id(); i < shard_count(); i += core_count()) {
         const struct shard *s = placement_shard(i);
         for (const struct part *p = s->parts_first; p != NULL; p = p->next) {
-            if (p->is_held && p->state == PART_ACTIVE && p->held_info_bytes != 0)
+            if (p->is_held && p->state == PART_ACTIVE && p->held_info.len != 0)
                 TRY(restore_one_wait(s, p));
         }
     }

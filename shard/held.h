@@ -20,9 +20,9 @@ struct held_transaction {
     bool changed_catalog; /* its commit makes descriptors stale */
 };
 
-/* The running transaction, between statements, becomes a prepared one; it may not be one of level
- * serializable that notes its reads (txn_notes_reads). On error it has been rolled back. The struct
- * txn is not the caller's any more in every case; its hooks of an abort have run.
+/* The running transaction, between statements, becomes a prepared one; a serializable one is
+ * validated now. On error it has been rolled back. The struct txn is not the caller's any more in
+ * every case; its hooks of an abort have run.
  * Errors: ERR_DUPLICATE_OBJECT; ERR_OUT_OF_MEMORY when there are count_max already;
  * ERR_FEATURE_NOT_SUPPORTED (one advisory lock held for session and transaction); those of a
  * commit.

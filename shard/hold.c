@@ -8,7 +8,8 @@
  *                     └──UNHOLD──► ACTIVE ──rollback──►
  *
  * Log: HELD_INFO (first participant only: what the coordinator, held.c, needs to be there again),
- * HELD_LOCKS (row locks; replay takes no others), then HOLD with all participants. HOLD settled on
+ * HELD_LOCKS (row locks; replay takes no others), HELD_READS (serializable: what it has read), then
+ * HOLD with all participants. HOLD settled on
  * all of them = prepared. A rollback says UNHOLD before its first undo, so that after a crash in
  * the middle of it nobody finds the part held.
  */
@@ -21,30 +22,32 @@ enum {
 _Static_assert(PIECE_BYTES + 64 <= WAL_RECORD_BYTES_MAX, "a piece is one record");
 _Static_assert(SHARD_COUNT_MAX * 4 + 64 <= WAL_RECORD_BYTES_MAX, "the participants fit a record");
 
-bool part_held_info(struct part *p, const uint8_t *bytes, uint32_t at, uint32_t len, uint32_t total)
+bool held_bytes_put(struct held_bytes *h, const uint8_t *bytes, uint32_t at, uint32_t len,
+                    uint32_t total)
 {
     if (total == 0 || at > total || len > total - at)
         return total == 0 && len == 0;
-    if (p->held_info == NULL) {
-        p->held_info = core_zalloc(total);
-        p->held_info_bytes = total;
+    if (h->bytes == NULL) {
+        h->bytes = core_zalloc(total);
+        h->len = total;
     }
-    if (total != p->held_info_bytes)
+    if (total != h->len)
         return false;
-    memcpy(p->held_info + at, bytes, len);
+    memcpy(h->bytes + at, bytes, len);
     return true;
 }
 
-SUSPENDS static err_t log_info_wait(struct shard *s, const struct part *p)
+SUSPENDS static err_t log_bytes_wait(struct shard *s, const struct part *p, enum record_kind kind,
+                                     const struct held_bytes *h)
 {
-    for (uint32_t at = 0; at < p->held_info_bytes; at += PIECE_BYTES) {
-        uint32_t len = MIN(p->held_info_bytes - at, (uint32_t)PIECE_BYTES);
+    for (uint32_t at = 0; at < h->len; at += PIECE_BYTES) {
+        uint32_t len = MIN(h->len - at, (uint32_t)PIECE_BYTES);
         TRY(shard_reserve_wait(s, 1, LOG_FIXED_BYTES_MAX + len));
         struct log_writer w = {.len = 0};
         log_put_u64(&w, p->id);
         log_put_u32(&w, at);
-        log_put_u32(&w, p->held_info_bytes);
-        (void)shard_log(s, LOG_HELD_INFO, &w, p->held_info + at, len);
+        log_put_u32(&w, h->len);
+        (void)shard_log(s, kind, &w, h->bytes + at, len);
     }
     return ERR_OK;
 }
@@ -93,13 +96,23 @@ err_t part_hold_wait(struct shard *s, txn_id_t id, const uint32_t *participants,
     ASSERT(p->state == PART_ACTIVE);
     p->is_logged = true;
     p->is_holding = true;
-    bool fits = part_held_info(p, info, 0, info_bytes, info_bytes);
+    bool fits = held_bytes_put(&p->held_info, info, 0, info_bytes, info_bytes);
     ASSERT(fits);
-    TRY(log_info_wait(s, p));
+    struct byte_writer reads = {0};
+    serial_held_write(s, p, &reads);
+    fits = held_bytes_put(&p->held_reads, reads.bytes, 0, u32_from(reads.len), u32_from(reads.len));
+    ASSERT(fits);
+    core_free(reads.bytes);
+    TRY(log_bytes_wait(s, p, LOG_HELD_INFO, &p->held_info));
     TRY(log_locks_wait(s, p));
+    TRY(log_bytes_wait(s, p, LOG_HELD_READS, &p->held_reads));
     uint32_t bytes = count * (uint32_t)sizeof(uint32_t);
     TRY(shard_reserve_wait(s, 2, LOG_FIXED_BYTES_MAX + bytes + anchor_bytes_max()));
     nosuspend_begin();
+    if (serial_hold(s, p) != ERR_OK) {
+        nosuspend_end();
+        return err_diag()->code;
+    }
     part_set_participants(p, participants, count);
     p->is_holding = false;
     p->is_held = true;
@@ -120,6 +133,7 @@ err_t part_hold_again_wait(struct shard *s, txn_id_t id)
     nosuspend_begin();
     p->state = PART_ACTIVE;
     p->owner.is_ending = false;
+    serial_hold_again(s, p);
     lsn_t lsn = log_hold(s, p);
     txn_watch_end(&p->waiters); /* who waited for the outcome of the commit looks again */
     nosuspend_end();
@@ -140,7 +154,7 @@ err_t part_unhold_wait(struct shard *s, struct part *p)
 
 /* ---- replay ---- */
 
-bool redo_held_info(struct part *p, struct byte_reader *r)
+bool redo_held_bytes(struct part *p, struct held_bytes *h, struct byte_reader *r)
 {
     uint32_t at = read_u32(r);
     uint32_t total = read_u32(r);
@@ -148,7 +162,7 @@ bool redo_held_info(struct part *p, struct byte_reader *r)
         return false;
     p->is_logged = true;
     p->is_holding = true;
-    return part_held_info(p, r->at, at, (uint32_t)(r->end - r->at), total);
+    return held_bytes_put(h, r->at, at, (uint32_t)(r->end - r->at), total);
 }
 
 bool redo_held_locks(struct shard *s, struct part *p, struct byte_reader *r)
@@ -164,7 +178,7 @@ bool redo_held_locks(struct shard *s, struct part *p, struct byte_reader *r)
     return true;
 }
 
-bool redo_hold(struct part *p, struct byte_reader *r)
+bool redo_hold(struct shard *s, struct part *p, struct byte_reader *r)
 {
     uint32_t count = read_u32(r);
     if (r->is_bad || count == 0 || count > SHARD_COUNT_MAX)
@@ -177,5 +191,5 @@ bool redo_hold(struct part *p, struct byte_reader *r)
     p->is_logged = true;
     p->is_holding = false;
     p->is_held = true;
-    return true;
+    return serial_held_read(s, p);
 }

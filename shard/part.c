@@ -113,7 +113,8 @@ void part_free(struct shard *s, struct part *p)
     s->parts_count--;
     s->parts_freed++;
     core_free(p->participants);
-    core_free(p->held_info);
+    core_free(p->held_info.bytes);
+    core_free(p->held_reads.bytes);
     core_free(p->sweeps);
     core_free(p);
     if (s->parts_first == NULL) {
@@ -141,6 +142,13 @@ static void part_queue(struct shard *s, struct part *p)
         s->prune_next = p;
 }
 
+/* Its place in the order is known, or it has none. */
+static void held_reads_drop(struct shard *s, const struct part *p)
+{
+    if (p->held_reads.len != 0)
+        serial_reads_drop(s, p->id);
+}
+
 void part_commit(struct shard *s, struct part *p, ts_t ts, lsn_t lsn)
 {
     ASSERT(p->state != PART_COMMITTED);
@@ -152,6 +160,7 @@ void part_commit(struct shard *s, struct part *p, ts_t ts, lsn_t lsn)
     s->commits++;
     lock_release_all(&s->row_locks, &p->owner);
     txn_watch_end(&p->waiters);
+    held_reads_drop(s, p);
     serial_note_committed(s, p);
     if (part_is_empty(p)) {
         part_free(s, p);
@@ -178,6 +187,7 @@ void part_end(struct shard *s, struct part *p)
     part_unhash(s, p);
     lock_release_all(&s->row_locks, &p->owner);
     txn_watch_end(&p->waiters);
+    held_reads_drop(s, p);
     part_free(s, p);
 }
 
@@ -269,6 +279,17 @@ void part_set_participants(struct part *p, const void *numbers, uint32_t count)
     p->participant_count = count;
 }
 
+/* Room in the log, at a moment at which the part may commit. */
+SUSPENDS static err_t commit_reserve_wait(struct shard *s, const struct part *p, uint32_t bytes)
+{
+    for (;;) {
+        TRY(shard_reserve_wait(s, RESERVE_CRITICAL | 2, bytes));
+        if (LIKELY(p == NULL || serial_may_commit(s, p)))
+            return ERR_OK;
+        TRY(serial_checked_wait(s));
+    }
+}
+
 err_t part_commit_wait(struct shard *s, txn_id_t id, bool wait_flush, ts_t *ts)
 {
     *ts = 0;
@@ -280,7 +301,7 @@ err_t part_commit_wait(struct shard *s, txn_id_t id, bool wait_flush, ts_t *ts)
         part_end(s, p);
         return ERR_OK;
     }
-    TRY(shard_reserve_wait(s, RESERVE_CRITICAL | 2, LOG_FIXED_BYTES_MAX + anchor_bytes_max()));
+    TRY(commit_reserve_wait(s, p, LOG_FIXED_BYTES_MAX + anchor_bytes_max()));
     nosuspend_begin();
     if (p->is_serializable && serial_check(s, id, p, false) != ERR_OK) {
         nosuspend_end();
@@ -306,8 +327,7 @@ err_t part_prepare_wait(struct shard *s, txn_id_t id, const uint32_t *participan
     *lsn = 0;
     ASSERT(count <= SHARD_COUNT_MAX);
     uint32_t bytes = count * (uint32_t)sizeof(uint32_t);
-    TRY(shard_reserve_wait(s, RESERVE_CRITICAL | 2,
-                           LOG_FIXED_BYTES_MAX + bytes + anchor_bytes_max()));
+    TRY(commit_reserve_wait(s, part_find(s, id), LOG_FIXED_BYTES_MAX + bytes + anchor_bytes_max()));
     struct part *p = part_find(s, id);
     if (p == NULL) /* named as a participant, and did nothing: it counts all the same */
         p = part_make(s, id, 0);

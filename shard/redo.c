@@ -102,9 +102,10 @@ static err_t redo_held(struct shard *s, struct byte_reader *r, uint8_t kind, lsn
     if (r->is_bad || id == 0)
         return log_record_bad(kind, lsn);
     struct part *p = part_get(s, id);
-    bool ok = kind == LOG_HELD_INFO    ? redo_held_info(p, r)
+    bool ok = kind == LOG_HELD_INFO    ? redo_held_bytes(p, &p->held_info, r)
+              : kind == LOG_HELD_READS ? redo_held_bytes(p, &p->held_reads, r)
               : kind == LOG_HELD_LOCKS ? redo_held_locks(s, p, r)
-                                       : redo_hold(p, r);
+                                       : redo_hold(s, p, r);
     return ok ? ERR_OK : log_record_bad(kind, lsn);
 }
 
@@ -260,6 +261,7 @@ err_t redo_record_wait(void *shard, uint8_t kind, const uint8_t *payload, uint32
     case LOG_PREPARE:
         return redo_prepare(s, &r, kind, lsn);
     case LOG_HELD_INFO:
+    case LOG_HELD_READS:
     case LOG_HELD_LOCKS:
     case LOG_HOLD:
         return redo_held(s, &r, kind, lsn);

@@ -17,6 +17,12 @@
  * then a present key may not have been removed, an absent one not have been added. An insert that
  * stays needs no note: others wait for its end.
  *
+ * One that its user prepares is validated then, since its commit may not fail. Its reads stay, as
+ * those of a commit under way: till it has ended, who changes what it read gets 40001. Who has read
+ * what it changed comes before it in the order, and may commit; but not if that is prepared too.
+ * Its commit waits for those under way that have read what it changed. What it read is in the log
+ * and in checkpoints.
+ *
  * Changes of transactions of weaker levels are not looked at, as in PostgreSQL. Stricter than
  * PostgreSQL: one read that was overtaken is enough, there need not be a second one beside it.
  */
@@ -57,6 +63,7 @@ struct read_set {
     txn_id_t id;
     ts_t snapshot; /* the oldest it read by */
     bool is_checked;
+    bool is_held; /* its transaction is prepared by its user: checked for good */
     struct read_set *hash_next;
     struct read_set *checked_prev;
     struct read_set *checked_next;
@@ -75,6 +82,8 @@ struct serial {
     struct read_set *checked;
     struct part *committed; /* serializable writers, newest first */
     struct part *prepared;
+    struct part *held;
+    struct wait_queue checked_over; /* a checked set has gone, or is held */
 };
 
 static struct serial *serial_of(struct shard *s)
@@ -134,6 +143,7 @@ void serial_reads_drop(struct shard *s, txn_id_t id)
             z->checked = r->checked_next;
         if (r->checked_next != NULL)
             r->checked_next->checked_prev = r->checked_prev;
+        wait_queue_wake_all(&z->checked_over);
     }
     set_free(r);
 }
@@ -206,10 +216,9 @@ static void rows_grow(struct read_set *r)
     core_free(old);
 }
 
-void serial_note_row(struct shard *s, const struct txn_view *v, file_id heap, row_id row)
+static void note_row(struct read_set *r, file_id heap, row_id row)
 {
-    struct read_set *r = set_for(s, v, heap);
-    if (r == NULL || heap_is_whole(r, heap))
+    if (heap_is_whole(r, heap))
         return;
     if (r->row_count >= ROWS_MAX) {
         note_heap(r, heap);
@@ -222,6 +231,13 @@ void serial_note_row(struct shard *s, const struct txn_view *v, file_id heap, ro
         return;
     *at = (struct read_row){.heap = heap, .row = row};
     r->row_count++;
+}
+
+void serial_note_row(struct shard *s, const struct txn_view *v, file_id heap, row_id row)
+{
+    struct read_set *r = set_for(s, v, heap);
+    if (r != NULL)
+        note_row(r, heap, row);
 }
 
 static bool range_is_same(const struct read_range *a, file_id index, const struct index_range *b)
@@ -405,13 +421,25 @@ static COLD err_t conflict(const char *reason)
     return e;
 }
 
+static void set_stays(struct serial *z, struct read_set *r)
+{
+    if (r->is_checked)
+        return;
+    r->is_checked = true;
+    r->checked_prev = NULL;
+    r->checked_next = z->checked;
+    if (z->checked != NULL)
+        z->checked->checked_prev = r;
+    z->checked = r;
+}
+
 err_t serial_check(struct shard *s, txn_id_t id, const struct part *own, bool stays)
 {
     struct serial *z = s->serial;
     if (z == NULL)
         return ERR_OK;
     struct read_set *r = *set_place(z, id);
-    if (r != NULL) {
+    if (r != NULL && !r->is_held) {
         /* The list is in the order of stamping: behind one that was stamped before the snapshot
          * all were. */
         for (const struct part *p = z->committed; p != NULL && p->serial_at > r->snapshot;
@@ -424,19 +452,14 @@ err_t serial_check(struct shard *s, txn_id_t id, const struct part *own, bool st
                 return conflict("Canceled on commit attempt with a read of a row being committed");
         }
     }
-    for (const struct read_set *c = z->checked; own != NULL && c != NULL; c = c->checked_next) {
+    bool looks = own != NULL && !own->is_held;
+    for (const struct read_set *c = z->checked; looks && c != NULL; c = c->checked_next) {
         if (c->id != id && part_hits(c, own))
             return conflict("Canceled on commit attempt with a change of a row that a transaction "
                             "being committed has read");
     }
-    if (r != NULL && stays && !r->is_checked) {
-        r->is_checked = true;
-        r->checked_prev = NULL;
-        r->checked_next = z->checked;
-        if (z->checked != NULL)
-            z->checked->checked_prev = r;
-        z->checked = r;
-    }
+    if (r != NULL && stays)
+        set_stays(z, r);
     return ERR_OK;
 }
 
@@ -468,6 +491,7 @@ void serial_forget_part(struct part *p)
 
 void serial_note_prepared(struct shard *s, struct part *p)
 {
+    serial_forget_part(p);
     if (p->is_serializable)
         list_put(&serial_of(s)->prepared, p);
 }
@@ -477,4 +501,133 @@ void serial_note_committed(struct shard *s, struct part *p)
     serial_forget_part(p);
     if (p->is_serializable && !part_is_empty(p))
         list_put(&serial_of(s)->committed, p);
+}
+
+/* ---- prepared by their users ---- */
+
+err_t serial_hold(struct shard *s, struct part *p)
+{
+    struct serial *z = s->serial;
+    if (z == NULL && !p->is_serializable)
+        return ERR_OK;
+    TRY(serial_check(s, p->id, p->is_serializable ? p : NULL, true));
+    z = serial_of(s);
+    struct read_set *r = *set_place(z, p->id);
+    for (const struct part *q = z->held; r != NULL && q != NULL; q = q->serial_next) {
+        if (part_hits(r, q))
+            return conflict("Canceled on prepare with a read of a row that a prepared transaction "
+                            "has changed");
+    }
+    if (r != NULL) {
+        r->is_held = true;
+        wait_queue_wake_all(&z->checked_over);
+    }
+    serial_hold_again(s, p);
+    return ERR_OK;
+}
+
+void serial_hold_again(struct shard *s, struct part *p)
+{
+    serial_forget_part(p);
+    if (p->is_serializable)
+        list_put(&serial_of(s)->held, p);
+}
+
+bool serial_may_commit(const struct shard *s, const struct part *p)
+{
+    if (LIKELY(!p->is_held) || !p->is_serializable || s->serial == NULL)
+        return true;
+    for (const struct read_set *c = s->serial->checked; c != NULL; c = c->checked_next) {
+        if (!c->is_held && c->id != p->id && part_hits(c, p))
+            return false;
+    }
+    return true;
+}
+
+err_t serial_checked_wait(struct shard *s)
+{
+    return wait_queue_wait(&s->serial->checked_over, UINT64_MAX);
+}
+
+/* u8 is_serializable; u32 heaps, each u64; u32 rows, each u64 heap, u64 row; u32 ranges, each u64
+ * index, u8 hits, u8 has_low, u8 has_high, u8 low_exclusive, u8 high_inclusive, u32 low, u32 high,
+ * bytes. */
+void serial_held_write(struct shard *s, const struct part *p, struct byte_writer *w)
+{
+    static const struct read_set none;
+    const struct read_set *r = s->serial != NULL ? *set_place(s->serial, p->id) : NULL;
+    if (r == NULL && !p->is_serializable)
+        return;
+    r = r != NULL ? r : &none;
+    write_u8(w, p->is_serializable ? 1 : 0);
+    write_u32(w, r->heap_count);
+    for (uint32_t i = 0; i < r->heap_count; i++)
+        write_u64(w, r->heaps[i]);
+    write_u32(w, r->row_count);
+    for (uint32_t i = 0; r->rows != NULL && i <= r->row_mask; i++) {
+        if (r->rows[i].heap == 0)
+            continue;
+        write_u64(w, r->rows[i].heap);
+        write_u64(w, r->rows[i].row);
+    }
+    write_u32(w, r->range_count);
+    for (uint32_t i = 0; i < r->range_count; i++) {
+        const struct read_range *x = &r->ranges[i];
+        write_u64(w, x->index);
+        write_u8(w, x->hits);
+        write_u8(w, x->has_low ? 1 : 0);
+        write_u8(w, x->has_high ? 1 : 0);
+        write_u8(w, x->low_exclusive ? 1 : 0);
+        write_u8(w, x->high_inclusive ? 1 : 0);
+        write_u32(w, x->low_len);
+        write_u32(w, x->high_len);
+        write_bytes(w, x->bytes, x->low_len + x->high_len);
+    }
+}
+
+static void read_held_range(struct read_set *set, struct byte_reader *r)
+{
+    file_id index = read_u64(r);
+    uint8_t hits = read_u8(r);
+    bool has_low = read_u8(r) != 0;
+    bool has_high = read_u8(r) != 0;
+    struct index_range range = {.low_exclusive = read_u8(r) != 0};
+    range.high_inclusive = read_u8(r) != 0;
+    range.low_len = read_u32(r);
+    range.high_len = read_u32(r);
+    const uint8_t *low = read_bytes(r, range.low_len);
+    const uint8_t *high = read_bytes(r, range.high_len);
+    if (r->is_bad)
+        return;
+    range.low = has_low ? low : NULL;
+    range.high = has_high ? high : NULL;
+    note_range(set, index, &range, 0, hits);
+}
+
+bool serial_held_read(struct shard *s, struct part *p)
+{
+    if (p->held_reads.len == 0)
+        return true;
+    struct byte_reader r = {.at = p->held_reads.bytes,
+                            .end = p->held_reads.bytes + p->held_reads.len};
+    serial_reads_drop(s, p->id);
+    struct read_set *set = set_of(s, p->id, 0);
+    p->is_serializable = read_u8(&r) != 0;
+    uint32_t heaps = read_u32(&r);
+    for (uint32_t i = 0; i < heaps && !r.is_bad; i++)
+        note_heap(set, read_u64(&r));
+    uint32_t rows = read_u32(&r);
+    for (uint32_t i = 0; i < rows && !r.is_bad; i++) {
+        file_id heap = read_u64(&r);
+        row_id row = read_u64(&r);
+        if (!r.is_bad && heap != 0)
+            note_row(set, heap, row);
+    }
+    uint32_t ranges = read_u32(&r);
+    for (uint32_t i = 0; i < ranges && !r.is_bad; i++)
+        read_held_range(set, &r);
+    set->is_held = true;
+    set_stays(s->serial, set);
+    serial_hold_again(s, p);
+    return !r.is_bad && r.at == r.end;
 }

@@ -456,6 +456,11 @@ void spill_destroy(struct shard *s);
 
 enum part_state { PART_ACTIVE, PART_PREPARED, PART_COMMITTED };
 
+struct held_bytes {
+    uint8_t *bytes;
+    uint32_t len;
+};
+
 struct part {
     txn_id_t id;
     txn_id_t id_floor; /* of all whose versions were pruned in front of this part's; at most id */
@@ -499,9 +504,9 @@ struct part {
     uint32_t *participants; /* shard numbers, from PREPARE or HOLD */
     /* Prepared by its user (hold.c). */
     bool is_held;
-    bool is_holding;    /* its locks are on their way into the log */
-    uint8_t *held_info; /* of the first participant: what the coordinator wants to have back */
-    uint32_t held_info_bytes;
+    bool is_holding;              /* its locks are on their way into the log */
+    struct held_bytes held_info;  /* of the first participant: what the coordinator wants back */
+    struct held_bytes held_reads; /* serializable: what it has read here (serial.c) */
 };
 
 static inline bool part_is_empty(const struct part *p)
@@ -537,18 +542,20 @@ SUSPENDS err_t part_wait(struct shard *s, struct part *p, struct txn_view *v);
 void part_set_participants(struct part *p, const void *numbers, uint32_t count); /* u32 each */
 
 /* hold.c: prepared by the user. info: kept with the part, given back at start; may be none.
- * Settled on return. On error the part may be held or not: it is to be rolled back. */
+ * Settled on return. On error the part may be held or not: it is to be rolled back; among them
+ * ERR_T_R_SERIALIZATION_FAILURE, as of a commit. */
 SUSPENDS err_t part_hold_wait(struct shard *s, txn_id_t id, const uint32_t *participants,
                               uint32_t count, const uint8_t *info, uint32_t info_bytes);
 /* Its commit got as far as PREPARE here and not on all: held as before. */
 SUSPENDS err_t part_hold_again_wait(struct shard *s, txn_id_t id);
 SUSPENDS err_t part_unhold_wait(struct shard *s, struct part *p);
-/* A piece of the info; false: it does not fit the others. */
-bool part_held_info(struct part *p, const uint8_t *bytes, uint32_t at, uint32_t len,
+/* A piece of one of the two; false: it does not fit the others. */
+bool held_bytes_put(struct held_bytes *h, const uint8_t *bytes, uint32_t at, uint32_t len,
                     uint32_t total);
-bool redo_held_info(struct part *p, struct byte_reader *r); /* false: a bad record */
+/* INFO and READS; false: a bad record. */
+bool redo_held_bytes(struct part *p, struct held_bytes *h, struct byte_reader *r);
 bool redo_held_locks(struct shard *s, struct part *p, struct byte_reader *r);
-bool redo_hold(struct part *p, struct byte_reader *r);
+bool redo_hold(struct shard *s, struct part *p, struct byte_reader *r);
 
 void finished_add(struct shard *s, txn_id_t id, ts_t ts, lsn_t lsn);
 struct finished_txn *finished_find(struct shard *s, txn_id_t id);
@@ -571,6 +578,18 @@ void serial_note_absent(struct shard *s, const struct part *p, file_id index, co
  * is kept from changes until serial_reads_drop. No suspension. ERR_T_R_SERIALIZATION_FAILURE. */
 err_t serial_check(struct shard *s, txn_id_t id, const struct part *own, bool stays);
 void serial_reads_drop(struct shard *s, txn_id_t id);
+/* Prepared by the user: checked like a commit, and from then on nobody may commit what would make
+ * it fail. ERR_T_R_SERIALIZATION_FAILURE. */
+err_t serial_hold(struct shard *s, struct part *p);
+/* The part goes back from PREPARE to held. */
+void serial_hold_again(struct shard *s, struct part *p);
+/* Before a held part commits: false while a transaction that is being committed has read what it
+ * has changed; serial_checked_wait then waits until one of these has ended. */
+bool serial_may_commit(const struct shard *s, const struct part *p);
+SUSPENDS err_t serial_checked_wait(struct shard *s);
+/* What is to be known of a serializable part again after a crash; nothing for others. */
+void serial_held_write(struct shard *s, const struct part *p, struct byte_writer *w);
+bool serial_held_read(struct shard *s, struct part *p); /* from held_reads; false: damaged */
 void serial_note_prepared(struct shard *s, struct part *p);
 void serial_note_committed(struct shard *s, struct part *p);
 void serial_forget_part(struct part *p);

@@ -324,11 +324,6 @@ bool txn_is_read_only(const struct txn *t)
     return t->options.read_only;
 }
 
-bool txn_notes_reads(const struct txn *t)
-{
-    return t->notes_reads;
-}
-
 void txn_set_options(struct txn *t, const struct txn_options *o)
 {
     t->options = *o;
@@ -681,8 +676,7 @@ err_t txn_observe_wait(struct txn *t)
     return ERR_OK;
 }
 
-/* Serializable: which shards it has read is not followed up, so all take part. */
-static void reads_on_all_shards(struct txn *t)
+void txn_reads_on_all_shards(struct txn *t)
 {
     for (uint32_t i = 0; i < shard_count(); i++)
         (void)txn_shard(t, i);
@@ -692,7 +686,7 @@ SUSPENDS static void reads_drop_wait(struct txn *t)
 {
     if (!t->notes_reads)
         return;
-    reads_on_all_shards(t);
+    txn_reads_on_all_shards(t);
     struct shard_call like = {.id = t->id};
     ERR_IGNORE(on_shards_wait(t, is_every, call_drop_reads, &like));
 }
@@ -778,7 +772,7 @@ err_t txn_commit_work_wait(struct txn *t)
 {
     uint32_t writers = 0;
     if (t->notes_reads)
-        reads_on_all_shards(t);
+        txn_reads_on_all_shards(t);
     txn_settle_views(t);
     /* What was observed on a shard that was written is in the log before its records there: these
      * are settled with it, and lost with it. */

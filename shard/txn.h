@@ -95,8 +95,6 @@ txn_id_t txn_id(const struct txn *t);  /* 0 when none assigned yet */
 txn_id_t txn_assign_id(struct txn *t); /* pg_current_xact_id(), first write */
 bool txn_has_written(const struct txn *t);
 bool txn_is_read_only(const struct txn *t);
-/* Serializable, not read only, and has read: shards have noted what. */
-bool txn_notes_reads(const struct txn *t);
 void txn_set_options(struct txn *t, const struct txn_options *o); /* SET TRANSACTION */
 
 /* Views for fragments. may_write assigns the id. */

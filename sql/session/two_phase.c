@@ -20,8 +20,6 @@ static err_t two_phase_check(struct session *s, const char *name)
     if (txn_has_exported(s->txn))
         return err_raise(ERR_FEATURE_NOT_SUPPORTED,
                          "cannot PREPARE a transaction that has exported snapshots");
-    if (txn_notes_reads(s->txn))
-        return err_not_built("PREPARE TRANSACTION of a serializable transaction is not supported");
     if (strlen(name) > HELD_NAME_BYTES_MAX)
         return err_raise(ERR_INVALID_PARAMETER_VALUE, "transaction identifier \"%s\" is too long",
                          name);
