@@ -112,7 +112,15 @@ bool io_sim_power_was_lost(void); /* the world ended that way, or by io_sim_end_
 uint64_t io_sim_write_count(void);
 /* The durable write to this file that completed `back` before the last one (0 = the last). false:
  * that is not known, or there was none. */
-bool io_sim_durable_write(const char *path, uint32_t back, uint64_t *offset, uint32_t *len);
+struct io_sim_write {
+    uint64_t offset;
+    uint64_t fresh;  /* offset of the first byte that it changed */
+    uint64_t serial; /* order among the completions of all files */
+    uint32_t len;
+};
+bool io_sim_durable_write(const char *path, uint32_t back, struct io_sim_write *out);
+/* A byte of what is stored now; false: no such file or offset. */
+bool io_sim_peek(const char *path, uint64_t offset, uint8_t *byte);
 /* Turns one bit of what is stored. false: no such file or offset. */
 bool io_sim_flip_bit(const char *path, uint64_t offset, uint32_t bit);
 /* Size of a file as it is now; false when there is none. */

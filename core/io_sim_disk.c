@@ -33,11 +33,6 @@ struct unsynced {
     uint8_t bytes[];
 };
 
-struct durable_write {
-    uint64_t offset;
-    uint32_t len;
-};
-
 struct inode {
     struct inode *next_all;
     struct image now;
@@ -45,7 +40,7 @@ struct inode {
     struct unsynced *first;
     struct unsynced *last;
     uint64_t durable_count; /* of durable writes that completed */
-    struct durable_write recent[RECENT_WRITES];
+    struct io_sim_write recent[RECENT_WRITES];
     bool is_dir;
 };
 
@@ -154,14 +149,22 @@ static void make_durable(struct inode *n, const struct unsynced *u)
     image_write(&n->durable, u->bytes, u->len, u->offset);
 }
 
+/* Of a write that nobody knows to be on the disk. */
+enum tear_fate { TEAR_LOST, TEAR_KEPT, TEAR_SECTORS, TEAR_SECTORS_TOO, TEAR_FATES };
+
+static void tear_as(struct image *im, const void *bytes, uint32_t len, uint64_t offset,
+                    uint64_t fate)
+{
+    for (uint32_t at = 0; at < len; at += SECTOR_BYTES) {
+        if (fate == TEAR_KEPT || (fate >= TEAR_SECTORS && sim_random() % 2 == 0))
+            image_write(im, (const uint8_t *)bytes + at, MIN(SECTOR_BYTES, len - at), offset + at);
+    }
+}
+
 /* Lost, kept, or torn by sectors. */
 static void tear_into(struct image *im, const void *bytes, uint32_t len, uint64_t offset)
 {
-    uint64_t fate = sim_random() % 4;
-    for (uint32_t at = 0; at < len; at += SECTOR_BYTES) {
-        if (fate == 1 || (fate >= 2 && sim_random() % 2 == 0))
-            image_write(im, (const uint8_t *)bytes + at, MIN(SECTOR_BYTES, len - at), offset + at);
-    }
+    tear_as(im, bytes, len, offset, sim_random() % TEAR_FATES);
 }
 
 static void maybe_durable(struct inode *n, const struct unsynced *u)
@@ -288,6 +291,13 @@ static void faults_clear(void)
     disk->end_in = 0;
 }
 
+static void all_lost(struct inode *n, const struct unsynced *u)
+{
+    (void)n;
+    (void)u;
+}
+
+/* Most files' writes end each by itself; of some files all are lost, or all are there. */
 void sim_disk_crash(void)
 {
     uint64_t steps = 0;
@@ -299,7 +309,10 @@ void sim_disk_crash(void)
     for (struct inode *n = disk->inodes; n != NULL; n = n->next_all) {
         if (n->is_dir)
             continue;
-        unsynced_sift(n, keep_none, maybe_durable, 0);
+        void (*const ends[])(struct inode *, const struct unsynced *) = {
+            maybe_durable, maybe_durable, make_durable, all_lost};
+        if (n->first != NULL)
+            unsynced_sift(n, keep_none, ends[sim_random() % ARRAY_LEN(ends)], 0);
         image_copy(&n->now, &n->durable);
     }
     faults_clear();
@@ -448,25 +461,27 @@ bool io_sim_file_size(const char *path, uint64_t *bytes)
     return true;
 }
 
-bool io_sim_durable_write(const char *path, uint32_t back, uint64_t *offset, uint32_t *len)
+bool io_sim_durable_write(const char *path, uint32_t back, struct io_sim_write *out)
 {
     const struct name *n = *name_find(&disk->names, path);
     if (n == NULL || back >= RECENT_WRITES || back >= n->inode->durable_count)
         return false;
-    const struct durable_write *w =
-        &n->inode->recent[(n->inode->durable_count - 1 - back) % RECENT_WRITES];
-    *offset = w->offset;
-    *len = w->len;
+    *out = n->inode->recent[(n->inode->durable_count - 1 - back) % RECENT_WRITES];
     return true;
+}
+
+bool io_sim_peek(const char *path, uint64_t offset, uint8_t *byte)
+{
+    const struct name *n = *name_find(&disk->names, path);
+    return n != NULL && image_read(&n->inode->now, byte, 1, offset) == 1;
 }
 
 bool io_sim_flip_bit(const char *path, uint64_t offset, uint32_t bit)
 {
-    struct name *n = *name_find(&disk->names, path);
-    if (n == NULL || offset >= n->inode->now.size || bit > 7)
-        return false;
     uint8_t byte;
-    image_read(&n->inode->now, &byte, 1, offset);
+    if (bit > 7 || !io_sim_peek(path, offset, &byte))
+        return false;
+    struct name *n = *name_find(&disk->names, path);
     byte ^= (uint8_t)(1u << bit);
     image_write(&n->inode->now, &byte, 1, offset);
     if (image_read(&n->inode->durable, &byte, 1, offset) == 1) {
@@ -620,8 +635,12 @@ static void write_end(const struct io_file *f, const void *buf, uint32_t len, ui
     u->done_serial = disk->serial;
     if ((f->flags & IO_DSYNC) == 0)
         return;
+    n->recent[n->durable_count++ % RECENT_WRITES] =
+        (struct io_sim_write){.offset = offset,
+                              .fresh = offset + image_common(&n->durable, u->bytes, len, offset),
+                              .serial = disk->serial,
+                              .len = len};
     image_write(&n->durable, u->bytes, len, offset);
-    n->recent[n->durable_count++ % RECENT_WRITES] = (struct durable_write){offset, len};
     if (before != NULL)
         before->next = u->next;
     else

@@ -108,6 +108,20 @@ uint64_t image_read(const struct image *im, void *bytes, uint64_t len, uint64_t 
     return len;
 }
 
+uint64_t image_common(const struct image *im, const void *bytes, uint64_t len, uint64_t offset)
+{
+    static const uint8_t zeros[BLOCK_BYTES];
+    uint64_t no = offset / BLOCK_BYTES;
+    const struct image_block *b = no < im->room ? im->blocks[no] : NULL;
+    const uint8_t *old = (b != NULL ? b->bytes : zeros) + offset % BLOCK_BYTES;
+    const uint8_t *new = bytes;
+    uint64_t most = MIN(len, BLOCK_BYTES - offset % BLOCK_BYTES);
+    uint64_t n = 0;
+    while (n < most && old[n] == new[n])
+        n++;
+    return n;
+}
+
 void image_free(struct image *im)
 {
     for (uint64_t i = 0; i < im->room; i++)

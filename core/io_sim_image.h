@@ -20,6 +20,8 @@ void image_resize(struct image *im, uint64_t size); /* what is beyond size reads
 void image_write(struct image *im, const void *bytes, uint64_t len, uint64_t offset);
 /* Bytes beyond the size are not touched; returns how many there were. */
 uint64_t image_read(const struct image *im, void *bytes, uint64_t len, uint64_t offset);
+/* How many bytes from offset on are as these; looks at no more than one block. */
+uint64_t image_common(const struct image *im, const void *bytes, uint64_t len, uint64_t offset);
 void image_free(struct image *im);
 /* to becomes the same as from. */
 void image_copy(struct image *to, const struct image *from);

@@ -726,7 +726,7 @@ SUSPENDS static err_t prepare_all_wait(struct txn *t, const uint32_t *participan
                               .needs = all};
     err_t e = on_shards_wait(t, is_logged, call_prepare, &like);
     for (uint32_t i = 0; i < count; i++) {
-        for (uint32_t k = 0; k < shards; k++)
+        for (uint32_t k = 0; k < shards && !DEFECT(NEEDS_FORGOTTEN); k++)
             needs[k] = MAX(needs[k], all[i * shards + k]);
         needs[participants[i]] = MAX(needs[participants[i]], lsns[i]);
     }

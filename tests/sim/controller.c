@@ -17,8 +17,8 @@ enum {
 };
 
 const struct workload *const workloads[] = {
-    &bank_workload,     &list_workload, &rows_workload,
-    &sequence_workload, &copy_workload, &ddl_workload,
+    &bank_workload,     &marks_workload, &list_workload, &rows_workload,
+    &sequence_workload, &copy_workload,  &ddl_workload,
 };
 const uint32_t workload_count = ARRAY_LEN(workloads);
 
@@ -166,14 +166,14 @@ SUSPENDS static void checkpoints_main(void *arg)
 /* Those behind the first few are for any work that many can do. */
 static const struct workload *work_of(uint32_t number)
 {
-    const struct workload *w;
-    bool fits;
-    do {
+    const struct workload *w = run->life.only;
+    bool fits = w != NULL;
+    while (!fits) {
         uint32_t kind = sim_below(workload_count);
         w = workloads[kind];
         fits = number < WORKERS_MAX ? run->workload_mask == 0 || (run->workload_mask >> kind & 1)
                                     : w->is_for_crowds;
-    } while (!fits);
+    }
     return w;
 }
 
@@ -228,9 +228,9 @@ SUSPENDS static void work_wait(void)
             sim_fail("no fiber for checkpoints");
     }
     sleep_wait(run->life.work_us);
-    work.is_over = true;
     if (run->life.end != END_STOP && !run->life.is_last && sim_below(2) == 0)
         end_life(); /* in the middle of it */
+    work.is_over = true;
     drain_wait(&work.running, "workers");
     work.workers_are_gone = true;
     drain_wait(&work.keepers, "keepers");

@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 enum {
-    SHARDS_MAX = 4,
+    SHARDS_MAX = 6,
     LIFE_CPU_S_MAX = 100, /* others may keep the machine busy */
     LIFE_WALL_S_MAX = 1000,
     EXIT_FAILED = 3,   /* sim_fail() */
@@ -33,9 +33,10 @@ enum {
     VERSIONS_KB = 65536,
     VERSIONS_KB_MIN = 1024,
     CROWD_ONE_IN = 1000,
+    MANY_MIN = 20,
     LOG_SEGMENTS_MAX = 1000,
     LOG_SEGMENT_SHIFT = 18, /* so that segments end and are used again */
-    CORES_MAX = 5,
+    CORES_MAX = 6,
     PREPARED_MAX = 64,
 };
 
@@ -117,7 +118,7 @@ NORETURN static void life_process(void)
         .is_new = !io_sim_file_size(SIM_DATA "/PG_VERSION", &bytes),
         .shard_count = run->shards,
     };
-    static const int none[CORES_MAX] = {-1, -1, -1, -1, -1};
+    static const int none[CORES_MAX] = {-1, -1, -1, -1, -1, -1};
     struct core_options o = {.core_count = life->cores,
 
                              .cpus = none,
@@ -216,6 +217,26 @@ static bool life_run(void)
 
 /* ---- what a seed means ---- */
 
+/* Many commits under way at once, in short lives; often of one kind, so that not every log soon
+ * depends on every other. */
+static void draw_many(struct life *l)
+{
+    l->workers = MANY_MIN + sim_below(MANY_MIN * 3);
+    l->work_us = 3000 + (uint64_t)sim_below(30000);
+    if (sim_below(2) == 0)
+        l->only = &marks_workload;
+}
+
+/* One log lags behind the others. */
+static void draw_lag(struct life *l)
+{
+    draw_many(l);
+    l->cores = MAX(l->cores, run->shards);
+    l->checkpoint_pause_us = sim_below(4000);
+    l->faults.slow_core = 1 + sim_below(run->shards);
+    l->faults.slow_core_us = 2000 + sim_below(20000);
+}
+
 static void draw_faults(struct life *l)
 {
     struct io_sim_faults *f = &l->faults;
@@ -224,13 +245,8 @@ static void draw_faults(struct life *l)
     f->vary_percent = sim_below(2) == 0 ? 50 : 0;
     if (sim_below(4) == 0)
         f->durable_us_max = 300 + sim_below(10000);
-    if (sim_below(4) == 0) { /* one log lags behind the others */
-        l->cores = MAX(l->cores, run->shards);
-        l->workers += 6;
-        l->checkpoint_pause_us = sim_below(4000);
-        f->slow_core = 1 + sim_below(l->cores);
-        f->slow_core_us = 2000 + sim_below(20000);
-    }
+    if (sim_below(4) == 0)
+        draw_lag(l);
     f->doorbell_us_max = sim_below(4) == 0 ? 3000 : 50;
     f->net_split_percent = sim_below(4) == 0 ? 90 : 25;
     f->net_window_bytes = sim_below(4) == 0 ? 512 + sim_below(4096) : 65536;
@@ -267,8 +283,9 @@ static void draw_faults(struct life *l)
 
 static void draw_end(struct life *l)
 {
-    static const enum io_sim_end ends[] = {IO_SIM_END_STEP, IO_SIM_END_STEP,   IO_SIM_END_STEP,
-                                           IO_SIM_END_SYNC, IO_SIM_END_SYNCED, IO_SIM_END_STUCK};
+    static const enum io_sim_end ends[] = {IO_SIM_END_STEP,  IO_SIM_END_STEP,   IO_SIM_END_STEP,
+                                           IO_SIM_END_SYNC,  IO_SIM_END_SYNCED, IO_SIM_END_STUCK,
+                                           IO_SIM_END_STUCK, IO_SIM_END_STUCK};
     l->end_where = ends[sim_below(ARRAY_LEN(ends))];
     switch (l->end_where) {
     case IO_SIM_END_STEP:
@@ -281,7 +298,7 @@ static void draw_end(struct life *l)
         break;
     case IO_SIM_END_STUCK:
         l->end_nth = 1 + sim_below(400);
-        l->end_more = 50 + sim_below(5000);
+        l->end_more = 50 + sim_below(sim_below(2) == 0 ? 5000 : 20000);
         break;
     }
 }
@@ -304,6 +321,9 @@ static void draw_life(struct life *l, uint32_t number, uint32_t count)
     l->cancel_one_in = sim_below(3) == 0 ? 20 + sim_below(400) : 0;
     l->prepared_max = sim_below(8) == 0 ? 2 : PREPARED_MAX;
     l->is_last = number + 1 == count;
+    l->spread_one_in = 1 + sim_below(sim_below(2) == 0 ? 4 : 16);
+    if (sim_below(4) == 0)
+        draw_many(l);
     if (sim_below(CROWD_ONE_IN) == 0) {
         l->workers = 1000 + sim_below(1500);
         l->work_us = 20000 + sim_below(60000);
@@ -323,9 +343,15 @@ static void draw_life(struct life *l, uint32_t number, uint32_t count)
 
 /* ---- rot ---- */
 
+/* Rather where something was written. */
 static void flip_bit(const char *path, uint64_t from, uint64_t to)
 {
-    uint64_t at = from + io_sim_random(to - from);
+    uint64_t at = from;
+    uint8_t byte = 0;
+    for (uint32_t i = 0; i < 50 && byte == 0; i++) {
+        at = from + io_sim_random(to - from);
+        (void)io_sim_peek(path, at, &byte);
+    }
     uint32_t bit = sim_below(8);
     (void)io_sim_flip_bit(path, at, bit);
 }
@@ -347,41 +373,54 @@ static bool rot_pages(void)
     return true;
 }
 
-/* The last segment that was written to. */
-static bool log_path(uint32_t shard, char *path, size_t room)
+/* The segment that was written to last, and that write. */
+static bool log_path(uint32_t shard, char *path, size_t room, struct io_sim_write *last)
 {
-    uint64_t offset;
-    uint32_t len;
-    bool found = false;
+    *last = (struct io_sim_write){0};
     for (uint32_t no = 0; no < LOG_SEGMENTS_MAX; no++) {
         char one[64];
+        struct io_sim_write w;
         (void)snprintf(one, sizeof(one), SIM_DATA "/shard-%04u/wal/%016X.wal", shard, no);
-        if (!io_sim_durable_write(one, 0, &offset, &len))
+        if (!io_sim_durable_write(one, 0, &w) || w.serial < last->serial)
             continue;
+        *last = w;
         (void)snprintf(path, room, "%s", one);
-        found = true;
     }
-    return found;
+    return last->serial != 0;
+}
+
+/* The log that was written to before all others: those have gone on since. */
+static uint32_t log_behind(void)
+{
+    uint32_t behind = 0;
+    uint64_t serial = UINT64_MAX;
+    for (uint32_t shard = 0; shard < run->shards; shard++) {
+        char path[64];
+        struct io_sim_write last;
+        if (log_path(shard, path, sizeof(path), &last) && last.serial < serial) {
+            behind = shard;
+            serial = last.serial;
+        }
+    }
+    return behind;
 }
 
 /* Bits of a log: in the last two writes, which may be what a power loss tears, or before them. */
 static bool rot_log(bool is_tail)
 {
     char path[64];
-    uint64_t offset = 0;
-    uint64_t last = 0;
-    uint32_t len = 0;
-    uint32_t last_len = 0;
-    if (!log_path(sim_below(run->shards), path, sizeof(path)) ||
-        !io_sim_durable_write(path, 0, &last, &last_len) ||
-        !io_sim_durable_write(path, 2, &offset, &len))
+    struct io_sim_write last;
+    struct io_sim_write w;
+    uint32_t shard = is_tail && sim_below(4) != 0 ? log_behind() : sim_below(run->shards);
+    if (!log_path(shard, path, sizeof(path), &last) || !io_sim_durable_write(path, 2, &w))
         return false;
-    uint64_t from = is_tail ? offset : 0;
-    uint64_t to = is_tail ? last + last_len : offset;
+    uint64_t from = is_tail ? w.offset : 0;
+    uint64_t to = is_tail ? last.offset + last.len : w.offset;
+    if (is_tail && sim_below(4) != 0)
+        from = last.fresh;
     /* The middle: near the end, where the next start surely reads it. */
-    uint64_t far = 0;
-    if (!is_tail && io_sim_durable_write(path, 3 + sim_below(12), &far, &len) && far < to)
-        from = far;
+    if (!is_tail && io_sim_durable_write(path, 3 + sim_below(12), &w) && w.offset < to)
+        from = w.offset;
     if (from >= to)
         return false;
     if (sim_verbose)
@@ -391,27 +430,38 @@ static bool rot_log(bool is_tail)
     return true;
 }
 
-/* A life that is killed at work, so that the next start has a log to read. */
-static bool killed_life(uint32_t number)
+/* A life that ends at work, so that the next start has a log to read. */
+static bool unfinished_life(uint32_t number, bool is_tail)
 {
-    run->life = (struct life){.number = number,
-                              .cores = 1 + sim_below(4),
-                              .workers = 1 + sim_below(12),
-                              .prepared_max = PREPARED_MAX,
-                              .work_us = 10000 + sim_below(40000),
-                              .end = END_KILL,
-                              .disk_room = UINT64_MAX,
-                              .faults = io_sim_usual_faults};
+    struct life *l = &run->life;
+    *l = (struct life){.number = number,
+                       .cores = 1 + sim_below(4),
+                       .workers = 1 + sim_below(12),
+                       .spread_one_in = 1 + sim_below(4),
+                       .prepared_max = PREPARED_MAX,
+                       .work_us = 10000 + sim_below(40000),
+                       .end = sim_below(2) == 0 ? END_KILL : END_POWER,
+                       .disk_room = UINT64_MAX,
+                       .faults = io_sim_usual_faults};
+    if (is_tail && sim_below(2) == 0) { /* one log ends while the others go on */
+        draw_lag(l);
+        l->end_where = IO_SIM_END_STUCK;
+        l->end_nth = 40 + sim_below(400);
+        l->end_more = 1000 + sim_below(20000);
+    }
     return life_run();
 }
 
 /* Some bits turn after all is well; then everything is read. */
 static bool rotten_life(uint32_t number)
 {
-    enum { PAGES, LOG_MIDDLE, LOG_TAIL, KINDS };
-    uint32_t kind = sim_below(KINDS);
-    if (kind != PAGES && !killed_life(number))
+    enum { PAGES, LOG_MIDDLE, LOG_TAIL };
+    static const uint8_t kinds[] = {PAGES, LOG_MIDDLE, LOG_TAIL, LOG_TAIL, LOG_TAIL};
+    uint32_t kind = kinds[sim_below(ARRAY_LEN(kinds))];
+    if (kind != PAGES && !unfinished_life(number, kind == LOG_TAIL))
         return false;
+    if (kind == PAGES ? !rot_pages() : !rot_log(kind == LOG_TAIL))
+        return true;
     run->life = (struct life){.number = number + 1,
                               .cores = 1 + sim_below(4),
                               .end = END_STOP,
@@ -420,8 +470,6 @@ static bool rotten_life(uint32_t number)
                               .may_fail = true,
                               .disk_room = UINT64_MAX,
                               .faults = io_sim_usual_faults};
-    if (kind == PAGES ? !rot_pages() : !rot_log(kind == LOG_TAIL))
-        return true;
     return life_run();
 }
 
@@ -484,7 +532,7 @@ static void seed_process(uint64_t seed, struct result *out)
                     (unsigned long long)l->end_nth, l->may_fail ? ", may fail" : "");
         ok = life_run();
     }
-    if (ok && sim_below(6) == 0)
+    if (ok && sim_below(4) == 0)
         ok = rotten_life(count);
     *out = (struct result){
         .ok = ok,

@@ -23,6 +23,8 @@ enum { WORKERS_MAX = 16 };
 
 enum life_end { END_STOP, END_POWER, END_KILL };
 
+struct workload;
+
 struct life {
     uint32_t number; /* 0 = the first */
     uint32_t cores;
@@ -30,10 +32,12 @@ struct life {
     enum io_sim_end end_where; /* ends by power or kill there; */
     uint64_t end_nth;          /* 0 = after the work */
     uint64_t end_more;
-    uint64_t work_us;  /* how long the clients work, in virtual time */
-    uint32_t workers;  /* clients at a time */
-    bool may_fail;     /* its faults may make the server refuse to start, or go down */
-    bool is_last;      /* no faults; all is verified */
+    uint64_t work_us;            /* how long the clients work, in virtual time */
+    uint32_t workers;            /* clients at a time */
+    const struct workload *only; /* the work of all of them; NULL = drawn for each */
+    uint32_t spread_one_in;      /* of the marks' commits: those over several shards */
+    bool may_fail;               /* its faults may make the server refuse to start, or go down */
+    bool is_last;                /* no faults; all is verified */
     bool is_rotten;    /* bits of its files have turned: errors are right, wrong answers not */
     bool is_cut_short; /* in the log's last writes, which may be taken for a torn tail: what was
                         * acknowledged last may be lost, as a whole */
@@ -141,6 +145,7 @@ struct workload {
     void (*start)(void); /* allocates the model, once per run */
 };
 extern const struct workload bank_workload;
+extern const struct workload marks_workload;
 extern const struct workload list_workload;
 extern const struct workload rows_workload;
 extern const struct workload sequence_workload;
