@@ -5,8 +5,9 @@
  * an ANCHOR when the settled positions of other logs (settled.c) have grown since this log told of
  * them. What the record depends on was settled before it was appended, so the anchor covers it, and
  * whoever reads the record has read the anchor. At the start each log must reach as far as the
- * others say (cut.c); a log that nobody speaks of may end earlier, for nothing anywhere depends on
- * what it lost.
+ * others say (cut.c), and to where a COMMIT that counts as settled here has its PREPARE (a mark in
+ * a later COMMIT spares recovery the look at it, so the mark is taken before the anchor); a log
+ * that nobody speaks of may end earlier, for nothing anywhere depends on what it lost.
  *
  * Such records: COMMIT, PREPARE, FORGET, HOLD. Each growth of one log is told once in each other
  * one, so that the cost is bound by writes, not by commits.
@@ -39,7 +40,7 @@ void anchor_log(struct shard *s)
 {
     uint32_t len = 0;
     for (uint32_t i = 0; i < shard_count(); i++) {
-        lsn_t settled = settled_elsewhere(i);
+        lsn_t settled = MAX(settled_elsewhere(i), s->settled.met[i]);
         if (i == s->number || settled <= s->anchors[i])
             continue;
         s->anchors[i] = settled;
@@ -68,7 +69,8 @@ void anchors_write(const struct shard *s, struct byte_writer *w)
 {
     write_u32(w, shard_count());
     for (uint32_t i = 0; i < shard_count(); i++)
-        write_u64(w, s->anchors[i]);
+        write_u64(w,
+                  MAX(s->anchors[i], s->settled.newest[i])); /* it waits till these are settled */
 }
 
 bool anchors_read(struct shard *s, struct byte_reader *r)

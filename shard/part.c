@@ -365,13 +365,14 @@ err_t part_decide_wait(struct shard *s, txn_id_t id, ts_t ts, const uint8_t *poi
         return ERR_OK;
     nosuspend_begin();
     ASSERT(p->state == PART_PREPARED);
+    lsn_t settled = settled_lsn(s);
     anchor_log(s);
     lsn_t start = wal_end(s->wal);
     struct log_writer w = {.len = 0};
     log_put_u64(&w, id);
     log_put_u64(&w, ts);
     log_put_u8(&w, 1);
-    log_put_u64(&w, settled_lsn(s));
+    log_put_u64(&w, settled);
     *lsn = shard_log(s, LOG_COMMIT, &w, points, points_bytes);
     if (needs != NULL)
         settled_add(s, start, needs);

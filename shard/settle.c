@@ -222,6 +222,8 @@ err_t settle_some_wait(struct shard *s)
         TRY(shard_reserve_wait(s, RESERVE_CRITICAL | 2, LOG_FIXED_BYTES_MAX + anchor_bytes_max()));
         struct outcome *o = list_take(&s->forgets);
         nosuspend_begin();
+        for (uint32_t i = 0; i < o->group->count; i++) /* whoever reads FORGET counts on these */
+            settled_learn(s, o->group->items[i].shard_no, o->group->items[i].lsn);
         anchor_log(s);
         struct log_writer w = {.len = 0};
         log_put_u64(&w, o->group->id);

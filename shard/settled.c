@@ -9,8 +9,11 @@
  * PREPARE. Replies, checkpoints and all else that must not be taken back wait for that. What a
  * COMMIT needs was appended before it, so waiting never goes in a circle.
  *
- * What was not durable when last looked at is kept in the order of the log. Every log tells its
- * durable position in a word for all cores, so that looking costs no message.
+ * What is needed and was not met when last looked at is kept in the order of the log. When all that
+ * a COMMIT needs is durable, so is what stands in front of it in the logs where it is: these
+ * positions are settled too, though the shard whose log it is may not have looked yet (`met`).
+ *
+ * Every log tells its durable position in a word for all cores, so that looking costs no message.
  */
 #include "shard/shard_priv.h"
 
@@ -55,7 +58,8 @@ static void needs_grow(struct settled *x)
 
 void settled_init(struct shard *s)
 {
-    s->settled = (struct settled){.newest = core_zalloc(shard_count() * sizeof(lsn_t))};
+    s->settled = (struct settled){.newest = core_zalloc(shard_count() * sizeof(lsn_t)),
+                                  .met = core_zalloc(shard_count() * sizeof(lsn_t))};
     atomic_store(&durable_words[s->number], 0); /* of a directory that was open before */
     atomic_store(&settled_words[s->number], 0);
 }
@@ -64,6 +68,7 @@ void settled_destroy(struct settled *x)
 {
     core_free(x->needs);
     core_free(x->newest);
+    core_free(x->met);
     *x = (struct settled){0};
 }
 
@@ -74,8 +79,6 @@ void settled_add(struct shard *s, lsn_t start, const lsn_t *needs)
         if (i == s->number || needs[i] <= x->newest[i])
             continue;
         x->newest[i] = needs[i];
-        if (is_durable(i, needs[i]))
-            continue;
         if (x->count == x->capacity)
             needs_grow(x);
         *need_at(x, x->count++) =
@@ -83,12 +86,35 @@ void settled_add(struct shard *s, lsn_t start, const lsn_t *needs)
     }
 }
 
+/* The first one of the oldest COMMIT that is not met, and how many of that COMMIT's are in front of
+ * it; NULL: that many are all of them. */
+static const struct settled_need *unmet(const struct settled *x, uint32_t *met)
+{
+    *met = 0;
+    while (*met < x->count && need_at(x, *met)->start == need_at(x, 0)->start) {
+        const struct settled_need *n = need_at(x, *met);
+        if (!is_durable(n->shard_no, n->lsn))
+            return n;
+        ++*met;
+    }
+    return NULL;
+}
+
+void settled_learn(struct shard *s, uint32_t shard_no, lsn_t lsn)
+{
+    s->settled.met[shard_no] = MAX(s->settled.met[shard_no], lsn);
+}
+
 lsn_t settled_lsn(struct shard *s)
 {
     struct settled *x = &s->settled;
-    while (x->count != 0 && is_durable(need_at(x, 0)->shard_no, need_at(x, 0)->lsn)) {
-        x->first++;
-        x->count--;
+    uint32_t met;
+    while (x->count != 0 && unmet(x, &met) == NULL) {
+        for (; met > 0; met--) {
+            settled_learn(s, need_at(x, 0)->shard_no, need_at(x, 0)->lsn);
+            x->first++;
+            x->count--;
+        }
     }
     lsn_t durable = wal_durable(s->wal);
     lsn_t lsn = x->count == 0 ? durable : MIN(durable, need_at(x, 0)->start);
@@ -136,8 +162,10 @@ err_t shard_flush_wait(struct shard *s, lsn_t lsn)
     while (settled_lsn(s) < lsn) {
         if (core_is_borrowed())
             return ERR_INTERNAL_WOULD_SUSPEND;
-        const struct settled_need *n = need_at(&s->settled, 0);
-        TRY(settled_need_wait(n->shard_no, n->lsn));
+        uint32_t met;
+        const struct settled_need *n = unmet(&s->settled, &met);
+        if (n != NULL) /* else all are by now */
+            TRY(settled_need_wait(n->shard_no, n->lsn));
     }
     return ERR_OK;
 }

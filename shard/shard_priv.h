@@ -930,6 +930,7 @@ SUSPENDS err_t shard_checkpoint_wait(struct shard *s, uint64_t pace_us);
 struct settled {
     lsn_t lsn;     /* as last looked at */
     lsn_t *newest; /* by shard: how far its log has to be durable for all COMMITs here */
+    lsn_t *met;    /* the same, for those COMMITs for which all of it is */
     struct settled_need {
         lsn_t start; /* in front of the COMMIT */
         uint32_t shard_no;
@@ -942,6 +943,8 @@ struct settled {
 
 void settled_init(struct shard *s);
 void settled_destroy(struct settled *x);
+/* Another shard's log is settled up to there, though its word may not say so yet. */
+void settled_learn(struct shard *s, uint32_t shard_no, lsn_t lsn);
 /* Where the log of a shard tells how far it is durable. */
 _Atomic uint64_t *settled_word(uint32_t shard_no);
 /* A COMMIT was appended at start that needs the logs of other shards up to there; by shard. */
