@@ -110,14 +110,14 @@ void io_sim_power_loss(void);
 void io_sim_end_now(bool is_kill);
 bool io_sim_power_was_lost(void); /* the world ended that way, or by io_sim_end_at() */
 uint64_t io_sim_write_count(void);
-/* The durable write to this file that completed `back` before the last one (0 = the last). false:
- * that is not known, or there was none. */
 struct io_sim_write {
     uint64_t offset;
     uint64_t fresh;  /* offset of the first byte that it changed */
     uint64_t serial; /* order among the completions of all files */
     uint32_t len;
 };
+/* The durable write to this file that completed `back` before the last one (0 = the last). false:
+ * that is not known, or there was none. */
 bool io_sim_durable_write(const char *path, uint32_t back, struct io_sim_write *out);
 /* A byte of what is stored now; false: no such file or offset. */
 bool io_sim_peek(const char *path, uint64_t offset, uint8_t *byte);

@@ -85,7 +85,7 @@ static void life_settings(void)
     set("port", SIM_PORT);
     set("listen_addresses", "127.0.0.1");
     set("unix_socket_directories", "");
-    (void)snprintf(text, sizeof(text), "%llukB", (unsigned long long)(run->pool_kb * run->shards));
+    (void)snprintf(text, sizeof(text), "%llukB", (unsigned long long)run->pool_kb * run->shards);
     set("shared_buffers", text);
     (void)snprintf(text, sizeof(text), "%llukB", (unsigned long long)run->versions_kb);
     set("version_store_size", text);
