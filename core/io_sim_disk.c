@@ -152,19 +152,13 @@ static void make_durable(struct inode *n, const struct unsynced *u)
 /* Of a write that nobody knows to be on the disk. */
 enum tear_fate { TEAR_LOST, TEAR_KEPT, TEAR_SECTORS, TEAR_SECTORS_TOO, TEAR_FATES };
 
-static void tear_as(struct image *im, const void *bytes, uint32_t len, uint64_t offset,
-                    uint64_t fate)
+static void tear_into(struct image *im, const void *bytes, uint32_t len, uint64_t offset)
 {
+    uint64_t fate = sim_random() % TEAR_FATES;
     for (uint32_t at = 0; at < len; at += SECTOR_BYTES) {
         if (fate == TEAR_KEPT || (fate >= TEAR_SECTORS && sim_random() % 2 == 0))
             image_write(im, (const uint8_t *)bytes + at, MIN(SECTOR_BYTES, len - at), offset + at);
     }
-}
-
-/* Lost, kept, or torn by sectors. */
-static void tear_into(struct image *im, const void *bytes, uint32_t len, uint64_t offset)
-{
-    tear_as(im, bytes, len, offset, sim_random() % TEAR_FATES);
 }
 
 static void maybe_durable(struct inode *n, const struct unsynced *u)

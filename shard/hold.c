@@ -9,9 +9,8 @@
  *
  * Log: HELD_INFO (first participant only: what the coordinator, held.c, needs to be there again),
  * HELD_LOCKS (row locks; replay takes no others), HELD_READS (serializable: what it has read), then
- * HOLD with all participants. HOLD settled on
- * all of them = prepared. A rollback says UNHOLD before its first undo, so that after a crash in
- * the middle of it nobody finds the part held.
+ * HOLD with all participants. HOLD settled on all of them = prepared. A rollback says UNHOLD before
+ * its first undo, so that after a crash in the middle of it nobody finds the part held.
  */
 #include "shard/shard_priv.h"
 

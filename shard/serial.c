@@ -507,11 +507,10 @@ void serial_note_committed(struct shard *s, struct part *p)
 
 err_t serial_hold(struct shard *s, struct part *p)
 {
-    struct serial *z = s->serial;
-    if (z == NULL && !p->is_serializable)
+    if (s->serial == NULL && !p->is_serializable)
         return ERR_OK;
     TRY(serial_check(s, p->id, p->is_serializable ? p : NULL, true));
-    z = serial_of(s);
+    struct serial *z = serial_of(s);
     struct read_set *r = *set_place(z, p->id);
     for (const struct part *q = z->held; r != NULL && q != NULL; q = q->serial_next) {
         if (part_hits(r, q))

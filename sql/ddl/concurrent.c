@@ -150,12 +150,20 @@ static SUSPENDS err_t drop_unread_wait(struct ddl_context *x, oid table, oid ind
     return drop_step_wait(x, index, true);
 }
 
-static SUSPENDS err_t not_valid_wait(struct ddl_context *x, oid index)
+/* How writers keep it now; not valid. */
+static SUSPENDS err_t kept_flags_wait(struct ddl_context *x, oid index, struct index_flags *out)
 {
     struct catalog_row row;
     TRY(rows_get_wait(x, REL_INDEX, INDEX_INDEX_INDEXRELID, 1, index, 0, &row));
-    const struct index_flags f = {.ready = catalog_bool_value(&row, COL_INDISREADY),
-                                  .live = catalog_bool_value(&row, COL_INDISLIVE)};
+    *out = (struct index_flags){.ready = catalog_bool_value(&row, COL_INDISREADY),
+                                .live = catalog_bool_value(&row, COL_INDISLIVE)};
+    return ERR_OK;
+}
+
+static SUSPENDS err_t not_valid_wait(struct ddl_context *x, oid index)
+{
+    struct index_flags f;
+    TRY(kept_flags_wait(x, index, &f));
     return ddl_index_flags_wait(x, index, &f);
 }
 
@@ -170,11 +178,14 @@ static SUSPENDS err_t drop_wait(struct ddl_context *x, oid table, oid index)
 
 /* ---- building anew ---- */
 
-/* The index gets the other's file, and is valid; the other one keeps the old file. */
+/* The index gets the other's file, and is valid; the other one gets the old file, which is kept as
+ * it was. */
 static SUSPENDS err_t swap_wait(struct ddl_context *x, oid table, oid index, oid other)
 {
     struct catalog_row a;
     struct catalog_row b;
+    struct index_flags old;
+    TRY(kept_flags_wait(x, index, &old));
     TRY(rows_get_wait(x, REL_CLASS, INDEX_CLASS_OID, 1, index, 0, &a));
     TRY(rows_get_wait(x, REL_CLASS, INDEX_CLASS_OID, 1, other, 0, &b));
     oid file = catalog_oid_value(&a, COL_RELFILENODE);
@@ -182,6 +193,7 @@ static SUSPENDS err_t swap_wait(struct ddl_context *x, oid table, oid index, oid
                       catalog_oid_value(&b, COL_RELFILENODE), false));
     TRY(rows_set_wait(x, REL_CLASS, INDEX_CLASS_OID, 1, other, 0, COL_RELFILENODE, file, false));
     catalog_touch(x->catalog, table);
+    TRY(ddl_index_flags_wait(x, other, &old));
     return ddl_index_flags_wait(x, index, &(struct index_flags){true, true, true});
 }
 

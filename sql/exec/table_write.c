@@ -227,11 +227,10 @@ static SUSPENDS err_t make_key_wait(struct table_write *w, uint32_t i, const str
     return ERR_OK;
 }
 
-/* Data exceptions, and values that are too large. */
+/* Data exceptions, and keys that are too long. */
 static bool is_of_data(err_t e)
 {
-    const char *state = err_sqlstate(e);
-    return memcmp(state, "22", 2) == 0 || memcmp(state, "54", 2) == 0;
+    return e == ERR_PROGRAM_LIMIT_EXCEEDED || memcmp(err_sqlstate(e), "22", 2) == 0;
 }
 
 /* An index that is not valid may lack entries. That of a row for which it can have no key was never

@@ -199,7 +199,6 @@ SUSPENDS __attribute__((unused)) static err_t table_create(struct shard *s, stru
     return shard_file_create_wait(s, v, TABLE_TAG, FILE_BTREE);
 }
 
-/* conflict set: nothing inserted in the index; the caller undoes the statement. */
 /* How the writers keep the index on the tag. */
 static enum { TAG_WHOLE, TAG_KNOWN_ONLY, TAG_UNKNOWN } tag_kept;
 
@@ -223,6 +222,7 @@ SUSPENDS __attribute__((unused)) static err_t tag_remove(struct shard *s, struct
     return index_remove_wait(s, v, TABLE_TAG, TABLE_HEAP, k, 4, id);
 }
 
+/* conflict set: nothing inserted in the index; the caller undoes the statement. */
 SUSPENDS __attribute__((unused)) static err_t table_insert(struct shard *s, struct txn_view *v,
                                                            void *arg)
 {

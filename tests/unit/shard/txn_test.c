@@ -1264,6 +1264,24 @@ SUSPENDS static void damaged_end_steps(void)
     turn_bit(at + INTO_A_RECORD);
     CHECK_OK(shards_open_wait(&test_options));
     CHECK(get_new(14) == 5 && get_new(15) == 5);
+    /* A COMMIT that shard 0 has forgotten, since it counts on it, before shard 1 has looked how far
+     * its own log is settled. */
+    struct txn *t = test_begin(READ_COMMITTED, 7);
+    CHECK_OK(set(t, 10, 6));
+    CHECK_OK(set(t, 11, 6));
+    txn_id_t id = txn_id(t);
+    CHECK_OK(txn_commit_wait(t));
+    at = finished_find(shard_local(1), id)->lsn;
+    while (outcomes_in_flight() != 0)
+        CHECK_OK(fiber_sleep_wait(100));
+    CHECK(finished_find(shard_local(0), id) == NULL);
+    CHECK_OK(wal_flush_wait(shard_local(0)->wal, wal_end(shard_local(0)->wal)));
+    shards_abandon_wait();
+    turn_bit(at - INTO_A_RECORD);
+    open_is_refused();
+    turn_bit(at - INTO_A_RECORD);
+    CHECK_OK(shards_open_wait(&test_options));
+    CHECK(get_new(10) == 6 && get_new(11) == 6);
     CHECK_OK(shards_close_wait());
 }
 
