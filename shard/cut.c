@@ -45,12 +45,10 @@ static void drop_settled(struct cut *c, lsn_t settled)
     }
 }
 
-static err_t scan_record(void *arg, uint8_t kind, const uint8_t *payload, uint32_t len, lsn_t lsn)
+static err_t note_record(struct shard *s, uint8_t kind, const uint8_t *payload, uint32_t len,
+                         lsn_t start, lsn_t lsn)
 {
-    struct shard *s = arg;
     struct cut *c = s->cut;
-    lsn_t start = c->at;
-    c->at = lsn;
     struct byte_reader r = {.at = payload, .end = payload + len};
     if (kind == LOG_ANCHOR)
         return anchor_read(s, &r) ? ERR_OK : log_record_bad(kind, lsn);
@@ -75,13 +73,27 @@ static err_t scan_record(void *arg, uint8_t kind, const uint8_t *payload, uint32
     return r.is_bad || r.at != r.end ? log_record_bad(kind, lsn) : ERR_OK;
 }
 
-err_t cut_scan_wait(struct shard *s, const char *log_directory)
+/* In front of the first COMMIT that is not known to be settled, a log is not cut. */
+static err_t look_at_record(void *shard, uint8_t kind, const uint8_t *payload, uint32_t len,
+                            lsn_t lsn, lsn_t *safe)
+{
+    struct shard *s = shard;
+    struct cut *c = s->cut;
+    TRY(note_record(s, kind, payload, len, c->at, lsn));
+    c->at = lsn;
+    *safe = c->first == NULL ? lsn : c->first->start;
+    return ERR_OK;
+}
+
+err_t cut_read_wait(struct shard *s)
 {
     struct cut *c = core_zalloc(sizeof(*c));
     s->cut = c;
     c->at = s->checkpoint_lsn;
     c->last = &c->first;
-    return wal_inspect_wait(log_directory, s->checkpoint_lsn, scan_record, s, &c->end);
+    return wal_replay_begin_wait(s->wal, s->checkpoint_lsn,
+                                 shard_count() > 1 ? look_at_record : NULL, redo_record_wait, s,
+                                 &c->end);
 }
 
 void cut_free(struct shard *s)

@@ -240,17 +240,6 @@ SUSPENDS static err_t open_files_wait(struct shard *s, char *path)
     TRY(wal_open_wait(&wo, &s->wal));
     if (s->options.log_failed != NULL)
         wal_set_on_failure(s->wal, log_failed, s);
-    return shard_count() > 1 ? cut_scan_wait(s, path) : ERR_OK;
-}
-
-/* When it is known where its log ends. */
-SUSPENDS static err_t replay_wait(struct shard *s)
-{
-    s->is_replaying = true;
-    page_store_set_recovering(s->pages, true);
-    TRY(wal_replay_wait(s->wal, s->checkpoint_lsn, redo_record_wait, s));
-    s->is_replaying = false;
-    s->checkpoint_at_us = core_now_us();
     return ERR_OK;
 }
 
@@ -275,11 +264,28 @@ SUSPENDS static err_t open_on_core(void *arg)
     return e;
 }
 
+SUSPENDS static err_t read_on_core(void *arg)
+{
+    (void)arg;
+    for (uint32_t i = core_id(); i < shard_count(); i += core_count()) {
+        struct shard *s = placement_shard(i);
+        s->is_replaying = true;
+        page_store_set_recovering(s->pages, true);
+        TRY(cut_read_wait(s));
+    }
+    return ERR_OK;
+}
+
+/* When it is known where the logs end. */
 SUSPENDS static err_t replay_on_core(void *arg)
 {
     (void)arg;
-    for (uint32_t i = core_id(); i < shard_count(); i += core_count())
-        TRY(replay_wait(placement_shard(i)));
+    for (uint32_t i = core_id(); i < shard_count(); i += core_count()) {
+        struct shard *s = placement_shard(i);
+        TRY(wal_replay_end_wait(s->wal));
+        s->is_replaying = false;
+        s->checkpoint_at_us = core_now_us();
+    }
     return ERR_OK;
 }
 
@@ -361,8 +367,8 @@ err_t shards_open_wait(const struct shard_options *o)
     }
     placement_set(count);
     TRY(on_all_cores_wait(open_on_core, o));
-    if (count > 1)
-        TRY(cut_logs_wait());
+    TRY(on_all_cores_wait(read_on_core, NULL));
+    TRY(cut_logs_wait());
     TRY(on_all_cores_wait(replay_on_core, NULL));
     TRY(on_all_cores_wait(raise_counters_on_core, o));
     TRY(recovery_settle_wait());

@@ -973,8 +973,9 @@ bool anchors_read(struct shard *s, struct byte_reader *r);
 /* ---- where the logs end together (cut.c) ---- */
 
 struct cut;
-SUSPENDS err_t cut_scan_wait(struct shard *s, const char *log_directory);
-/* On one core, when all have scanned: cuts the logs that go farther. */
+/* Reads the shard's log and replays what no cut takes away. */
+SUSPENDS err_t cut_read_wait(struct shard *s);
+/* On one core, when all are read: cuts the logs that go farther. */
 SUSPENDS err_t cut_logs_wait(void);
 void cut_free(struct shard *s);
 

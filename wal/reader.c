@@ -1,5 +1,5 @@
 /*
- * Replay: reading a log from a record boundary to its end, and making the end fit to go on from.
+ * Reading a log from a record boundary to its end.
  *
  * The end is the first position without a valid record. It is a torn tail if nothing behind it was
  * ever acknowledged: only one write is in flight at a time, so at most that write's blocks can be
@@ -9,10 +9,7 @@
  * the last write of all cannot be told from a torn tail.) Behind the end, the rest of its segment
  * is searched at every record boundary, and the head of each later segment.
  *
- * Records of the torn write that did reach the disk could become reachable again when new records
- * are written up to exactly their start. So replay writes zeros over everything that the last batch
- * may have touched (wipe_bytes()) before the first append. A log that was cut (cut.c) ends at the
- * cut whatever follows, and is wiped up to where its valid records had ended.
+ * A log that was cut (cut.c) ends at the cut whatever follows.
  *
  * Two pieces of 1 MiB (at most a segment): one is parsed while the next is read.
  */
@@ -26,37 +23,9 @@ enum {
     SEARCH_BYTES = 64 << 10, /* head of a later segment: longer than any record */
 };
 
-static uint64_t wipe_bytes(void)
-{
-    return wal_write_bytes_max() + 2 * (uint64_t)RECORD_SPAN_MAX;
-}
-
-struct piece {
-    uint8_t *bytes;
-    uint64_t at;     /* UINT64_MAX = none */
-    bool is_missing; /* its segment does not exist */
-    bool in_flight;
-    struct io_request request;
-    struct log_reader *reader;
-};
-
-struct log_reader {
-    struct wal *w;
-    uint32_t piece_bytes;
-    struct piece pieces[2];
-    struct wait_queue queue;
-    struct io_file *file;
-    uint64_t file_no;
-    uint64_t file_bytes;
-    bool file_missing;
-    struct wal_cut cut;
-    uint8_t *assembled; /* a record across two pieces */
-    char *path;
-};
-
 static void piece_read(struct io_request *req)
 {
-    struct piece *p = req->owner;
+    struct log_piece *p = req->owner;
     p->in_flight = false;
     wait_queue_wake_all(&p->reader->queue);
 }
@@ -87,7 +56,7 @@ SUSPENDS static err_t reader_open_file_wait(struct log_reader *r, uint64_t no)
 }
 
 /* Begin to load the piece at `at` (a multiple of piece_bytes). The other piece is complete. */
-SUSPENDS static err_t piece_start_wait(struct log_reader *r, struct piece *p, uint64_t at)
+SUSPENDS static err_t piece_start_wait(struct log_reader *r, struct log_piece *p, uint64_t at)
 {
     TRY(reader_open_file_wait(r, segment_of(at)));
     p->at = at;
@@ -110,7 +79,7 @@ SUSPENDS static err_t piece_start_wait(struct log_reader *r, struct piece *p, ui
     return ERR_OK;
 }
 
-SUSPENDS static err_t piece_finish_wait(struct log_reader *r, struct piece *p)
+SUSPENDS static err_t piece_finish_wait(struct log_reader *r, struct log_piece *p)
 {
     while (p->in_flight)
         wait_queue_shielded_wait(&r->queue);
@@ -126,12 +95,12 @@ SUSPENDS static err_t piece_finish_wait(struct log_reader *r, struct piece *p)
 SUSPENDS static err_t reader_seek_wait(struct log_reader *r, uint64_t pos)
 {
     uint64_t at = align_down(pos, r->piece_bytes);
-    struct piece *p = r->pieces;
+    struct log_piece *p = r->pieces;
     if (p[0].at == at)
         return piece_finish_wait(r, &p[0]);
     TRY(piece_finish_wait(r, &p[1]));
     if (p[1].at == at) {
-        struct piece t = p[0]; /* nothing is in flight: the requests may move */
+        struct log_piece t = p[0]; /* nothing is in flight: the requests may move */
         p[0] = p[1];
         p[1] = t;
     } else {
@@ -143,11 +112,9 @@ SUSPENDS static err_t reader_seek_wait(struct log_reader *r, uint64_t pos)
     return piece_start_wait(r, &p[1], at + r->piece_bytes);
 }
 
-/* len bytes at pos, contiguous; valid until the next call. Meant for ascending positions. */
-SUSPENDS static err_t reader_get_wait(struct log_reader *r, uint64_t pos, uint32_t len,
-                                      const uint8_t **out)
+err_t log_reader_get_wait(struct log_reader *r, uint64_t pos, uint32_t len, const uint8_t **out)
 {
-    struct piece *p = r->pieces;
+    struct log_piece *p = r->pieces;
     if (UNLIKELY(p[0].at != align_down(pos, r->piece_bytes) || p[0].in_flight))
         TRY(reader_seek_wait(r, pos));
     uint64_t offset = pos - p[0].at;
@@ -169,12 +136,12 @@ SUSPENDS static err_t reader_record_wait(struct log_reader *r, uint64_t pos,
 {
     const uint8_t *p;
     *payload = NULL;
-    TRY(reader_get_wait(r, pos, RECORD_HEADER_BYTES, &p));
+    TRY(log_reader_get_wait(r, pos, RECORD_HEADER_BYTES, &p));
     memcpy(h, p, sizeof(*h));
     if (h->magic != RECORD_MAGIC || h->len > WAL_RECORD_BYTES_MAX ||
         h->segment != (uint32_t)segment_of(pos) || h->undurable > pos)
         return ERR_OK;
-    TRY(reader_get_wait(r, pos, RECORD_HEADER_BYTES + (uint32_t)h->len, &p));
+    TRY(log_reader_get_wait(r, pos, RECORD_HEADER_BYTES + (uint32_t)h->len, &p));
     uint32_t crc = record_crc_begin(pos, h);
     if (crc32c(crc, p + RECORD_HEADER_BYTES, h->len) == h->crc || DEFECT(RECORD_NOT_CHECKED))
         *payload = p + RECORD_HEADER_BYTES;
@@ -186,7 +153,7 @@ SUSPENDS static err_t next_candidate_wait(struct log_reader *r, uint64_t *pos, u
 {
     while (*pos < limit) {
         const uint8_t *p;
-        TRY(reader_get_wait(r, *pos, RECORD_ALIGN, &p));
+        TRY(log_reader_get_wait(r, *pos, RECORD_ALIGN, &p));
         uint64_t n = MIN(limit - *pos, r->piece_bytes - *pos % r->piece_bytes);
         for (uint64_t i = 0; i < n; i += RECORD_ALIGN) {
             if (UNLIKELY(p[i + offsetof(struct record_header, magic)] == RECORD_MAGIC)) {
@@ -234,8 +201,8 @@ SUSPENDS static err_t check_behind_end_wait(struct log_reader *r, lsn_t end,
     return ERR_OK;
 }
 
-SUSPENDS static err_t apply_all_wait(struct log_reader *r, lsn_t from, wal_apply_fn apply,
-                                     void *ctx, lsn_t *end)
+err_t log_reader_records_wait(struct log_reader *r, lsn_t from, wal_apply_fn apply, void *ctx,
+                              lsn_t *end)
 {
     lsn_t pos = from;
     while (pos < r->cut.at) {
@@ -245,85 +212,10 @@ SUSPENDS static err_t apply_all_wait(struct log_reader *r, lsn_t from, wal_apply
         if (payload == NULL)
             break;
         pos += record_span(h.len);
-        r->w->stats.records++;
         TRY(apply(ctx, h.kind, payload, h.len, pos));
         TRY(fiber_rest_wait());
     }
     *end = pos;
-    return ERR_OK;
-}
-
-/* ---- going on from the end ---- */
-
-/* Zeros in [from, to) of one segment, or in all its rest if the file was cut short. */
-SUSPENDS static err_t wipe_segment_wait(struct log_reader *r, uint64_t from, uint64_t to,
-                                        uint8_t *buffer, const uint8_t *prefix,
-                                        uint32_t prefix_bytes)
-{
-    wal_segment_path(r->w, segment_of(from), r->path);
-    struct io_file *f;
-    err_t err = io_open_wait(r->path, IO_WRITE | IO_DIRECT | IO_DSYNC, 0600, &f);
-    if (err == ERR_UNDEFINED_FILE)
-        return ERR_OK;
-    TRY(err);
-    uint64_t size = 0;
-    err = io_size_wait(f, &size);
-    if (size < WAL_SEGMENT_BYTES)
-        to = (segment_of(from) + 1) * WAL_SEGMENT_BYTES;
-    memset(buffer, 0, r->piece_bytes);
-    if (prefix_bytes > 0)
-        memcpy(buffer, prefix, prefix_bytes);
-    for (uint64_t at = from; at < to && err == ERR_OK; at += r->piece_bytes) {
-        uint32_t len = (uint32_t)MIN(to - at, (uint64_t)r->piece_bytes);
-        err = io_write_wait(f, buffer, len, at % WAL_SEGMENT_BYTES);
-        memset(buffer, 0, prefix_bytes);
-    }
-    io_close_wait(f);
-    return err;
-}
-
-static uint64_t wipe_end(const struct log_reader *r, lsn_t end)
-{
-    return align_up(MAX(end, r->cut.end) + wipe_bytes(), IO_BLOCK_BYTES);
-}
-
-SUSPENDS static err_t wipe_wait(struct log_reader *r, lsn_t end, uint8_t *prefix)
-{
-    uint64_t from = align_down(end, IO_BLOCK_BYTES);
-    uint64_t to = wipe_end(r, end);
-    uint32_t prefix_bytes = (uint32_t)(end - from);
-    if (prefix_bytes > 0) {
-        const uint8_t *p;
-        TRY(reader_get_wait(r, from, prefix_bytes, &p));
-        memcpy(prefix, p, prefix_bytes);
-    }
-    TRY(piece_finish_wait(r, &r->pieces[1]));
-    uint8_t *buffer = r->pieces[0].bytes;
-    r->pieces[0].at = UINT64_MAX;
-    while (from < to) {
-        uint64_t border = (segment_of(from) + 1) * WAL_SEGMENT_BYTES;
-        TRY(wipe_segment_wait(r, from, MIN(to, border), buffer, prefix, prefix_bytes));
-        from = border;
-        prefix_bytes = 0;
-    }
-    return ERR_OK;
-}
-
-/* Segments behind a gap in the numbers cannot hold anything; the writer wants [oldest, ready_end).
- */
-SUSPENDS static err_t adopt_segments_wait(struct wal *w, lsn_t end, const uint64_t *numbers,
-                                          size_t count, char *path)
-{
-    w->oldest = count > 0 ? numbers[0] : segment_of(end);
-    w->ready_end = segment_of(end);
-    for (size_t i = 0; i < count; i++) {
-        if (numbers[i] == w->ready_end) {
-            w->ready_end++;
-        } else if (numbers[i] > w->ready_end) {
-            wal_segment_path(w, numbers[i], path);
-            TRY(io_unlink_wait(path));
-        }
-    }
     return ERR_OK;
 }
 
@@ -344,59 +236,22 @@ SUSPENDS static err_t first_segment_check(const struct log_reader *r, lsn_t from
     return err_raise(ERR_DATA_CORRUPTED, "log file \"%s\" is missing", r->path);
 }
 
-/* Up to the end and what lies behind it; changes nothing. */
-SUSPENDS static err_t read_log_wait(struct log_reader *r, struct arena *mem, lsn_t from,
-                                    wal_apply_fn apply, void *ctx, uint64_t **numbers,
-                                    size_t *count, lsn_t *end)
+err_t log_reader_read_wait(struct log_reader *r, struct arena *mem, lsn_t from, wal_apply_fn apply,
+                           void *ctx, uint64_t **numbers, size_t *count, lsn_t *end)
 {
+    if (from % RECORD_ALIGN != 0)
+        return err_raise(ERR_DATA_CORRUPTED, "log position %llX is not a record boundary",
+                         (unsigned long long)from);
     TRY(wal_segments_list_wait(r->w, mem, numbers, count));
     TRY(first_segment_check(r, from, *numbers, *count));
     TRY(wal_cut_read_wait(r->w, mem, &r->cut));
-    TRY(apply_all_wait(r, from, apply, ctx, end));
+    TRY(log_reader_records_wait(r, from, apply, ctx, end));
     if (*end == r->cut.at)
         return ERR_OK; /* what lies behind is known, and is to go */
     return check_behind_end_wait(r, *end, *numbers, *count);
 }
 
-/* A process that was killed may have left records that can be read and are not durable. What is
- * built on them from now on counts them as durable; and what will be wiped must not come back. */
-SUSPENDS static err_t sync_segments_wait(const struct log_reader *r, lsn_t from, lsn_t end)
-{
-    for (uint64_t no = segment_of(from); no <= segment_of(wipe_end(r, end)); no++) {
-        struct io_file *f;
-        wal_segment_path(r->w, no, r->path);
-        err_t err = io_open_wait(r->path, IO_READ | IO_WRITE, 0600, &f);
-        if (err == ERR_UNDEFINED_FILE)
-            continue; /* one that was never made */
-        TRY(err);
-        err = io_sync_wait(f);
-        io_close_wait(f);
-        TRY(err);
-    }
-    return ERR_OK;
-}
-
-SUSPENDS static err_t replay_wait(struct log_reader *r, struct arena *mem, lsn_t from,
-                                  wal_apply_fn apply, void *ctx)
-{
-    struct wal *w = r->w;
-    uint64_t *numbers;
-    size_t count;
-    lsn_t end;
-    TRY(wal_unfinished_remove_wait(w, mem));
-    TRY(read_log_wait(r, mem, from, apply, ctx, &numbers, &count, &end));
-    TRY(sync_segments_wait(r, from, end));
-    uint8_t *prefix = arena_alloc(mem, IO_BLOCK_BYTES);
-    TRY(wipe_wait(r, end, prefix));
-    if (r->cut.end != 0)
-        TRY(wal_cut_remove_wait(w, mem));
-    TRY(adopt_segments_wait(w, end, numbers, count, r->path));
-    w->stats = (struct wal_stats){0};
-    wal_position(w, end, prefix);
-    return wal_keeper_start(w);
-}
-
-static struct log_reader *reader_new(struct wal *w, struct arena *mem)
+struct log_reader *log_reader_new(struct wal *w, struct arena *mem)
 {
     struct log_reader *r = ARENA_NEW(mem, struct log_reader);
     r->w = w;
@@ -411,7 +266,7 @@ static struct log_reader *reader_new(struct wal *w, struct arena *mem)
     return r;
 }
 
-SUSPENDS static void reader_end_wait(struct log_reader *r)
+void log_reader_end_wait(struct log_reader *r)
 {
     for (int i = 0; i < 2; i++) {
         while (r->pieces[i].in_flight)
@@ -421,38 +276,17 @@ SUSPENDS static void reader_end_wait(struct log_reader *r)
     reader_close_file_wait(r);
 }
 
-static err_t boundary_check(lsn_t from)
-{
-    if (from % RECORD_ALIGN != 0)
-        return err_raise(ERR_DATA_CORRUPTED, "log position %llX is not a record boundary",
-                         (unsigned long long)from);
-    return ERR_OK;
-}
-
-err_t wal_replay_wait(struct wal *w, lsn_t from, wal_apply_fn apply, void *ctx)
-{
-    ASSERT(!w->positioned);
-    TRY(boundary_check(from));
-    struct arena *mem = arena_new();
-    struct log_reader *r = reader_new(w, mem);
-    err_t err = replay_wait(r, mem, from, apply, ctx);
-    reader_end_wait(r);
-    arena_free(mem);
-    return err;
-}
-
 err_t wal_inspect_wait(const char *directory, lsn_t from, wal_apply_fn apply, void *ctx, lsn_t *end)
 {
     *end = from;
-    TRY(boundary_check(from));
     struct arena *mem = arena_new();
     struct wal *w = ARENA_NEW(mem, struct wal);
     w->directory = arena_strdup(mem, directory);
-    struct log_reader *r = reader_new(w, mem);
+    struct log_reader *r = log_reader_new(w, mem);
     uint64_t *numbers;
     size_t count;
-    err_t err = read_log_wait(r, mem, from, apply, ctx, &numbers, &count, end);
-    reader_end_wait(r);
+    err_t err = log_reader_read_wait(r, mem, from, apply, ctx, &numbers, &count, end);
+    log_reader_end_wait(r);
     arena_free(mem);
     return err;
 }

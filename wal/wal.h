@@ -36,12 +36,24 @@ SUSPENDS err_t wal_open_wait(const struct wal_options *o, struct wal **out);
 /* What was not flushed is dropped, as in a crash. */
 SUSPENDS void wal_close_wait(struct wal *w);
 
+/* lsn: behind the record. May suspend. */
 typedef err_t (*wal_apply_fn)(void *ctx, uint8_t kind, const uint8_t *payload, uint32_t len,
                               lsn_t lsn);
-/* Calls apply for each record from `from` (a record boundary) up to the end of the valid log, or to
- * where wal_cut_wait has set it, wipes what lies behind, then positions the writer there. A torn
+/* Raises *safe, the position up to which this log outlives whatever the logs' ends may need. */
+typedef err_t (*wal_look_fn)(void *ctx, uint8_t kind, const uint8_t *payload, uint32_t len,
+                             lsn_t lsn, lsn_t *safe);
+/* Replay from `from`, a record boundary, in two steps. The first reads up to the end of the valid
+ * log, or to where wal_cut_wait has set it; *end = behind the last valid record. It calls look for
+ * each record, and apply in the same order for those that are safe (all when look is NULL). A torn
  * tail is the end; a hole before later valid records, or a bad checksum followed by valid later
- * segments, is ERR_DATA_CORRUPTED. apply may suspend. */
+ * segments, is ERR_DATA_CORRUPTED. The second step, after which the log can be appended to: applies
+ * the rest, up to the end or to where it was cut in between, wipes what lies behind, and positions
+ * the writer there. The log remembers apply and ctx for it. The first step changes nothing on the
+ * disk that a second start would read. */
+SUSPENDS err_t wal_replay_begin_wait(struct wal *w, lsn_t from, wal_look_fn look,
+                                     wal_apply_fn apply, void *ctx, lsn_t *end);
+SUSPENDS err_t wal_replay_end_wait(struct wal *w);
+/* Both steps, for a log by itself. */
 SUSPENDS err_t wal_replay_wait(struct wal *w, lsn_t from, wal_apply_fn apply, void *ctx);
 /* The same reading and the same errors for check and dump tools: changes nothing on the disk, needs
  * no open log. *end = behind the last valid record. */
@@ -49,8 +61,8 @@ SUSPENDS err_t wal_inspect_wait(const char *directory, lsn_t from, wal_apply_fn 
                                 lsn_t *end);
 
 /* The log is to end at `at`, a record boundary; end = behind the last valid record, as
- * wal_inspect_wait found it. Durable on return; what lies behind is wiped by the next replay, and
- * until then no reading goes beyond. Before replay only. */
+ * reading found it. Durable on return; what lies behind is wiped by the next replay, and
+ * until then no reading goes beyond. Before replay's second step only. */
 SUSPENDS err_t wal_cut_wait(struct wal *w, lsn_t at, lsn_t end);
 
 /* Copy into another directory what replay from begin needs, with nothing behind end. */

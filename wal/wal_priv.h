@@ -54,7 +54,8 @@ struct wal {
     char *directory;
     uint64_t keep_bytes_min;
     uint64_t commit_delay_us;
-    bool positioned; /* create or replay done: may append */
+    bool positioned;           /* create or replay done: may append */
+    struct wal_replay *replay; /* NULL: not between its steps */
     bool closing;
 
     /* the ring: bytes [align_down(durable), end) of the log, at position % capacity */
@@ -147,6 +148,47 @@ struct wal_cut {
 };
 SUSPENDS err_t wal_cut_read_wait(const struct wal *w, struct arena *mem, struct wal_cut *out);
 SUSPENDS err_t wal_cut_remove_wait(const struct wal *w, struct arena *mem); /* durable on return */
+
+/* reader.c: one pass over a log, or several. A piece is what one request reads. */
+struct log_piece {
+    uint8_t *bytes;
+    uint64_t at;     /* UINT64_MAX = none */
+    bool is_missing; /* its segment does not exist */
+    bool in_flight;
+    struct io_request request;
+    struct log_reader *reader;
+};
+
+struct log_reader {
+    struct wal *w;
+    uint32_t piece_bytes;
+    struct log_piece pieces[2];
+    struct wait_queue queue;
+    struct io_file *file;
+    uint64_t file_no;
+    uint64_t file_bytes;
+    bool file_missing;
+    struct wal_cut cut;
+    uint8_t *assembled; /* a record across two pieces */
+    char *path;
+};
+struct log_reader *log_reader_new(struct wal *w, struct arena *mem);
+SUSPENDS void log_reader_end_wait(struct log_reader *r);
+/* len bytes at pos, contiguous; valid until the next call. Meant for ascending positions. */
+SUSPENDS err_t log_reader_get_wait(struct log_reader *r, uint64_t pos, uint32_t len,
+                                   const uint8_t **out);
+/* The valid records from `from` on, in front of the cut. apply may read elsewhere. */
+SUSPENDS err_t log_reader_records_wait(struct log_reader *r, lsn_t from, wal_apply_fn apply,
+                                       void *ctx, lsn_t *end);
+/* Those, and a look at what lies behind the end: ERR_DATA_CORRUPTED if that was durable. Sorted
+ * numbers of the segments, in the arena. Changes nothing on the disk. */
+SUSPENDS err_t log_reader_read_wait(struct log_reader *r, struct arena *mem, lsn_t from,
+                                    wal_apply_fn apply, void *ctx, uint64_t **numbers,
+                                    size_t *count, lsn_t *end);
+
+/* replay.c */
+struct wal_replay; /* between its two steps */
+SUSPENDS void wal_replay_drop_wait(struct wal *w);
 
 /* segments.c */
 struct io_file *wal_segment_file(struct wal *w, uint64_t no); /* NULL: not open (yet) */

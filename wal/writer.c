@@ -109,6 +109,7 @@ void wal_close_wait(struct wal *w)
     while (w->writing)
         wait_queue_shielded_wait(&w->idle);
     wal_keeper_stop_wait(w);
+    wal_replay_drop_wait(w);
     wal_free(w);
 }
 

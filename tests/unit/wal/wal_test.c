@@ -163,6 +163,110 @@ static bool cut_file_exists(void)
     return access(path, F_OK) == 0;
 }
 
+/* What look calls safe: nothing up to a record, then all in front of one, and so on. */
+struct horizon {
+    struct expect expect;
+    lsn_t told;
+    lsn_t safe_at;   /* when this record is read */
+    lsn_t safe_to;   /* so much becomes safe */
+    uint64_t early;  /* applied though not safe */
+    uint64_t looked; /* at so many records */
+};
+
+SUSPENDS static err_t horizon_look(void *ctx, uint8_t kind, const uint8_t *payload, uint32_t len,
+                                   lsn_t lsn, lsn_t *safe)
+{
+    (void)kind;
+    (void)payload;
+    (void)len;
+    struct horizon *h = ctx;
+    h->looked++;
+    if (lsn == h->safe_at)
+        h->told = h->safe_to;
+    *safe = h->told;
+    return ERR_OK;
+}
+
+SUSPENDS static err_t horizon_apply(void *ctx, uint8_t kind, const uint8_t *payload, uint32_t len,
+                                    lsn_t lsn)
+{
+    struct horizon *h = ctx;
+    h->early += lsn > h->told;
+    return expect_apply(&h->expect, kind, payload, len, lsn);
+}
+
+/* What is not safe while reading waits, in memory or to be read again; each record is applied once,
+ * in order, up to the end or the cut. */
+ON_CORE(replay_in_two_steps)
+{
+    enum { EARLY = 3000, MIDDLE = 5000 };
+    struct wal_options o = options_small();
+    struct wal *w;
+    CHECK_OK(wal_create_wait(&o, &w));
+    static lsn_t lsns[MIDDLE + 1];
+    lsn_t lsn = 0;
+    lsn_t late = 0;
+    uint64_t n = 0;
+    uint64_t late_n = 0;
+    while (wal_end(w) < 5 * (uint64_t)WAL_SEGMENT_BYTES) {
+        lsn = append_wait(w, n++);
+        if (n <= MIDDLE)
+            lsns[n] = lsn;
+        if (late == 0 && lsn > 4 * (uint64_t)WAL_SEGMENT_BYTES) {
+            late = lsn;
+            late_n = n;
+        }
+    }
+    CHECK_OK(wal_flush_wait(w, lsn));
+    wal_close_wait(w);
+    CHECK(lsns[MIDDLE] != 0 && late != 0);
+    struct {
+        lsn_t safe_at;
+        lsn_t safe_to;
+        lsn_t cut;
+        uint64_t first; /* applied in the first step */
+        uint64_t all;
+    } const cases[] = {
+        {lsns[MIDDLE], lsns[EARLY], 0, EARLY, n}, /* more than is held: the rest later */
+        {lsns[MIDDLE], lsns[MIDDLE], 0, MIDDLE, n},
+        {late, late, 0, late_n, n},   /* was more, and is read again */
+        {late, lsns[EARLY], 0, 0, n}, /* still too much */
+        {lsn, lsn, 0, n, n},
+        {0, 0, lsns[EARLY], 0, EARLY}, /* nothing was safe */
+        {lsns[EARLY], lsns[EARLY], lsns[MIDDLE], EARLY,
+         MIDDLE}, /* the last: what is behind is gone */
+    };
+    for (uint32_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct horizon h = {.safe_at = cases[i].safe_at, .safe_to = cases[i].safe_to};
+        CHECK_OK(wal_open_wait(&o, &w));
+        lsn_t end;
+        CHECK_OK(wal_replay_begin_wait(w, 0, horizon_look, horizon_apply, &h, &end));
+        CHECK(h.expect.next == cases[i].first && h.early == 0);
+        if (i == 0) { /* between the steps */
+            CHECK(end == lsn && h.looked == n);
+            wal_close_wait(w);
+            continue;
+        }
+        if (cases[i].cut != 0)
+            CHECK_OK(wal_cut_wait(w, cases[i].cut, end));
+        h.told = UINT64_MAX;
+        CHECK_OK(wal_replay_end_wait(w));
+        CHECK(h.expect.next == cases[i].all && h.expect.wrong == 0);
+        CHECK(wal_end(w) == (cases[i].cut != 0 ? cases[i].cut : lsn));
+        if (cases[i].cut == 0)
+            CHECK(h.looked == n);
+        wal_close_wait(w);
+        if (cases[i].cut == lsns[EARLY]) { /* as it was, for the next */
+            CHECK_OK(wal_open_wait(&o, &w));
+            CHECK_OK(wal_replay_wait(w, 0, expect_apply, &(struct expect){0}));
+            for (uint64_t k = EARLY; k < n; k++)
+                lsn = append_wait(w, k);
+            CHECK_OK(wal_flush_wait(w, lsn));
+            wal_close_wait(w);
+        }
+    }
+}
+
 /* Several segments go; nothing of them comes back when the log grows over it. */
 ON_CORE(cut_short)
 {
@@ -505,6 +609,7 @@ int main(int argc, char **argv)
         CORE_TEST(append_flush_replay),
         CORE_TEST(records_cross_segments),
         CORE_TEST(cut_short),
+        CORE_TEST(replay_in_two_steps),
         CORE_TEST(torn_tail_at_every_byte),
         CORE_TEST(torn_batch_with_later_blocks),
         CORE_TEST(damage_in_the_middle),
