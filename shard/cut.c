@@ -1,5 +1,6 @@
 /*
- * Where the logs of all shards end together, before they are replayed.
+ * Where the logs of all shards end together. While they are read, what no cut can take is
+ * replayed.
  *
  * A COMMIT record of a many-shard transaction names the positions of its PREPARE records, and the
  * log may have come to the disk before them. So each log ends at most in front of the first COMMIT
