@@ -142,9 +142,7 @@ static NO_SUSPEND_ANALYSIS void with_index(uint64_t n, err_t (*fn)(struct txn_vi
     for (uint64_t done = 0; done < n; done += SEARCHES_PER_TRANSACTION) {
         struct txn *t = txn_begin(&o);
         txn_statement_begin(t);
-        struct txn_view v = txn_view_make(t, write);
-        if (write)
-            txn_enlist(t, 0);
+        struct txn_view v = txn_view_make(t, 0, write);
         for (uint64_t i = done; i < MIN(n, done + SEARCHES_PER_TRANSACTION); i++)
             check(fn(&v));
         txn_merge(t, 0, &v);
@@ -312,8 +310,7 @@ static SUSPENDS void make_index_wait(void)
     struct txn_options o = {.isolation = READ_COMMITTED, .session = 1};
     struct txn *t = txn_begin(&o);
     txn_statement_begin(t);
-    struct txn_view v = txn_view_make(t, true);
-    txn_enlist(t, 0);
+    struct txn_view v = txn_view_make(t, 0, true);
     check(index_make(&v));
     txn_merge(t, 0, &v);
     check(txn_commit_wait(t));

@@ -192,8 +192,6 @@ SUSPENDS static err_t call_hold(void *arg)
 SUSPENDS static err_t hold_parts_wait(struct txn *t, const struct byte_writer *info)
 {
     uint32_t count = 0;
-    if (t->notes_reads)
-        txn_reads_on_all_shards(t);
     for (uint32_t i = 0; i < t->shard_count; i++) {
         t->shards[i].wrote |= t->notes_reads;
         count += t->shards[i].wrote || t->shards[i].logged;

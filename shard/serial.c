@@ -166,6 +166,7 @@ static struct read_set *set_for(struct shard *s, const struct txn_view *v, file_
 {
     if (LIKELY(v->isolation != SERIALIZABLE) || v->id == 0 || (uint32_t)file < FILE_USER_MIN)
         return NULL;
+    ASSERT(v->shard_no == s->number); /* the coordinator knows of no other */
     return set_of(s, v->id, v->snapshot);
 }
 

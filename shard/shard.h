@@ -92,7 +92,8 @@ enum isolation { READ_COMMITTED, REPEATABLE_READ, SERIALIZABLE };
 struct txn_view {
     txn_id_t id; /* 0 while the transaction has written and locked nothing (then only reads) */
     ts_t snapshot;
-    uint32_t seq; /* statement number; undo goes back to one of these */
+    uint32_t seq;      /* statement number; undo goes back to one of these */
+    uint32_t shard_no; /* where it is used */
     uint8_t isolation;
     bool wrote;       /* out: the shard holds undo or locks of this transaction */
     bool logged;      /* out: its log has records of this transaction */

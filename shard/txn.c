@@ -332,26 +332,6 @@ void txn_set_options(struct txn *t, const struct txn_options *o)
     t->snapshot.database = o->database;
 }
 
-struct txn_view txn_view_make(struct txn *t, bool may_write)
-{
-    ASSERT(t->snapshot.is_active);
-    bool notes_reads = t->options.isolation == SERIALIZABLE && !t->options.read_only;
-    t->notes_reads |= notes_reads;
-    if (may_write || notes_reads)
-        (void)txn_assign_id(t);
-    return (struct txn_view){
-        .id = t->id,
-        .snapshot = t->snapshot.ts,
-        .seq = t->seq,
-        /* Read only: its snapshot is a place in the order, nothing to note. */
-        .isolation =
-            (uint8_t)(t->options.isolation == SERIALIZABLE && !notes_reads ? REPEATABLE_READ
-                                                                           : t->options.isolation),
-        .session = t->options.session,
-        .limits = t->limits,
-    };
-}
-
 struct txn_shard *txn_shard(struct txn *t, uint32_t number)
 {
     for (uint32_t i = 0; i < t->shard_count; i++) {
@@ -377,6 +357,31 @@ void txn_enlist(struct txn *t, uint32_t shard_no)
     struct txn_shard *ts = txn_shard(t, shard_no);
     ts->wrote = true;
     ts->is_out = true;
+}
+
+struct txn_view txn_view_make(struct txn *t, uint32_t shard_no, bool may_write)
+{
+    ASSERT(t->snapshot.is_active);
+    bool notes_reads = t->options.isolation == SERIALIZABLE && !t->options.read_only;
+    t->notes_reads |= notes_reads;
+    if (may_write || notes_reads)
+        (void)txn_assign_id(t);
+    if (may_write)
+        txn_enlist(t, shard_no);
+    else if (notes_reads)
+        (void)txn_shard(t, shard_no);
+    return (struct txn_view){
+        .id = t->id,
+        .snapshot = t->snapshot.ts,
+        .seq = t->seq,
+        .shard_no = shard_no,
+        /* Read only: its snapshot is a place in the order, nothing to note. */
+        .isolation =
+            (uint8_t)(t->options.isolation == SERIALIZABLE && !notes_reads ? REPEATABLE_READ
+                                                                           : t->options.isolation),
+        .session = t->options.session,
+        .limits = t->limits,
+    };
 }
 
 void txn_merge(struct txn *t, uint32_t shard_no, const struct txn_view *v)
@@ -676,17 +681,10 @@ err_t txn_observe_wait(struct txn *t)
     return ERR_OK;
 }
 
-void txn_reads_on_all_shards(struct txn *t)
-{
-    for (uint32_t i = 0; i < shard_count(); i++)
-        (void)txn_shard(t, i);
-}
-
 SUSPENDS static void reads_drop_wait(struct txn *t)
 {
     if (!t->notes_reads)
         return;
-    txn_reads_on_all_shards(t);
     struct shard_call like = {.id = t->id};
     ERR_IGNORE(on_shards_wait(t, is_every, call_drop_reads, &like));
 }
@@ -771,8 +769,6 @@ void txn_settle_views(struct txn *t)
 err_t txn_commit_work_wait(struct txn *t)
 {
     uint32_t writers = 0;
-    if (t->notes_reads)
-        txn_reads_on_all_shards(t);
     txn_settle_views(t);
     /* What was observed on a shard that was written is in the log before its records there: these
      * are settled with it, and lost with it. */

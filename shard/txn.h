@@ -2,8 +2,9 @@
  * Transactions: the coordinator's side, on the session's core (DESIGN.md section 6).
  *
  * A session's transaction is one struct txn. Fragments that work on shards (here or on other cores)
- * get a struct txn_view by txn_view_make() and bring it back through txn_merge(). Before a fragment
- * that may write runs, txn_enlist() names its shard, so that an abort finds it whatever happens.
+ * get a struct txn_view by txn_view_make() and bring it back through txn_merge(). The transaction
+ * remembers the shards of views that may write, so that an abort finds them whatever happens, and,
+ * serializable, of all, since what was read there is validated there.
  */
 #ifndef SHARD_TXN_H
 #define SHARD_TXN_H
@@ -98,7 +99,8 @@ bool txn_is_read_only(const struct txn *t);
 void txn_set_options(struct txn *t, const struct txn_options *o); /* SET TRANSACTION */
 
 /* Views for fragments. may_write assigns the id. */
-struct txn_view txn_view_make(struct txn *t, bool may_write);
+struct txn_view txn_view_make(struct txn *t, uint32_t shard_no, bool may_write);
+/* A shard where something may be written with a copy of another shard's view (its shard_no set). */
 void txn_enlist(struct txn *t, uint32_t shard_no);
 void txn_merge(struct txn *t, uint32_t shard_no, const struct txn_view *v);
 

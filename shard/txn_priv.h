@@ -7,6 +7,7 @@
 
 enum { SHARDS_INLINE = 4 };
 
+/* A shard that it has written or locked something on, or, serializable, read. */
 struct txn_shard {
     uint32_t number;
     bool wrote;
@@ -68,8 +69,6 @@ struct shard_call {
 SUSPENDS err_t txn_on_shards_wait(struct txn *t, core_fn fn, const struct shard_call *like);
 /* A place for the shard in the transaction's list. */
 struct txn_shard *txn_shard(struct txn *t, uint32_t number);
-/* Serializable: which shards it has read is not followed up, so all take part. */
-void txn_reads_on_all_shards(struct txn *t);
 /* The log of every shard that was enlisted may have something of it. */
 void txn_settle_views(struct txn *t);
 /* Everything but freeing it: commit (hooks and locks only when it succeeded), rollback. */

@@ -51,8 +51,7 @@ static SUSPENDS err_t files_create_call(void *arg)
 
 err_t catalog_create_files_wait(struct txn *t, oid database)
 {
-    struct files_call c = {.view = txn_view_make(t, true), .database = database};
-    txn_enlist(t, 0);
+    struct files_call c = {.view = txn_view_make(t, 0, true), .database = database};
     err_t e = core_call_wait(shard_core(0), files_create_call, &c);
     txn_merge(t, 0, &c.view);
     txn_advance(t);

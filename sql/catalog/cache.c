@@ -401,10 +401,9 @@ static SUSPENDS err_t local_table_wait(struct catalog_session *cs, oid table,
                                        const struct table_desc **out)
 {
     struct catalog_local *l = cs->local_cache;
-    struct txn_view view = txn_view_make(cs->txn, false);
-    if (l->seq != view.seq) {
+    if (l->seq != txn_seq(cs->txn)) {
         local_drop_tables(l);
-        l->seq = view.seq;
+        l->seq = txn_seq(cs->txn);
     }
     for (struct cached_table *c = l->tables; c; c = c->oid_next) {
         if (c->desc.oid == table) {

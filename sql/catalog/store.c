@@ -174,7 +174,7 @@ static err_t probe_decode(const struct catalog_probe *p, const struct probe_item
 /* What is committed now, and own changes. */
 static struct txn_view view_of_now(struct txn *t, bool may_write)
 {
-    struct txn_view view = txn_view_make(t, may_write);
+    struct txn_view view = txn_view_make(t, 0, may_write);
     uint64_t now = shared_commit_read();
     if (view.snapshot < now)
         view.snapshot = now;
@@ -440,7 +440,6 @@ err_t catalog_apply_wait(struct catalog_writer *w)
     struct catalog_session *cs = w->cs;
     catalog_begin_change(cs);
     struct change_call call = {.view = view_of_now(cs->txn, true), .first = w->first};
-    txn_enlist(cs->txn, 0);
     err_t e = core_call_wait(shard_core(0), change_on_shard, &call);
     txn_merge(cs->txn, 0, &call.view);
     txn_advance(cs->txn);
@@ -496,7 +495,6 @@ static SUSPENDS err_t counter_on_shard(void *arg)
 static SUSPENDS err_t counter_next_wait(struct catalog_session *cs, struct counter_call *c)
 {
     c->view = view_of_now(cs->txn, true);
-    txn_enlist(cs->txn, 0);
     err_t e = core_call_wait(shard_core(0), counter_on_shard, c);
     txn_merge(cs->txn, 0, &c->view);
     return e;

@@ -347,8 +347,7 @@ static SUSPENDS err_t drop_wait(struct ddl_context *x, const struct ddl *d)
     struct sequence_files sequences = {&classes, database};
     TRY(ddl_on_shards_wait(x, sequence_files_on_shard, &sequences));
     struct txn *t = x->catalog->txn;
-    struct shard0_drop s = {.view = txn_view_make(t, true), .database = database};
-    txn_enlist(t, 0);
+    struct shard0_drop s = {.view = txn_view_make(t, 0, true), .database = database};
     err_t e = core_call_wait(shard_core(0), shard0_drop_call, &s);
     txn_merge(t, 0, &s.view);
     TRY(e);

@@ -474,9 +474,8 @@ static SUSPENDS err_t drop_sequence_file_wait(struct closure *c, oid relation)
         return ERR_OK;
     struct sequence_drop d = {
         .shard = relation % shard_count(),
-        .view = txn_view_make(t, true),
+        .view = txn_view_make(t, relation % shard_count(), true),
         .file = file_of(c->x->catalog->database, catalog_oid_value(&r, COL_RELFILENODE))};
-    txn_enlist(t, d.shard);
     err_t e = core_call_wait(shard_core(d.shard), sequence_drop_call, &d);
     txn_merge(t, d.shard, &d.view);
     return e;

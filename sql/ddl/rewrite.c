@@ -335,10 +335,11 @@ err_t ddl_rewrite_wait(struct ddl_context *x, const struct rewrite *r)
         q->env = x->env;
         q->source = i;
         q->targets = n;
-        q->read_view = txn_view_make(t, true);
+        q->read_view = txn_view_make(t, i, true);
         q->views = core_malloc(sizeof(struct txn_view) * n);
         for (uint32_t k = 0; k < n; k++) {
             q->views[k] = q->read_view;
+            q->views[k].shard_no = k;
             txn_enlist(t, k);
         }
         if (!r->on_session_core)

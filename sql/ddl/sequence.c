@@ -113,8 +113,7 @@ static SUSPENDS err_t state_call_wait(struct ddl_context *x, struct state_call *
     struct txn *t = x->catalog->txn;
     if (c->read)
         return core_call_wait(shard_core(c->shard), state_on_shard, c);
-    c->view = txn_view_make(t, true);
-    txn_enlist(t, c->shard);
+    c->view = txn_view_make(t, c->shard, true);
     err_t e = core_call_wait(shard_core(c->shard), state_on_shard, c);
     txn_merge(t, c->shard, &c->view);
     return e;

@@ -16,8 +16,7 @@ err_t ddl_on_shards_wait(struct ddl_context *x, err_t (*fn)(struct shard_work *w
         works[i].shard = i;
         works[i].fn = fn;
         works[i].arg = arg;
-        works[i].view = txn_view_make(t, true);
-        txn_enlist(t, i);
+        works[i].view = txn_view_make(t, i, true);
         core_call_start(&works[i].call, shard_core(i), work_call, &works[i]);
     }
     err_t first = ERR_OK;

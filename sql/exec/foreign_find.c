@@ -172,11 +172,10 @@ static SUSPENDS err_t find_on_shard_wait(void *arg)
 static SUSPENDS err_t run_calls_wait(struct txn *t, struct find_call *calls, uint32_t count)
 {
     struct find_call *own = NULL;
+    (void)txn_assign_id(t); /* what it finds may have to be waited for */
     for (uint32_t i = 0; i < count; i++) {
         struct find_call *c = &calls[i];
-        if (c->stage == STAGE_ROW)
-            txn_enlist(t, c->shard_no);
-        c->view = txn_view_make(t, true);
+        c->view = txn_view_make(t, c->shard_no, c->stage == STAGE_ROW);
         if (own == NULL && shard_core(c->shard_no) == core_id()) {
             own = c;
             continue;
@@ -336,7 +335,8 @@ static SUSPENDS err_t stands_call(void *arg)
 SUSPENDS err_t foreign_row_stands_wait(struct foreign_queue *q, const struct foreign_key *k,
                                        const struct foreign_note *note, bool *stands)
 {
-    struct stand_call c = {.k = k, .note = note, .view = txn_view_make(q->catalog->txn, false)};
+    struct stand_call c = {
+        .k = k, .note = note, .view = txn_view_make(q->catalog->txn, note->shard_no, false)};
     err_t e = core_call_wait(shard_core(note->shard_no), stands_call, &c);
     txn_merge(q->catalog->txn, note->shard_no, &c.view);
     *stands = c.stands;

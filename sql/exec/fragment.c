@@ -163,9 +163,7 @@ SUSPENDS err_t fragment_open_wait(struct run *run, struct fragment *f)
     f->is_open = true;
     f->is_ended = false;
     f->is_target_open = false;
-    if (f->writes)
-        txn_enlist(run->txn, f->shard_no);
-    f->view = txn_view_make(run->txn, f->writes);
+    f->view = txn_view_make(run->txn, f->shard_no, f->writes);
     return ERR_OK;
 }
 

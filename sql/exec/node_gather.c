@@ -75,9 +75,7 @@ static SUSPENDS err_t open_local_wait(struct gather_node *g, struct source *s)
     struct node *n = &g->node;
     struct run *run = n->run;
     s->is_local = true;
-    if (n->plan->gather.writes)
-        txn_enlist(run->txn, s->shard_no);
-    struct txn_view view = txn_view_make(run->txn, n->plan->gather.writes);
+    struct txn_view view = txn_view_make(run->txn, s->shard_no, n->plan->gather.writes);
     s->merged = 0;
     if (s->local != NULL) {
         s->local->shard_no = s->shard_no;

@@ -125,12 +125,11 @@ SUSPENDS err_t run_rest_wait(struct run *run)
 void run_view_begin(struct run *run, uint32_t shard_no, bool writes, struct txn_view *out)
 {
     if (run->txn != NULL) {
-        if (writes)
-            txn_enlist(run->txn, shard_no);
-        *out = txn_view_make(run->txn, writes);
+        *out = txn_view_make(run->txn, shard_no, writes);
         return;
     }
     *out = run->view;
+    out->shard_no = shard_no;
     out->wrote = false;
     out->logged = false;
     out->observed = 0;

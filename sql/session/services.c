@@ -85,8 +85,7 @@ static SUSPENDS err_t services_sequence_call_wait(struct session *s, struct sequ
                                                   core_fn fn)
 {
     uint32_t shard_no = c->table->sequence.shard;
-    c->view = txn_view_make(s->txn, true);
-    txn_enlist(s->txn, shard_no);
+    c->view = txn_view_make(s->txn, shard_no, true);
     err_t e = core_call_wait(shard_core(shard_no), fn, c);
     txn_merge(s->txn, shard_no, &c->view);
     return e;

@@ -88,7 +88,7 @@ SUSPENDS static void add(struct txn *t)
     uint32_t at = place_of(&e);
     if (at < st.count && entry_compare(&st.entries[at], &e) == 0)
         return;
-    struct txn_view v = txn_view_make(t, true);
+    struct txn_view v = txn_view_make(t, 0, true);
     CHECK_OK(index_insert_wait(shard_local(0), &v, INDEX, HEAP, key, e.len, e.rid, false, NULL));
     txn_merge(t, 0, &v);
     memmove(&st.entries[at + 1], &st.entries[at], (st.count - at) * sizeof(e));
@@ -104,7 +104,7 @@ SUSPENDS static void take(struct txn *t)
         return;
     uint32_t at = test_below(&st.seed, st.count);
     struct entry e = st.entries[at];
-    struct txn_view v = txn_view_make(t, true);
+    struct txn_view v = txn_view_make(t, 0, true);
     CHECK_OK(index_remove_wait(shard_local(0), &v, INDEX, HEAP, e.key, e.len, e.rid));
     txn_merge(t, 0, &v);
     free(e.key);
@@ -133,7 +133,7 @@ static bool is_in(const struct entry *e, const struct index_range *r)
 SUSPENDS static void check_range(struct txn *t, const struct index_range *range, bool disturb)
 {
     struct arena *mem = arena_new();
-    struct txn_view v = txn_view_make(t, false);
+    struct txn_view v = txn_view_make(t, 0, false);
     struct index_scan *scan;
     struct shard *s = shard_local(0);
     struct entry *want = malloc((st.count + 1) * sizeof(*want));

@@ -218,7 +218,7 @@ SUSPENDS static void crash_and_check(struct held *held)
     txn_statement_end(now.txn);
     for (uint32_t i = 0; i < shard_count(); i++) {
         struct txn *t = test_begin(READ_COMMITTED, 1);
-        struct on_shard c = {.shard_no = i, .fn = check_shard, .view = txn_view_make(t, false)};
+        struct on_shard c = {.shard_no = i, .fn = check_shard, .view = txn_view_make(t, i, false)};
         txn_statement_end(t);
         CHECK_OK(core_call_wait(shard_core(i), on_shard_run, &c));
         txn_rollback_wait(t);

@@ -114,9 +114,7 @@ on_shard_wait(struct txn *t, uint32_t shard_no, bool may_write,
               err_t (*fn)(struct shard *s, struct txn_view *v, void *arg), void *arg)
 {
     struct on_shard c = {
-        .shard_no = shard_no, .fn = fn, .view = txn_view_make(t, may_write), .arg = arg};
-    if (may_write)
-        txn_enlist(t, shard_no);
+        .shard_no = shard_no, .fn = fn, .view = txn_view_make(t, shard_no, may_write), .arg = arg};
     err_t e = may_write ? core_call_wait(shard_core(shard_no), on_shard_run, &c)
                         : core_call_short_wait(shard_core(shard_no), on_shard_run, &c);
     txn_merge(t, shard_no, &c.view);
@@ -133,7 +131,7 @@ static inline struct txn *test_begin(enum isolation isolation, uint32_t session)
 
 /* ---- a table: u64 key (unique index), u32 tag (index), bytes ---- */
 
-enum { TABLE_HEAP = 1001, TABLE_KEY = 1002, TABLE_TAG = 1003 };
+enum { TABLE_HEAP = 20001, TABLE_KEY = 20002, TABLE_TAG = 20003 }; /* of users */
 
 struct test_row {
     uint64_t key;

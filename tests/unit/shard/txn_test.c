@@ -4,6 +4,7 @@
 #include "shard_test.h"
 
 #include "shard/held.h"
+#include "shard/txn_priv.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -735,7 +736,7 @@ SUSPENDS static void budget_steps(void)
     t = test_begin(READ_COMMITTED, 1);
     err_t e = ERR_OK;
     for (uint32_t i = 0; i < 3000 && e == ERR_OK; i++) {
-        struct txn_view v = txn_view_make(t, true);
+        struct txn_view v = txn_view_make(t, 0, true);
         e = version_budget_wait(shard_local(0));
         if (e == ERR_OK)
             e = shard_file_create_wait(shard_local(0), &v, 10000 + i, FILE_HEAP);
@@ -750,7 +751,7 @@ SUSPENDS static void budget_steps(void)
     for (uint32_t i = 0; i < 20000; i++) {
         row_id id;
         uint8_t row[100] = {0};
-        struct txn_view v = txn_view_make(t, true);
+        struct txn_view v = txn_view_make(t, 0, true);
         CHECK_OK(row_insert_wait(shard_local(0), &v, TABLE_HEAP, row, sizeof(row), &id));
         txn_merge(t, 0, &v);
     }
@@ -1024,6 +1025,26 @@ SUSPENDS static void prepared_reader_steps(void)
     txn_rollback_wait(w); /* its parts are gone: nothing to undo */
     CHECK(get_new(1) == 2);
     CHECK_OK(txn_commit_wait(before));
+    CHECK_OK(shards_close_wait());
+}
+
+/* A serializable transaction is validated on the shards that it has read, and asks no other. */
+SUSPENDS static void serializable_steps(void)
+{
+    start(4);
+    for (uint64_t k = 0; k < 4; k++)
+        put(k, 1);
+    struct txn *a = test_begin(SERIALIZABLE, 9);
+    struct txn *b = test_begin(SERIALIZABLE, 10);
+    CHECK(get(a, 1) == 1 && get(b, 2) == 1);
+    CHECK(a->shard_count == 1 && a->shards[0].number == 1);
+    CHECK(b->shard_count == 1 && b->shards[0].number == 2);
+    CHECK_OK(set(a, 2, 2));
+    CHECK_OK(set(b, 1, 2));
+    CHECK(a->shard_count == 2 && b->shard_count == 2);
+    CHECK_OK(txn_commit_wait(a));
+    CHECK(txn_commit_wait(b) == ERR_T_R_SERIALIZATION_FAILURE);
+    CHECK(get_new(1) == 1 && get_new(2) == 2);
     CHECK_OK(shards_close_wait());
 }
 
@@ -1308,6 +1329,7 @@ SCENARIO(stamped_lost, 2)
 SCENARIO(stamped_kept, 2)
 SCENARIO(stamped_chain, 3)
 SCENARIO(prepared_reader, 2)
+SCENARIO(serializable, 4)
 SCENARIO(held, 2)
 SCENARIO(hooks, 1)
 SCENARIO(damaged_end, 1)
@@ -1315,4 +1337,5 @@ SCENARIO(damaged_end, 1)
 SUITE_MAIN("shard transactions", TEST(visibility), TEST(write_waits), TEST(unique), TEST(deadlock),
            TEST(lock_modes), TEST(lock_queue), TEST(table_locks), TEST(moves), TEST(file),
            TEST(sequence), TEST(budget), TEST(prepared), TEST(stamped_lost), TEST(stamped_kept),
-           TEST(stamped_chain), TEST(prepared_reader), TEST(held), TEST(hooks), TEST(damaged_end))
+           TEST(stamped_chain), TEST(prepared_reader), TEST(serializable), TEST(held), TEST(hooks),
+           TEST(damaged_end))

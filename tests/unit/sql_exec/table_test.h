@@ -118,8 +118,7 @@ static SUSPENDS void create(void)
 {
     struct txn *x = begin();
     for (uint32_t i = 0; i < shard_count(); i++) {
-        txn_enlist(x, i);
-        struct create_files c = {.shard_no = i, .view = txn_view_make(x, true)};
+        struct create_files c = {.shard_no = i, .view = txn_view_make(x, i, true)};
         CHECK_OK(core_call_wait(shard_core(i), create_files, &c));
         txn_merge(x, i, &c.view);
     }
