@@ -68,7 +68,7 @@ struct index_desc {
     oid oid;
     const char *name;
     oid am;
-    file_id file; /* 0 for a global unique index's own (see map_table) */
+    file_id file; /* 0: only the map table (of older servers, till REINDEX): no plan uses it */
     bool is_unique;
     bool nulls_not_distinct;
     bool is_primary;
@@ -77,7 +77,7 @@ struct index_desc {
     bool is_live;  /* writers keep what it knows. In a table's list the ready ones come first, next
                       the live ones that are not ready */
     bool is_constraint;
-    /* A unique index that does not contain the shard key: its entries are rows of a hidden table
+    /* A unique index that does not contain the shard key is kept unique by a hidden table
      * distributed by the indexed columns: (index columns..., shard int4, row_id int8). */
     oid map_table;         /* 0 = local index */
     uint16_t key_count;    /* key columns */

@@ -473,8 +473,9 @@ static SUSPENDS err_t load_indexes_wait(struct loader *l)
         x->predicate = load_text(l, r, COL_INDPRED);
         if (map->count && catalog_char_value(&map->rows[0], COL_DISKIND) == 'm')
             x->map_table = catalog_oid_value(&map->rows[0], COL_DISMAP);
-        else
-            x->file = file_of(l->cs->database, catalog_oid_value(&cls->rows[0], COL_RELFILENODE));
+        oid number = catalog_oid_value(&cls->rows[0], COL_RELFILENODE);
+        if (number != 0)
+            x->file = file_of(l->cs->database, number);
         for (uint32_t c = 0; c < t->constraint_count; c++)
             if (t->constraints[c].index == x->oid &&
                 (t->constraints[c].type == 'p' || t->constraints[c].type == 'u'))

@@ -136,6 +136,12 @@ static err_t duplicate_error(const struct build *b, struct key_maker *k, struct 
 }
 
 /* Feeds index_build_wait from the sort, watching for equal neighbours. */
+/* What its map table keeps unique need not be looked at on each shard. */
+static bool is_unique_here(const struct plan_index *x)
+{
+    return x->is_unique && x->map_table == NULL;
+}
+
 struct feed {
     struct key_sort *sort;
     const struct build *build;
@@ -221,7 +227,7 @@ static SUSPENDS err_t fill_wait(struct shard_work *w, const struct build *b, str
         TRY(key_sort_next_wait(sort, &key, &len, &id, &has_null));
         if (!key)
             return shard_flush_wait(s, shard_log_end(s));
-        bool unique = x->is_unique && (!has_null || x->nulls_not_distinct);
+        bool unique = is_unique_here(x) && (!has_null || x->nulls_not_distinct);
         TRY(index_fill_wait(s, &w->view, x->file, b->table->file, key, len, id, unique, &conflict));
         if (conflict != ROW_ID_NONE) {
             bool found;
@@ -255,7 +261,7 @@ static SUSPENDS err_t build_on_shard(struct shard_work *w)
                          .mem = mem,
                          .shard = shard_local(w->shard),
                          .view = view_of_all(&w->view),
-                         .unique = b->index->is_unique,
+                         .unique = is_unique_here(b->index),
                          .last = arena_alloc(mem, INDEX_KEY_BYTES_MAX)};
         e = index_build_wait(f.shard, &w->view, b->index->file, feed_next, &f);
     }
@@ -313,7 +319,9 @@ static SUSPENDS err_t build_wait(struct ddl_context *x, oid table, oid index, bo
         if (t->indexes[i].oid != index)
             continue;
         if (t->indexes[i].map_table)
-            return build_map_wait(x, t, &t->indexes[i]);
+            TRY(build_map_wait(x, t, &t->indexes[i]));
+        if (t->indexes[i].file == 0)
+            return ERR_OK;
         int64_t kb = setting_int(x->env->settings, SET_maintenance_work_mem);
         struct build b = {.table = t,
                           .index = &t->indexes[i],

@@ -311,7 +311,7 @@ static err_t index_options(struct ddl_context *x, const struct index_request *r,
     return ERR_OK;
 }
 
-static SUSPENDS err_t write_rows_wait(struct ddl_context *x, const struct maker *m, bool local)
+static SUSPENDS err_t write_rows_wait(struct ddl_context *x, const struct maker *m)
 {
     struct catalog_writer *w = catalog_writer_new(x->catalog, x->mem);
     struct class_row c = {.oid = m->oid,
@@ -319,7 +319,7 @@ static SUSPENDS err_t write_rows_wait(struct ddl_context *x, const struct maker 
                           .schema = m->t->schema,
                           .owner = m->t->owner,
                           .am = AM_BTREE,
-                          .file = local ? m->oid : 0,
+                          .file = m->oid,
                           .persistence = m->t->persistence,
                           .kind = 'i',
                           .columns = (int16_t)m->n};
@@ -354,14 +354,12 @@ static SUSPENDS err_t make_wait(struct ddl_context *x, struct maker *m)
     if (!local && m->r->is_invalid)
         return err_not_built("building a unique index without the shard key concurrently is not "
                              "supported");
-    TRY(write_rows_wait(x, m, local));
-    if (local) {
-        struct ddl_file file = {file_of(x->catalog->database, m->oid), FILE_BTREE};
-        TRY(ddl_files_create_wait(x, &file, 1));
-    } else {
-        oid map;
+    TRY(write_rows_wait(x, m));
+    struct ddl_file file = {file_of(x->catalog->database, m->oid), FILE_BTREE};
+    TRY(ddl_files_create_wait(x, &file, 1));
+    oid map;
+    if (!local)
         TRY(make_map_wait(x, m, &map));
-    }
     return m->r->is_new_table || m->r->is_invalid ? ERR_OK
                                                   : ddl_build_index_wait(x, m->t->oid, m->oid);
 }

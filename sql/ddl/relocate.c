@@ -19,7 +19,8 @@ static SUSPENDS err_t new_number_wait(struct ddl_context *x, oid relation, enum 
     TRY(rows_set_wait(x, REL_CLASS, INDEX_CLASS_OID, 1, relation, 0, COL_RELFILENODE, number,
                       false));
     struct ddl_file f = {file_of(x->catalog->database, number), kind};
-    drop->files[drop->count++] = (struct ddl_file){old, kind};
+    if (old != 0)
+        drop->files[drop->count++] = (struct ddl_file){old, kind};
     return ddl_files_create_wait(x, &f, 1);
 }
 
@@ -50,8 +51,7 @@ err_t relocate_begin_wait(struct ddl_context *x, const struct table_desc *t, str
         const struct index_desc *d = &t->indexes[i];
         if (d->map_table)
             TRY(map_files_wait(x, d->map_table, &drop));
-        else
-            TRY(new_number_wait(x, d->oid, FILE_BTREE, d->file, &drop));
+        TRY(new_number_wait(x, d->oid, FILE_BTREE, d->file, &drop));
         if (!d->is_valid || !d->is_ready) /* it will be whole */
             TRY(ddl_index_flags_wait(x, d->oid, &(struct index_flags){true, true, true}));
     }

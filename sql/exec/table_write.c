@@ -448,15 +448,17 @@ static SUSPENDS err_t entry_insert_wait(struct table_write *w, struct txn_view *
                    : index_insert_known_wait(shard_local(shard_no), v, index->file, t->file,
                                              w->key.data, u32_from(w->key.len), id);
     bool can_conflict = !info.has_null || index->nulls_not_distinct;
-    if (index->file != 0)
-        TRY(index_insert_wait(shard_local(shard_no), v, index->file, t->file, w->key.data,
-                              u32_from(w->key.len), id, unique && can_conflict, conflict));
     if (index->map_table != NULL && can_conflict) {
         struct map_call c = {.op = MAP_INSERT};
         TRY(map_call_wait(w, v, i, shard_no, id, &c));
-        if (c.is_conflict)
+        if (c.is_conflict) { /* nothing of this index has to be taken back */
             *conflict = CONFLICT_ELSEWHERE;
+            return ERR_OK;
+        }
     }
+    if (index->file != 0)
+        TRY(index_insert_wait(shard_local(shard_no), v, index->file, t->file, w->key.data,
+                              u32_from(w->key.len), id, unique && can_conflict, conflict));
     return ERR_OK;
 }
 

@@ -750,7 +750,7 @@ static void index_paths(struct level *l, struct rel *r, uint32_t index,
 {
     const struct plan_index *x = &r->table->indexes[index];
     const struct index_desc *d = &r->desc->indexes[index];
-    if (x->file == 0 || d->map_table != OID_NONE || !d->is_valid || !predicate_holds(l, r, x))
+    if (x->file == 0 || !d->is_valid || !predicate_holds(l, r, x))
         return;
     struct match **matches = ARENA_ARRAY(l->mem, struct match *, x->key_count);
     LIST(relset) sets = {0};
