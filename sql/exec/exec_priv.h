@@ -470,6 +470,12 @@ SUSPENDS err_t table_find_conflict_wait(struct table_write *w, struct txn_view *
 SUSPENDS err_t table_keys_match_wait(struct table_write *w, uint32_t i, bool *match);
 /* Shard of a row by its shard key, replicated and keyless tables: the home shard. */
 uint32_t table_row_shard(const struct plan_table *t, const datum *values, const bool *nulls);
+/* Whether an integer of any width is a value of the type; other types: true. */
+bool integer_fits(oid type, datum value);
+/* map_shard.c: the shard of the row with the key, whose values may be of other widths, by the map
+ * table; any shard when there is none. */
+SUSPENDS err_t map_shard_wait(struct run *run, const struct plan_table *map, const datum *keys,
+                              const bool *nulls, uint32_t *shard_no);
 void table_decode(const struct plan_table *t, const uint8_t *row, uint32_t count, datum *values,
                   bool *nulls);
 err_t table_raise_unique(const struct plan_table *t, const struct plan_index *index,

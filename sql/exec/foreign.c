@@ -288,7 +288,7 @@ static bool key_params(const struct work *w, enum foreign_statement s, const dat
                        datum *out)
 {
     for (uint32_t i = 0; i < w->k->count; i++) {
-        if (!foreign_value_fits(foreign_param_type(w->k, s, i), values[i]))
+        if (!integer_fits(foreign_param_type(w->k, s, i), values[i]))
             return false;
         out[i] = values[i];
     }
@@ -311,7 +311,7 @@ static bool index_key(const struct foreign_key *k, const datum *values, struct s
     out->len = 0;
     for (uint32_t i = 0; i < index->key_count; i++) {
         datum v = values[k->places[i]];
-        if (!foreign_value_fits(index->key_columns[i].type->oid, v))
+        if (!integer_fits(index->key_columns[i].type->oid, v))
             return false;
         key_append(&index->key_columns[i], v, false, out);
     }
@@ -445,7 +445,7 @@ static SUSPENDS err_t many_keys_wait(struct work *w, enum foreign_statement s, u
     uint32_t count = 0;
     oid type = foreign_param_type(w->k, s, 0);
     for (uint32_t i = from; i < to; i++)
-        if (foreign_value_fits(type, w->keys[i].values[0]))
+        if (integer_fits(type, w->keys[i].values[0]))
             values[count++] = w->keys[i].values[0];
     *found = false;
     if (count == 0)

@@ -34,16 +34,6 @@ static bool is_text(oid type)
     return type == TYPE_TEXT || type == TYPE_VARCHAR;
 }
 
-bool foreign_value_fits(oid type, datum value)
-{
-    int64_t v = datum_i64(value);
-    if (type == TYPE_INT2)
-        return v >= INT16_MIN && v <= INT16_MAX;
-    if (type == TYPE_INT4)
-        return v >= INT32_MIN && v <= INT32_MAX;
-    return true;
-}
-
 /* Equal values of both types have the same bytes in an index, or none there. */
 static bool types_alike(oid a, oid b)
 {

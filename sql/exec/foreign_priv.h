@@ -117,8 +117,6 @@ SUSPENDS err_t foreign_key_plan_wait(struct foreign_queue *q, struct foreign_key
                                      enum foreign_statement s, bool many, const struct plan **out);
 /* The type that a statement's parameter for the column has. */
 oid foreign_param_type(const struct foreign_key *k, enum foreign_statement s, uint32_t column);
-/* A value of one side as the other side's type where both are integers; false: it has none. */
-bool foreign_value_fits(oid type, datum value);
 
 /* A row of the table that has no match, its key into values. */
 SUSPENDS err_t foreign_orphan_wait(struct foreign_queue *q, struct foreign_key *k,

@@ -45,7 +45,7 @@ static SUSPENDS err_t gather_open_wait(struct node *n)
     g->by_shard = ARENA_ARRAY(mem, struct source *, shards);
     g->sources = ARENA_ARRAY(mem, struct source *, shards);
     g->heap = n->plan->gather.merge_count > 0 ? ARENA_ARRAY(mem, struct source *, shards) : NULL;
-    if (n->plan->gather.target == GATHER_KEY) {
+    if (n->plan->gather.target == GATHER_KEY || n->plan->gather.target == GATHER_MAP) {
         uint32_t count = n->plan->gather.key_table->shard_key_count;
         g->keys = ARENA_ARRAY(mem, datum, count + 1);
         g->key_nulls = ARENA_ARRAY(mem, bool, count + 1);
@@ -61,6 +61,8 @@ static SUSPENDS err_t key_shard_wait(struct gather_node *g, uint32_t *out)
     const struct plan_table *t = n->plan->gather.key_table;
     node_row_begin(n);
     TRY(expr_eval_list_wait(n->code->outer_keys, &n->eval, g->keys, g->key_nulls));
+    if (n->plan->gather.target == GATHER_MAP)
+        return map_shard_wait(n->run, t, g->keys, g->key_nulls, out);
     for (uint32_t i = 0; i < t->shard_key_count; i++)
         if (g->key_nulls[i]) {
             *out = shard_of_hash(0);
@@ -106,7 +108,8 @@ static SUSPENDS err_t open_remote_wait(struct gather_node *g, struct source *s)
     if (s->remote == NULL) {
         s->remote = ARENA_NEW(run->mem, struct fragment);
         s->remote->root = n->plan->outer;
-        s->remote->is_short = n->plan->gather.is_short && n->plan->gather.target == GATHER_KEY;
+        s->remote->is_short = n->plan->gather.is_short && (n->plan->gather.target == GATHER_KEY ||
+                                                           n->plan->gather.target == GATHER_MAP);
         s->remote->writes = n->plan->gather.writes;
         s->remote->prefetches = !n->plan->gather.writes || n->code->modify != NULL;
         slot_init(&s->row, run->mem, n->plan->outer->code->type_count);
@@ -190,6 +193,7 @@ static SUSPENDS err_t begin_wait(struct gather_node *g)
             TRY(add_source_wait(g, i, i));
         break;
     case GATHER_KEY:
+    case GATHER_MAP:
         TRY(key_shard_wait(g, &shard_no));
         txn_touch(n->run->txn, shard_core(shard_no));
         TRY(add_source_wait(g, 0, shard_no));

@@ -26,6 +26,16 @@ void table_write_init(struct table_write *w, struct run *run, const struct plan_
     w->key_nulls = ARENA_ARRAY(run->mem, bool, keys + 2);
 }
 
+bool integer_fits(oid type, datum value)
+{
+    int64_t v = datum_i64(value);
+    if (type == TYPE_INT2)
+        return v >= INT16_MIN && v <= INT16_MAX;
+    if (type == TYPE_INT4)
+        return v >= INT32_MIN && v <= INT32_MAX;
+    return true;
+}
+
 uint32_t table_row_shard(const struct plan_table *t, const datum *values, const bool *nulls)
 {
     switch (t->distribution) {

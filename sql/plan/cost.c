@@ -119,7 +119,9 @@ void cost_sort(struct planner *p, double rows, uint32_t width, double limit, dou
 /* Opening a fragment is a message there and back; rows come in batches. */
 double cost_gather(struct planner *p, const struct dist *d, double rows, double *startup)
 {
-    double messages = d->kind == DIST_SPREAD ? (double)p->shards : 1;
+    double messages = d->kind == DIST_SPREAD    ? (double)p->shards
+                      : d->target == GATHER_MAP ? 2 /* the map is asked first */
+                                                : 1;
     *startup = 0.5 * messages;
     return *startup + rows * p->costs.cpu_tuple * 0.5;
 }

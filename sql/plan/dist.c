@@ -20,9 +20,10 @@ bool dist_is_same(const struct dist *a, const struct dist *b)
     if (a->kind == DIST_SINGLE) {
         if (a->target != b->target)
             return false;
-        if (a->target != GATHER_KEY)
+        if (a->target != GATHER_KEY && a->target != GATHER_MAP)
             return true;
-        if (a->key_count != b->key_count)
+        if (a->key_count != b->key_count ||
+            (a->target == GATHER_MAP && a->key_table->oid != b->key_table->oid))
             return false;
         for (uint32_t i = 0; i < a->key_count; i++)
             if (!exprs_match(a->keys[i], b->keys[i]) ||
@@ -214,7 +215,7 @@ bool expr_needs_session(struct planner *p, struct expr *e)
     return expr_walk(e, fit_visit, &w) != ERR_OK || w.bad;
 }
 
-/* A value for the shard key column from the restrictions; NULL when there is none. */
+/* A value for the key column from the restrictions; NULL when there is none. */
 static struct expr *key_value(struct level *l, const struct rel *r, int16_t attno,
                               const struct type_info *type)
 {
@@ -239,6 +240,38 @@ static struct expr *key_value(struct level *l, const struct rel *r, int16_t attn
     return NULL;
 }
 
+/* A value of this type has the bytes of the equal one in an index on the column, if there is one.
+ */
+static bool index_finds(oid column, oid value)
+{
+    return (type_is_integer(column) && type_is_integer(value)) || types_sort_alike(column, value);
+}
+
+/* The values for all columns of a unique index that has a map table: it says where the row is. */
+static bool dist_by_map(struct level *l, struct rel *r, const struct plan_index *x)
+{
+    const struct plan_table *map = x->map_table;
+    if (map == NULL || !x->is_valid || x->predicate != NULL || map->index_count == 0)
+        return false;
+    struct expr **keys = ARENA_ARRAY(l->mem, struct expr *, x->key_count);
+    for (uint32_t i = 0; i < x->key_count; i++) {
+        if (x->attnos[i] > 0)
+            keys[i] = key_value(l, r, x->attnos[i], x->key_columns[i].type);
+        if (keys[i] == NULL || !index_finds(x->key_columns[i].type->oid, keys[i]->type))
+            return false;
+    }
+    r->dist = (struct dist){DIST_SINGLE, GATHER_MAP, keys, x->key_count, x->map_table};
+    return true;
+}
+
+static bool dist_by_a_map(struct level *l, struct rel *r)
+{
+    for (uint32_t i = 0; i < r->table->index_count; i++)
+        if (dist_by_map(l, r, &r->table->indexes[i]))
+            return true;
+    return false;
+}
+
 void dist_of_table(struct level *l, struct rel *r)
 {
     const struct plan_table *t = r->table;
@@ -259,7 +292,8 @@ void dist_of_table(struct level *l, struct rel *r)
         return;
     case DISTRIBUTED_KEYLESS:
     case DISTRIBUTED_NONE:
-        r->dist.kind = DIST_SPREAD;
+        if (!dist_by_a_map(l, r))
+            r->dist.kind = DIST_SPREAD;
         return;
     case DISTRIBUTED_HASH:
         break;
@@ -275,6 +309,8 @@ void dist_of_table(struct level *l, struct rel *r)
         r->dist = (struct dist){DIST_SINGLE, GATHER_KEY, keys, count, r->table};
         return;
     }
+    if (dist_by_a_map(l, r))
+        return;
     for (uint32_t i = 0; i < count; i++)
         keys[i] = expr_column_new(l->mem, r->entry, r->rte, t->shard_key[i]);
     r->dist = (struct dist){DIST_SPREAD, GATHER_ALL, keys, count, r->table};

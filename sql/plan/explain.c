@@ -316,6 +316,8 @@ static const char *gather_text(struct explain *x, const struct plan_node *n)
     switch (n->gather.target) {
     case GATHER_KEY:
         return arena_printf(x->mem, "%s on shard by key", merge);
+    case GATHER_MAP:
+        return arena_printf(x->mem, "%s on shard by unique key", merge);
     case GATHER_SHARD_0:
         return arena_printf(x->mem, "%s on shard 0", merge);
     case GATHER_HOME:
@@ -508,8 +510,10 @@ static void node_details(struct explain *x, const struct plan_node *n, struct de
     if (n->kind == PLAN_GATHER && n->gather.merge_count)
         sort_keys_texts(x, n, n->gather.merge, n->gather.merge_count,
                         detail_add_list(x, d, "Sort Key"));
-    if (n->kind == PLAN_GATHER && n->gather.target == GATHER_KEY) {
-        struct texts *t = detail_add_list(x, d, "Shard Key");
+    if (n->kind == PLAN_GATHER &&
+        (n->gather.target == GATHER_KEY || n->gather.target == GATHER_MAP)) {
+        struct texts *t =
+            detail_add_list(x, d, n->gather.target == GATHER_KEY ? "Shard Key" : "Unique Key");
         for (uint32_t i = 0; i < n->gather.key_table->shard_key_count; i++)
             LIST_ADD(x->mem, &t->list, expr_text(x, n, n->gather.key[i]));
     }

@@ -122,7 +122,7 @@ struct plan_index {
     struct expr **expressions; /* over slot 0 = table row; NULL where attno != 0 */
     struct key_column *key_columns;
     struct expr *predicate;       /* NULL */
-    struct plan_table *map_table; /* global unique index: its hidden table; NULL = local */
+    struct plan_table *map_table; /* unique without the shard key: its hidden table; NULL = none */
 };
 struct plan_check {
     const char *name;
@@ -178,6 +178,7 @@ struct plan_nest_param {
 enum gather_target {
     GATHER_ALL,
     GATHER_KEY,
+    GATHER_MAP, /* where a map table says that the row with a unique key is */
     GATHER_SHARD_0,
     GATHER_HOME /* replicated: own home shard */
 };
@@ -315,9 +316,9 @@ struct plan_node {
         } modify;
         struct {
             enum gather_target target;
-            struct expr **key; /* GATHER_KEY: shard key values (no inputs) */
-            struct plan_table *key_table;
-            struct plan_sort_key *merge; /* keep order: merge by these output columns */
+            struct expr **key;            /* GATHER_KEY, GATHER_MAP: shard key values (no inputs) */
+            struct plan_table *key_table; /* whose shard key; MAP: the map table */
+            struct plan_sort_key *merge;  /* keep order: merge by these output columns */
             uint32_t merge_count;
             uint32_t *initial; /* subplans to be run before the fragment opens */
             uint32_t initial_count;

@@ -84,10 +84,10 @@ enum dist_kind {
 };
 struct dist {
     enum dist_kind kind;
-    enum gather_target target; /* DIST_SINGLE: KEY, SHARD_0 or (one shard in all) ALL */
-    struct expr **keys;        /* SINGLE by KEY: values; SPREAD: partition expressions */
+    enum gather_target target; /* DIST_SINGLE: KEY, MAP, SHARD_0 or (one shard in all) ALL */
+    struct expr **keys;        /* SINGLE by KEY or MAP: values; SPREAD: partition expressions */
     uint32_t key_count;
-    struct plan_table *key_table; /* whose shard key's types hash them */
+    struct plan_table *key_table; /* whose shard key's types hash them; MAP: the map table */
 };
 
 /* ---- order ---- */
@@ -351,6 +351,7 @@ bool expr_makes_set(const struct expr *e); /* anywhere below */
 relset expr_strict_rels(struct level *l, struct expr *e, bool as_condition);
 struct expr *expr_operator(struct arena *mem, oid op, struct expr *left, struct expr *right);
 oid operator_equality(oid left, oid right); /* 0 = none */
+bool type_is_integer(oid type);
 bool types_hash_alike(oid a, oid b);
 bool types_sort_alike(oid a, oid b);
 uint32_t type_width(oid type, int32_t typmod);

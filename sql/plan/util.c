@@ -296,7 +296,7 @@ struct expr *expr_operator(struct arena *mem, oid op, struct expr *left, struct 
     return e;
 }
 
-static bool type_is_integer(oid t)
+bool type_is_integer(oid t)
 {
     return t == TYPE_INT2 || t == TYPE_INT4 || t == TYPE_INT8;
 }
