@@ -492,7 +492,8 @@ static void start_run(uint64_t seed, uint32_t shards)
     run->shards = shards;
     run->versions_kb = VERSIONS_KB;
     for (uint32_t i = 0; i < workload_count; i++)
-        workloads[i]->start();
+        if (workloads[i]->start != NULL)
+            workloads[i]->start();
 }
 
 static void seed_process(uint64_t seed, struct result *out)
