@@ -338,6 +338,11 @@ static SUSPENDS err_t write_rows_wait(struct ddl_context *x, const struct maker 
     if (!m->r->is_constraint)
         TRY(put_dependencies(w, x->mem, m));
     TRY(catalog_apply_wait(w));
+    struct catalog_row
+        table; /* written once only: others may make indexes of it at the same time */
+    TRY(rows_get_wait(x, REL_CLASS, INDEX_CLASS_OID, 1, m->t->oid, 0, &table));
+    if (catalog_bool_value(&table, COL_RELHASINDEX))
+        return ERR_OK;
     return rows_set_wait(x, REL_CLASS, INDEX_CLASS_OID, 1, m->t->oid, 0, COL_RELHASINDEX,
                          datum_of_bool(true), false);
 }
