@@ -27,11 +27,11 @@ enum defect {
     DEFECT_UNIQUE_NOT_WAITED,    /* a unique check ignores transactions in progress */
     DEFECT_INDEX_ENTRY_KEPT,     /* now and then an entry is not removed */
     DEFECT_OBSERVED_NOT_DURABLE, /* a commit does not wait for what it saw on other shards */
-    DEFECT_LOGS_NOT_CUT,       /* recovery keeps a COMMIT though another log has lost its PREPARE */
-    DEFECT_NEEDS_FORGOTTEN,    /* what stands in front of a PREPARE in its log is not waited for */
-    DEFECT_ANCHORS_NOT_READ,   /* recovery does not look whether logs are as long as others say */
-    DEFECT_KNOWN_STEP_SKIPPED, /* writers keep an index whole beside those who do not know it */
-    DEFECT_HELD_READS_LOST,    /* a restart forgets what prepared transactions have read */
+    DEFECT_LOGS_NOT_CUT,     /* recovery keeps a COMMIT though another log has lost its PREPARE */
+    DEFECT_NEEDS_FORGOTTEN,  /* what stands in front of a PREPARE in its log is not waited for */
+    DEFECT_ANCHORS_NOT_READ, /* recovery does not look whether logs are as long as others say */
+    DEFECT_WRITERS_NOT_AWAITED, /* an index is filled beside writers that do not put into it */
+    DEFECT_HELD_READS_LOST,     /* a restart forgets what prepared transactions have read */
     DEFECT_COUNT,
 };
 

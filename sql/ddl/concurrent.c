@@ -89,10 +89,10 @@ static const struct index_flags KNOWN_ONLY = {.live = true};
 static SUSPENDS err_t fill_wait(struct ddl_context *x, oid table, oid index, bool *is_filled)
 {
     *is_filled = false;
-    if (!DEFECT(KNOWN_STEP_SKIPPED))
-        TRY(holders_wait(x, table, LOCK_TABLE_SHARE));
-    TRY(flags_step_wait(x, index, (struct index_flags){.live = true, .ready = true}));
     TRY(holders_wait(x, table, LOCK_TABLE_SHARE));
+    TRY(flags_step_wait(x, index, (struct index_flags){.live = true, .ready = true}));
+    if (!DEFECT(WRITERS_NOT_AWAITED))
+        TRY(holders_wait(x, table, LOCK_TABLE_SHARE));
     struct txn *outer = step_begin(x);
     ts_t snapshot = txn_snapshot(x->catalog->txn);
     TRY(step_end_wait(x, outer, ddl_fill_index_wait(x, table, index), true));

@@ -495,6 +495,11 @@ uint32_t client_rows(const struct client *c)
     return c->row_count;
 }
 
+uint32_t client_columns(const struct client *c)
+{
+    return c->column_count;
+}
+
 const char *client_value(const struct client *c, uint32_t row, uint32_t column)
 {
     ASSERT(row < c->row_count && column < c->column_count);

@@ -17,8 +17,9 @@ enum {
 };
 
 const struct workload *const workloads[] = {
-    &bank_workload, &marks_workload, &list_workload,  &rows_workload,    &sequence_workload,
-    &copy_workload, &ddl_workload,   &index_workload, &counter_workload, &pair_workload,
+    &bank_workload,     &marks_workload,   &list_workload, &rows_workload,
+    &sequence_workload, &copy_workload,    &ddl_workload,  &shape_workload,
+    &index_workload,    &counter_workload, &pair_workload,
 };
 const uint32_t workload_count = ARRAY_LEN(workloads);
 

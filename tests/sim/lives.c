@@ -542,6 +542,7 @@ static void seed_process(uint64_t seed, struct result *out)
         .commits = run->commits,
         .simulated_us = io_sim_now_us(),
         .disk_steps = io_sim_disk_steps(),
+        .full_links = io_sim_full_links(),
         .lives = run->lives_done,
     };
     (void)snprintf(out->failure, sizeof(out->failure), "%s", run->failure);

@@ -120,6 +120,7 @@ SUSPENDS enum answer client_finish_wait(struct client *c);
 SUSPENDS void client_cancel_wait(struct client *c); /* over a connection of its own */
 
 uint32_t client_rows(const struct client *c);
+uint32_t client_columns(const struct client *c);                                 /* of the rows */
 const char *client_value(const struct client *c, uint32_t row, uint32_t column); /* NULL = null */
 int64_t client_int(const struct client *c, uint32_t row, uint32_t column);
 const char *client_sqlstate(const struct client *c); /* of the last FAILED */
@@ -154,6 +155,7 @@ extern const struct workload sequence_workload;
 extern const struct workload copy_workload;
 extern const struct workload ddl_workload;
 extern const struct workload index_workload;
+extern const struct workload shape_workload;
 extern const struct workload counter_workload;
 extern const struct workload pair_workload;
 extern const struct workload *const workloads[];

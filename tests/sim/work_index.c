@@ -239,9 +239,41 @@ SUSPENDS static enum answer changes_wait(struct client *c, uint32_t n)
     return a;
 }
 
+/* Statements that take long, since they meet rows of transactions that take long: while they wait,
+ * indexes come and others change rows that they have not reached. */
+SUSPENDS static enum answer slow_wait(struct client *c, uint32_t n)
+{
+    if (sim_below(2) == 0)
+        return client_query_wait(c,
+                                 "UPDATE keyed_%u SET a = (a + 1) %% %d, b = (b + 5) %% %d, c = (c "
+                                 "+ 1) %% %d WHERE id >= %u",
+                                 n, VALUES, VALUES, VALUES, sim_below(IDS / 2));
+    enum answer a = work_begin_wait(c, SIM_READ_COMMITTED);
+    if (a == DONE)
+        a = client_query_wait(c, "UPDATE keyed_%u SET pad = 'slow' WHERE id = %u", n,
+                              sim_below(IDS));
+    if (a == DONE)
+        ERR_IGNORE(fiber_sleep_wait(2000 + sim_below(10000)));
+    if (a != FAILED)
+        return a == DONE ? client_query_wait(c, "COMMIT") : a;
+    sim_expect_error(c, "holding a row");
+    return work_rollback_wait(c);
+}
+
+static uint32_t draw_table(void)
+{
+    return sim_below(4) == 0 ? sim_below(TABLES) : 0;
+}
+
 SUSPENDS static enum answer transaction_wait(struct client *c)
 {
-    uint32_t n = sim_below(TABLES);
+    uint32_t n = draw_table();
+    if (sim_below(5) == 0) {
+        enum answer slow = slow_wait(c, n);
+        if (slow == FAILED)
+            sim_expect_error(c, "changing many rows beside indexes");
+        return slow;
+    }
     bool looks = sim_below(3) == 0;
     enum answer a =
         work_begin_wait(c, (enum sim_isolation)(looks ? 1 + sim_below(2) : sim_below(3)));
@@ -266,7 +298,7 @@ SUSPENDS static enum answer transaction_wait(struct client *c)
 
 SUSPENDS static enum answer index_step_wait(struct client *c)
 {
-    uint32_t n = sim_below(TABLES);
+    uint32_t n = draw_table();
     uint32_t k = sim_below(ARRAY_LEN(kinds));
     if (kinds[k].on_one_shard && run->shards > 1)
         k = 0;

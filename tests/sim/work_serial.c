@@ -190,15 +190,21 @@ SUSPENDS static enum answer pair_set_up_wait(struct client *c)
     return a;
 }
 
+/* Or all would soon wait for what is prepared. */
+static const char *impatience(void)
+{
+    return sim_below(4) != 0 ? "SET LOCAL lock_timeout = 1; " : "";
+}
+
 /* Reads both, writes one. */
 SUSPENDS static enum answer pair_rows_wait(struct client *c, uint32_t p)
 {
     enum answer a =
         sim_below(2) == 0
-            ? client_query_wait(c, "SELECT id, taken FROM pairs WHERE id BETWEEN %u AND %u", p * 2,
-                                p * 2 + 1)
-            : client_query_wait(c, "SELECT id, taken FROM pairs WHERE id = %u OR id = %u", p * 2,
-                                p * 2 + 1);
+            ? client_query_wait(c, "%sSELECT id, taken FROM pairs WHERE id BETWEEN %u AND %u",
+                                impatience(), p * 2, p * 2 + 1)
+            : client_query_wait(c, "%sSELECT id, taken FROM pairs WHERE id = %u OR id = %u",
+                                impatience(), p * 2, p * 2 + 1);
     if (a != DONE)
         return a;
     SIM_CHECK(client_rows(c) == 2, "pair %u: %u rows", p, client_rows(c));
@@ -216,7 +222,7 @@ SUSPENDS static enum answer pair_rows_wait(struct client *c, uint32_t p)
 
 SUSPENDS static enum answer pair_places_wait(struct client *c, uint32_t p)
 {
-    enum answer a = client_query_wait(c, "SELECT side FROM places WHERE p = %u", p);
+    enum answer a = client_query_wait(c, "%sSELECT side FROM places WHERE p = %u", impatience(), p);
     if (a != DONE)
         return a;
     SIM_CHECK(client_rows(c) <= 1, "both places of pair %u are taken", p);
@@ -343,7 +349,7 @@ SUSPENDS static void pair_verify_wait(struct client *c)
 
 const struct workload pair_workload = {
     .name = "pair",
-    .share = 2,
+    .share = 3,
     .start = pair_start,
     .set_up_wait = pair_set_up_wait,
     .work_wait = pair_work_wait,
