@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TABLES = 2, IDS = 60, VALUES = 12, UNIQUE_VALUES = 200, QUESTION_MAX = 900 };
+enum { TABLES = 2, IDS = 60, VALUES = 12, UNIQUE_VALUES = 200, SLOW_IDS = 12, QUESTION_MAX = 900 };
 
 /* Each is the only one that its part of the question can be answered by. */
 static const struct {
@@ -247,11 +247,11 @@ SUSPENDS static enum answer slow_wait(struct client *c, uint32_t n)
         return client_query_wait(c,
                                  "UPDATE keyed_%u SET a = (a + 1) %% %d, b = (b + 5) %% %d, c = (c "
                                  "+ 1) %% %d WHERE id >= %u",
-                                 n, VALUES, VALUES, VALUES, sim_below(IDS / 2));
+                                 n, VALUES, VALUES, VALUES, sim_below(SLOW_IDS));
     enum answer a = work_begin_wait(c, SIM_READ_COMMITTED);
     if (a == DONE)
         a = client_query_wait(c, "UPDATE keyed_%u SET pad = 'slow' WHERE id = %u", n,
-                              sim_below(IDS));
+                              sim_below(SLOW_IDS));
     if (a == DONE)
         ERR_IGNORE(fiber_sleep_wait(2000 + sim_below(10000)));
     if (a != FAILED)
