@@ -162,7 +162,7 @@ const struct workload counter_workload = {
 
 /* ---- pairs ---- */
 
-enum { PAIRS = 4, PREPARED_SHARE_MAX = 6 };
+enum { PAIRS = 2, PREPARED_SHARE_MAX = 6 };
 
 static struct pair_model {
     uint32_t prepared; /* how many had PREPARE TRANSACTION sent */
@@ -349,7 +349,7 @@ SUSPENDS static void pair_verify_wait(struct client *c)
 
 const struct workload pair_workload = {
     .name = "pair",
-    .share = 3,
+    .share = 4,
     .start = pair_start,
     .set_up_wait = pair_set_up_wait,
     .work_wait = pair_work_wait,
