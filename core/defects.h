@@ -30,6 +30,8 @@ enum defect {
     DEFECT_LOGS_NOT_CUT,     /* recovery keeps a COMMIT though another log has lost its PREPARE */
     DEFECT_NEEDS_FORGOTTEN,  /* what stands in front of a PREPARE in its log is not waited for */
     DEFECT_ANCHORS_NOT_READ, /* recovery does not look whether logs are as long as others say */
+    DEFECT_WRITERS_NOT_AWAITED, /* an index is filled beside writers that do not put into it */
+    DEFECT_HELD_READS_LOST,     /* a restart forgets what prepared transactions have read */
     DEFECT_COUNT,
 };
 

@@ -109,6 +109,7 @@ void io_sim_reseed(uint64_t seed)
     sim_world->random_state = seed * 2 + 1;
     sim_world->trace = 0;
     sim_world->event_serial = 0;
+    sim_world->full_links = 0;
 }
 
 void sim_world_move(void)
@@ -126,6 +127,11 @@ void io_sim_doorbell_delay_us(uint64_t us_max)
 void io_sim_link_slots(uint32_t slots)
 {
     links_slots_wanted = slots;
+}
+
+uint64_t io_sim_full_links(void)
+{
+    return sim_world->full_links;
 }
 
 void io_sim_stall(uint32_t core, uint64_t us)
@@ -507,6 +513,7 @@ err_t backend_run(void)
     if (e == ERR_OK)
         run_world();
     for (uint32_t i = 0; i < process.core_count; i++) {
+        sim_world->full_links += stats_read(&process.cores[i]->stats->overflows);
         backend_core_end(process.cores[i]);
         if (process.cores[i]->reactor_stack_low != NULL)
             core_end(process.cores[i]);

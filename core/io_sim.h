@@ -127,6 +127,8 @@ bool io_sim_flip_bit(const char *path, uint64_t offset, uint32_t bit);
 bool io_sim_file_size(const char *path, uint64_t *bytes);
 /* Doorbells arrive late by up to so much (default 50). */
 void io_sim_doorbell_delay_us(uint64_t us_max);
+/* How many messages have found their link full, up to the last world's end. */
+uint64_t io_sim_full_links(void);
 /* Links of so many slots in the next core_run() (a power of two; 0 = as usual). */
 void io_sim_link_slots(uint32_t slots);
 /* A core stands still for so long. */

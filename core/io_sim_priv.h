@@ -29,6 +29,7 @@ struct sim_world {
     uint64_t trace;
     uint64_t now_ns;
     uint64_t event_serial;
+    uint64_t full_links;
     struct io_sim_faults faults;
     enum sim_end end;
     bool is_hung;

@@ -26,6 +26,7 @@
  * Changes of transactions of weaker levels are not looked at, as in PostgreSQL. Stricter than
  * PostgreSQL: one read that was overtaken is enough, there need not be a second one beside it.
  */
+#include "core/defects.h"
 #include "shard/shard_priv.h"
 
 enum {
@@ -606,7 +607,7 @@ static void read_held_range(struct read_set *set, struct byte_reader *r)
 
 bool serial_held_read(struct shard *s, struct part *p)
 {
-    if (p->held_reads.len == 0)
+    if (p->held_reads.len == 0 || DEFECT(HELD_READS_LOST))
         return true;
     struct byte_reader r = {.at = p->held_reads.bytes,
                             .end = p->held_reads.bytes + p->held_reads.len};

@@ -262,6 +262,7 @@ struct catalog_writer {
     oid database;
     struct change *first;
     struct change **tail;
+    bool is_overtaken;
 };
 
 struct change_call {
@@ -269,6 +270,7 @@ struct change_call {
     const struct change *first;
     const struct change *conflict; /* out: a unique key was taken */
     uint32_t conflict_key;
+    bool is_overtaken; /* out: a row is not what it was */
 };
 
 struct catalog_writer *catalog_writer_new(struct catalog_session *cs, struct arena *mem)
@@ -279,6 +281,11 @@ struct catalog_writer *catalog_writer_new(struct catalog_session *cs, struct are
     w->database = cs->database;
     w->tail = &w->first;
     return w;
+}
+
+bool catalog_was_overtaken(const struct catalog_writer *w)
+{
+    return w->is_overtaken;
 }
 
 void catalog_writer_database(struct catalog_writer *w, oid database)
@@ -371,7 +378,8 @@ static SUSPENDS err_t change_run_wait(struct change_call *call, const struct cha
     } else {
         enum row_lock_result result;
         TRY(row_lock_wait(s, &call->view, c->heap, id, LOCK_UPDATE, LOCK_WAIT, &result, NULL));
-        if (result != ROW_LOCKED)
+        call->is_overtaken = result != ROW_LOCKED;
+        if (call->is_overtaken)
             return err_raise(ERR_INTERNAL_ERROR, "tuple concurrently %s",
                              result == ROW_GONE ? "deleted" : "updated");
         if (c->kind == CHANGE_REPLACE)
@@ -445,6 +453,7 @@ err_t catalog_apply_wait(struct catalog_writer *w)
     txn_advance(cs->txn);
     w->first = NULL;
     w->tail = &w->first;
+    w->is_overtaken = call.is_overtaken;
     if (e == ERR_UNIQUE_VIOLATION && call.conflict)
         return change_conflict(w, &call);
     return e;

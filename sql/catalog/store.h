@@ -54,6 +54,8 @@ err_t catalog_remove(struct catalog_writer *w, oid relation, const struct catalo
  * changes of one row do not go into one trip. ERR_UNIQUE_VIOLATION; ERR_INTERNAL_ERROR "tuple
  * concurrently updated". */
 SUSPENDS err_t catalog_apply_wait(struct catalog_writer *w);
+/* It failed since another transaction had changed a row of it: read that again. */
+bool catalog_was_overtaken(const struct catalog_writer *w);
 /* One change at once. */
 SUSPENDS err_t catalog_put_wait(struct catalog_session *cs, oid relation, const datum *values,
                                 const bool *nulls, struct arena *mem);

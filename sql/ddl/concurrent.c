@@ -32,6 +32,7 @@
  * be dropped, or built by REINDEX. One whose build failed is not put into any more, so that a
  * unique index that could not be made is not enforced on others.
  */
+#include "core/defects.h"
 #include "sql/ddl/ddl_priv.h"
 
 /* ---- transactions beside the statement's ---- */
@@ -90,7 +91,8 @@ static SUSPENDS err_t fill_wait(struct ddl_context *x, oid table, oid index, boo
     *is_filled = false;
     TRY(holders_wait(x, table, LOCK_TABLE_SHARE));
     TRY(flags_step_wait(x, index, (struct index_flags){.live = true, .ready = true}));
-    TRY(holders_wait(x, table, LOCK_TABLE_SHARE));
+    if (!DEFECT(WRITERS_NOT_AWAITED))
+        TRY(holders_wait(x, table, LOCK_TABLE_SHARE));
     struct txn *outer = step_begin(x);
     ts_t snapshot = txn_snapshot(x->catalog->txn);
     TRY(step_end_wait(x, outer, ddl_fill_index_wait(x, table, index), true));

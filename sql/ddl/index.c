@@ -311,6 +311,26 @@ static err_t index_options(struct ddl_context *x, const struct index_request *r,
     return ERR_OK;
 }
 
+/* Written only where it is not set: others may make indexes of the table at the same time. */
+static SUSPENDS err_t note_indexed_wait(struct ddl_context *x, oid table)
+{
+    struct catalog_writer *w = catalog_writer_new(x->catalog, x->mem);
+    err_t e;
+    do {
+        struct catalog_row row;
+        datum *v;
+        bool *n;
+        TRY(rows_get_wait(x, REL_CLASS, INDEX_CLASS_OID, 1, table, 0, &row));
+        if (catalog_bool_value(&row, COL_RELHASINDEX))
+            return ERR_OK;
+        rows_copy(x->mem, &row, COLS_CLASS, &v, &n);
+        v[COL_RELHASINDEX - 1] = datum_of_bool(true);
+        TRY(catalog_replace(w, REL_CLASS, &row, v, n));
+        e = catalog_apply_wait(w);
+    } while (e != ERR_OK && catalog_was_overtaken(w));
+    return e;
+}
+
 static SUSPENDS err_t write_rows_wait(struct ddl_context *x, const struct maker *m)
 {
     struct catalog_writer *w = catalog_writer_new(x->catalog, x->mem);
@@ -338,8 +358,7 @@ static SUSPENDS err_t write_rows_wait(struct ddl_context *x, const struct maker 
     if (!m->r->is_constraint)
         TRY(put_dependencies(w, x->mem, m));
     TRY(catalog_apply_wait(w));
-    return rows_set_wait(x, REL_CLASS, INDEX_CLASS_OID, 1, m->t->oid, 0, COL_RELHASINDEX,
-                         datum_of_bool(true), false);
+    return note_indexed_wait(x, m->t->oid);
 }
 
 static SUSPENDS err_t make_wait(struct ddl_context *x, struct maker *m)

@@ -39,6 +39,7 @@ struct client {
     char message[256];
     char tag[64];
     char prepared[16][32];
+    char doing[100]; /* the request, or its beginning */
     uint32_t prepared_count;
     uint8_t *out;
     size_t out_len;
@@ -154,8 +155,8 @@ SUSPENDS static bool next_message_wait(struct client *c, char *type, const uint8
         if (c->closed)
             return false;
         err_t e = wait_queue_wait(&c->wake, deadline);
-        SIM_CHECK(e == ERR_OK || core_now_us() < deadline, "no answer for %u simulated seconds",
-                  REQUEST_US_MAX / 1000000);
+        SIM_CHECK(e == ERR_OK || core_now_us() < deadline,
+                  "no answer for %u simulated seconds to %s", REQUEST_US_MAX / 1000000, c->doing);
     }
 }
 
@@ -284,8 +285,9 @@ static void take_error(struct client *c, const uint8_t *p, uint32_t len)
     }
 }
 
-static void begin_request(struct client *c)
+static void begin_request(struct client *c, const char *text)
 {
+    (void)snprintf(c->doing, sizeof(c->doing), "%s", text);
     c->values_len = 0;
     c->cell_count = 0;
     c->row_count = 0;
@@ -368,7 +370,7 @@ SUSPENDS static enum answer finish_or_cancel_wait(struct client *c)
 
 bool client_send_query(struct client *c, const char *text)
 {
-    begin_request(c);
+    begin_request(c, text);
     size_t at = out_begin(c, 'Q');
     out_text(c, text);
     out_end(c, at);
@@ -379,13 +381,13 @@ bool client_send_query(struct client *c, const char *text)
 
 enum answer client_query_wait(struct client *c, const char *format, ...)
 {
-    begin_request(c);
     va_list args;
     va_start(args, format);
     char *text = NULL;
     int len = vasprintf(&text, format, args);
     va_end(args);
     ASSERT(len >= 0);
+    begin_request(c, text);
     size_t at = out_begin(c, 'Q');
     out_bytes(c, text, (size_t)len + 1);
     out_end(c, at);
@@ -407,7 +409,7 @@ static bool is_prepared(struct client *c, const char *name)
 
 enum answer client_execute_wait(struct client *c, const char *name, const char *text, ...)
 {
-    begin_request(c);
+    begin_request(c, text);
     bool known = is_prepared(c, name);
     if (!known) {
         size_t at = out_begin(c, 'P');
@@ -455,7 +457,7 @@ enum answer client_copy_in_wait(struct client *c, const char *text, const char *
                                 size_t stop_at, enum copy_stop how)
 {
     bool began = false;
-    begin_request(c);
+    begin_request(c, text);
     size_t at = out_begin(c, 'Q');
     out_text(c, text);
     out_end(c, at);
@@ -491,6 +493,11 @@ enum answer client_copy_in_wait(struct client *c, const char *text, const char *
 uint32_t client_rows(const struct client *c)
 {
     return c->row_count;
+}
+
+uint32_t client_columns(const struct client *c)
+{
+    return c->column_count;
 }
 
 const char *client_value(const struct client *c, uint32_t row, uint32_t column)

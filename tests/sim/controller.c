@@ -17,8 +17,9 @@ enum {
 };
 
 const struct workload *const workloads[] = {
-    &bank_workload,     &marks_workload, &list_workload, &rows_workload,
-    &sequence_workload, &copy_workload,  &ddl_workload,
+    &bank_workload,     &marks_workload,   &list_workload, &rows_workload,
+    &sequence_workload, &copy_workload,    &ddl_workload,  &shape_workload,
+    &index_workload,    &counter_workload, &pair_workload,
 };
 const uint32_t workload_count = ARRAY_LEN(workloads);
 
@@ -163,13 +164,25 @@ SUSPENDS static void checkpoints_main(void *arg)
     worker_ended();
 }
 
+static uint32_t draw_kind(void)
+{
+    uint32_t sum = 0;
+    for (uint32_t i = 0; i < workload_count; i++)
+        sum += workloads[i]->share;
+    uint32_t at = sim_below(sum);
+    uint32_t kind = 0;
+    while (at >= workloads[kind]->share)
+        at -= workloads[kind++]->share;
+    return kind;
+}
+
 /* Those behind the first few are for any work that many can do. */
 static const struct workload *work_of(uint32_t number)
 {
     const struct workload *w = run->life.only;
     bool fits = w != NULL;
     while (!fits) {
-        uint32_t kind = sim_below(workload_count);
+        uint32_t kind = draw_kind();
         w = workloads[kind];
         fits = number < WORKERS_MAX ? run->workload_mask == 0 || (run->workload_mask >> kind & 1)
                                     : w->is_for_crowds;

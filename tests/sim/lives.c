@@ -443,8 +443,10 @@ static bool unfinished_life(uint32_t number, bool is_tail)
                        .end = sim_below(2) == 0 ? END_KILL : END_POWER,
                        .disk_room = UINT64_MAX,
                        .faults = io_sim_usual_faults};
-    if (is_tail && sim_below(2) == 0) { /* one log ends while the others go on */
+    if (is_tail && sim_below(4) != 0) { /* one log ends while the others go on */
         draw_lag(l);
+        if (sim_below(4) != 0) /* what half a commit is seen by, in itself */
+            l->only = &marks_workload;
         l->end_where = IO_SIM_END_STUCK;
         l->end_nth = 40 + sim_below(400);
         l->end_more = 1000 + sim_below(20000);
@@ -492,7 +494,8 @@ static void start_run(uint64_t seed, uint32_t shards)
     run->shards = shards;
     run->versions_kb = VERSIONS_KB;
     for (uint32_t i = 0; i < workload_count; i++)
-        workloads[i]->start();
+        if (workloads[i]->start != NULL)
+            workloads[i]->start();
 }
 
 static void seed_process(uint64_t seed, struct result *out)
@@ -532,7 +535,7 @@ static void seed_process(uint64_t seed, struct result *out)
                     (unsigned long long)l->end_nth, l->may_fail ? ", may fail" : "");
         ok = life_run();
     }
-    if (ok && sim_below(4) == 0)
+    if (ok && sim_below(3) == 0)
         ok = rotten_life(count);
     *out = (struct result){
         .ok = ok,
@@ -541,6 +544,7 @@ static void seed_process(uint64_t seed, struct result *out)
         .commits = run->commits,
         .simulated_us = io_sim_now_us(),
         .disk_steps = io_sim_disk_steps(),
+        .full_links = io_sim_full_links(),
         .lives = run->lives_done,
     };
     (void)snprintf(out->failure, sizeof(out->failure), "%s", run->failure);

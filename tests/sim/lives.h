@@ -11,6 +11,7 @@ struct result {
     uint64_t commits;
     uint64_t simulated_us;
     uint64_t disk_steps;
+    uint64_t full_links; /* messages that found their link full */
     uint32_t lives;
     char failure[4096];
 };

@@ -9,7 +9,7 @@
  *
  * In a build with PERCORE_DEFECTS, --defect N in front: with that defect of core/defects.h.
  *
- * Exit code 1 when it finds a bug.
+ * Exit code 1 when it finds a bug, or when many seeds never reach what they should (full links).
  */
 #include "core/defects.h"
 #include "tests/sim/lives.h"
@@ -17,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+enum { SEEDS_THAT_FILL_LINKS = 60 };
 
 static double wall_seconds(void)
 {
@@ -59,6 +61,8 @@ static int run_many(uint64_t first, uint64_t count, double minutes, uint32_t fai
     uint64_t statements = 0;
     uint64_t commits = 0;
     uint64_t lives = 0;
+    uint64_t full_links = 0;
+    uint64_t with_full_links = 0;
     uint32_t failed = 0;
     double simulated = 0;
     uint64_t seed = first;
@@ -71,6 +75,8 @@ static int run_many(uint64_t first, uint64_t count, double minutes, uint32_t fai
         statements += r.statements;
         commits += r.commits;
         lives += r.lives;
+        full_links += r.full_links;
+        with_full_links += r.full_links != 0 ? 1 : 0;
         simulated += (double)r.simulated_us / 1e6;
         if (with_traces)
             print_seed(seed, &r);
@@ -81,11 +87,17 @@ static int run_many(uint64_t first, uint64_t count, double minutes, uint32_t fai
     }
     double wall = wall_seconds() - begin;
     printf("%llu seeds (%llu to %llu), %u failed; %llu lives, %llu statements, %llu commits; "
-           "%.0f s simulated in %.0f s, %.1f seeds per minute\n",
+           "%.0f s simulated in %.0f s, %.1f seeds per minute; links full %llu times in %llu "
+           "seeds\n",
            (unsigned long long)done, (unsigned long long)first,
            (unsigned long long)(done > 0 ? seed - 1 : first), failed, (unsigned long long)lives,
            (unsigned long long)statements, (unsigned long long)commits, simulated, wall,
-           (double)done / MAX(wall / 60, 0.001));
+           (double)done / MAX(wall / 60, 0.001), (unsigned long long)full_links,
+           (unsigned long long)with_full_links);
+    if (done >= SEEDS_THAT_FILL_LINKS && full_links == 0) {
+        printf("no link was ever full\n");
+        return 1;
+    }
     return failed == 0 ? 0 : 1;
 }
 

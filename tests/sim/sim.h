@@ -120,6 +120,7 @@ SUSPENDS enum answer client_finish_wait(struct client *c);
 SUSPENDS void client_cancel_wait(struct client *c); /* over a connection of its own */
 
 uint32_t client_rows(const struct client *c);
+uint32_t client_columns(const struct client *c);                                 /* of the rows */
 const char *client_value(const struct client *c, uint32_t row, uint32_t column); /* NULL = null */
 int64_t client_int(const struct client *c, uint32_t row, uint32_t column);
 const char *client_sqlstate(const struct client *c); /* of the last FAILED */
@@ -141,8 +142,10 @@ struct workload {
     void (*verify_wait)(struct client *c);
     /* Without the model: what must hold within the database. NULL = nothing. */
     void (*verify_itself_wait)(struct client *c);
-    bool is_for_crowds;  /* any number of workers */
-    void (*start)(void); /* allocates the model, once per run */
+    uint32_t share;     /* of the workers, beside the other workloads' */
+    bool is_for_crowds; /* any number of workers */
+    /* Allocates the model, once per run. NULL = there is none. */
+    void (*start)(void);
 };
 extern const struct workload bank_workload;
 extern const struct workload marks_workload;
@@ -151,6 +154,10 @@ extern const struct workload rows_workload;
 extern const struct workload sequence_workload;
 extern const struct workload copy_workload;
 extern const struct workload ddl_workload;
+extern const struct workload index_workload;
+extern const struct workload shape_workload;
+extern const struct workload counter_workload;
+extern const struct workload pair_workload;
 extern const struct workload *const workloads[];
 extern const uint32_t workload_count;
 

@@ -423,7 +423,7 @@ SUSPENDS static void verify_wait(struct client *c)
     int64_t balances[ACCOUNTS];
     for (uint32_t i = 0; i < ACCOUNTS; i++)
         balances[i] = FIRST_BALANCE;
-    verify_query_wait(c, "SELECT gid FROM pg_prepared_xacts");
+    verify_query_wait(c, "SELECT gid FROM pg_prepared_xacts WHERE gid LIKE 't%%'");
     verify_listed(c);
     verify_transfers_wait(c, balances);
     if (run->is_life_start) {
@@ -447,8 +447,8 @@ SUSPENDS static void verify_wait(struct client *c)
 SUSPENDS static void verify_itself_wait(struct client *c)
 {
     verify_witnesses_wait(c);
-    verify_query_wait(c, "SELECT gid FROM pg_prepared_xacts WHERE substr(gid, 2)::int IN "
-                         "(SELECT id FROM transfers)");
+    verify_query_wait(c, "SELECT gid FROM pg_prepared_xacts WHERE gid IN "
+                         "(SELECT 't' || id FROM transfers)");
     SIM_CHECK(client_rows(c) == 0, "transfer %s is there and prepared", client_value(c, 0, 0));
     verify_query_wait(c,
                       "SELECT a.id FROM accounts a WHERE balance <> %d "
@@ -465,6 +465,7 @@ SUSPENDS static void verify_itself_wait(struct client *c)
 
 const struct workload bank_workload = {
     .name = "bank",
+    .share = 3,
     .start = start,
     .set_up_wait = set_up_wait,
     .work_wait = work_wait,

@@ -230,6 +230,7 @@ SUSPENDS static void verify_wait(struct client *c)
 
 const struct workload list_workload = {
     .name = "list",
+    .share = 3,
     .start = start,
     .set_up_wait = set_up_wait,
     .work_wait = work_wait,

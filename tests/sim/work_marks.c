@@ -224,6 +224,7 @@ SUSPENDS static void verify_itself_wait(struct client *c)
 
 const struct workload marks_workload = {
     .name = "marks",
+    .share = 3,
     .start = start,
     .set_up_wait = set_up_wait,
     .work_wait = work_wait,

@@ -108,6 +108,7 @@ SUSPENDS static void sequence_verify_wait(struct client *c)
 
 const struct workload sequence_workload = {
     .name = "sequence",
+    .share = 3,
     .start = sequence_start,
     .set_up_wait = sequence_set_up_wait,
     .work_wait = sequence_work_wait,
@@ -205,6 +206,7 @@ SUSPENDS static void copy_verify_wait(struct client *c)
 
 const struct workload copy_workload = {
     .name = "copy",
+    .share = 3,
     .start = copy_start,
     .set_up_wait = copy_set_up_wait,
     .work_wait = copy_work_wait,
@@ -347,6 +349,7 @@ SUSPENDS static void ddl_verify_wait(struct client *c)
 
 const struct workload ddl_workload = {
     .name = "ddl",
+    .share = 3,
     .start = ddl_start,
     .set_up_wait = ddl_set_up_wait,
     .work_wait = ddl_work_wait,

@@ -403,6 +403,7 @@ SUSPENDS static void verify_wait(struct client *c)
 
 const struct workload rows_workload = {
     .name = "rows",
+    .share = 3,
     .start = start,
     .set_up_wait = set_up_wait,
     .work_wait = work_wait,
