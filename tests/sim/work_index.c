@@ -144,25 +144,31 @@ SUSPENDS static enum answer unique_wait(struct client *c, uint32_t table, bool i
 
 /* ---- rows ---- */
 
+/* Drawn one after the other: compilers differ in the order of arguments. */
 SUSPENDS static enum answer insert_wait(struct client *c, uint32_t n)
 {
     uint32_t id = sim_below(IDS);
-    switch (sim_below(3)) {
+    uint32_t how = sim_below(3);
+    uint32_t v[3];
+    for (uint32_t i = 0; i < ARRAY_LEN(v); i++)
+        v[i] = sim_below(VALUES);
+    uint32_t u = sim_below(UNIQUE_VALUES);
+    uint32_t pad = sim_below(1500);
+    switch (how) {
     case 0:
         return client_query_wait(c, "INSERT INTO keyed_%u VALUES (%u, %u, %u, %u, %u, 'new')", n,
-                                 id, sim_below(VALUES), sim_below(VALUES), sim_below(VALUES),
-                                 sim_below(UNIQUE_VALUES));
+                                 id, v[0], v[1], v[2], u);
     case 1:
         return client_query_wait(
             c,
             "INSERT INTO keyed_%u SELECT i, i %% %d, NULL, %u, NULL, repeat('x', %u) FROM "
             "generate_series(%u, %u) i ON CONFLICT DO NOTHING",
-            n, VALUES, sim_below(VALUES), sim_below(1500), id, id + sim_below(10));
+            n, VALUES, v[0], pad, id, id + v[1]);
     default:
         return client_query_wait(c,
                                  "INSERT INTO keyed_%u VALUES (%u, %u, %u, %u, NULL, 'again') ON "
                                  "CONFLICT (id) DO UPDATE SET a = excluded.a, c = excluded.c",
-                                 n, id, sim_below(VALUES), sim_below(VALUES), sim_below(VALUES));
+                                 n, id, v[0], v[1], v[2]);
     }
 }
 
