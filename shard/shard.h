@@ -219,6 +219,27 @@ SUSPENDS err_t index_fill_wait(struct shard *s, struct txn_view *v, file_id inde
                                const void *key, uint32_t key_len, row_id id, bool unique,
                                row_id *conflict);
 
+/* A row that says where another one with its key is (bytes that only the caller understands), with
+ * its entry in a unique index, for such a build where rows and index lie on different shards. */
+struct row_bring {
+    file_id heap;
+    file_id index;
+    const void *row;
+    uint32_t len;
+    const void *key;
+    uint32_t key_len;
+    bool is_checked; /* another one with the key is a conflict */
+    /* Do these bytes, of a row with the key, say the same? */
+    bool (*is_same)(void *ctx, const uint8_t *row, uint32_t len);
+    void *ctx;
+};
+/* Puts it in, unless the view sees one that says the same. Of no transaction: everyone sees it, it
+ * is not undone, and durable with the shard's log; so what it says must be settled where it is so.
+ * is_checked: as index_insert_wait with unique, unless what the view sees is no longer so.
+ * ERR_FEATURE_NOT_SUPPORTED: a row that does not fit a page. */
+SUSPENDS err_t row_bring_wait(struct shard *s, struct txn_view *v, const struct row_bring *b,
+                              row_id *conflict);
+
 /* ---- files, transactional ---- */
 
 /* Created at once; dropped again if the transaction (or statement) is undone. */

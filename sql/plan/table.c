@@ -38,6 +38,19 @@ static struct key_column *table_key_columns(struct arena *mem, const struct key_
     return from ? arena_memdup(mem, from, sizeof(*from) * count) : NULL;
 }
 
+/* NULL when it is gone, and its index with it: this was not planned under the table's lock, and
+ * will be anew, since the catalog is not what it was. */
+static SUSPENDS err_t table_map_wait(const struct plan_options *o, oid map, struct arena *mem,
+                                     struct plan_table **out)
+{
+    TRY(fiber_check_stack());
+    const struct table_desc *desc;
+    TRY(table_by_oid_wait(o->catalog, map, &desc));
+    err_t e = desc ? plan_table_from_desc_wait(o, desc, true, mem, out) : ERR_OK;
+    table_release(desc);
+    return e;
+}
+
 static SUSPENDS err_t table_index_wait(const struct plan_options *o, const struct table_desc *desc,
                                        struct plan_table *t, const struct index_desc *from,
                                        bool for_writing, struct arena *mem, struct plan_index *to)
@@ -62,9 +75,9 @@ static SUSPENDS err_t table_index_wait(const struct plan_options *o, const struc
     }
     if (from->predicate)
         TRY(table_expr_wait(o, desc, t, from->predicate, TYPE_BOOL, mem, &to->predicate));
-    if (from->map_table != OID_NONE && for_writing)
-        TRY(plan_table_make_wait(o, from->map_table, mem, &to->map_table));
-    return ERR_OK;
+    return from->map_table != OID_NONE && for_writing
+               ? table_map_wait(o, from->map_table, mem, &to->map_table)
+               : ERR_OK;
 }
 
 static void table_columns(const struct table_desc *desc, struct plan_table *t, struct arena *mem)
