@@ -150,10 +150,10 @@ SUSPENDS static err_t map_find(struct shard *s, const struct txn_view *v, const 
         .low = k, .low_len = 4, .high = k, .high_len = 4, .high_inclusive = true};
     struct index_scan *scan;
     err_t e = index_scan_begin_wait(s, &latest, MAP_KEY, MAP_HEAP, &range, mem, &scan);
-    do {
+    for (bool more = true; e == ERR_OK && more;) {
         e = index_scan_next_row_wait(scan, out, &row);
-    } while (e == ERR_OK && *out != ROW_ID_NONE && load_u64(row.data + 4) != f->row);
-    index_scan_end(scan);
+        more = *out != ROW_ID_NONE && load_u64(row.data + 4) != f->row;
+    }
     arena_free(mem);
     return e;
 }
