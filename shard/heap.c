@@ -239,6 +239,37 @@ SUSPENDS static err_t chunks_put_wait(struct shard *s, struct txn_view *v, file_
     }
 }
 
+/* u32 raw length, then as many bytes as it returns; 0: that would bring nothing. */
+static uint32_t image_compress(const uint8_t *row, uint32_t len, uint8_t **owned)
+{
+    if (len > COMPRESS_BYTES_MAX)
+        return 0;
+    int bound = LZ4_compressBound((int)len);
+    *owned = core_malloc((size_t)bound + 4);
+    void *state = core_malloc((size_t)LZ4_sizeofState());
+    int n = LZ4_compress_fast_extState(state, (const char *)row, (char *)*owned + 4, (int)len,
+                                       bound, 1);
+    core_free(state);
+    store_u32(*owned, len);
+    return n > 0 && (uint32_t)n < len - len / 16 ? (uint32_t)n : 0;
+}
+
+bool heap_image_inline(const uint8_t *row, uint32_t len, const uint8_t **payload,
+                       uint32_t *payload_len, uint16_t *flags, uint8_t **owned)
+{
+    *owned = NULL;
+    *payload = row;
+    *payload_len = len;
+    *flags = 0;
+    if (len <= ROW_INLINE_MAX)
+        return true;
+    uint32_t compressed_len = image_compress(row, len, owned);
+    *payload = *owned;
+    *payload_len = compressed_len + 4;
+    *flags = CELL_COMPRESSED;
+    return compressed_len != 0 && *payload_len <= ROW_INLINE_MAX;
+}
+
 SUSPENDS static err_t image_make_wait(struct shard *s, struct txn_view *v, file_id heap,
                                       const uint8_t *row, uint32_t len, struct image *out)
 {
@@ -252,24 +283,16 @@ SUSPENDS static err_t image_make_wait(struct shard *s, struct txn_view *v, file_
         return err_raise(ERR_INTERNAL_WOULD_SUSPEND, "a long row on a borrowed core");
     const uint8_t *stored = row;
     uint32_t stored_len = len;
-    if (len <= COMPRESS_BYTES_MAX) {
-        int bound = LZ4_compressBound((int)len);
-        out->owned = core_malloc((size_t)bound + 4);
-        void *state = core_malloc((size_t)LZ4_sizeofState());
-        int n = LZ4_compress_fast_extState(state, (const char *)row, (char *)out->owned + 4,
-                                           (int)len, bound, 1);
-        core_free(state);
-        if (n > 0 && (uint32_t)n < len - len / 16) {
-            stored = out->owned + 4;
-            stored_len = (uint32_t)n;
-        }
-        if (stored != row && stored_len + 4 <= ROW_INLINE_MAX) {
-            store_u32(out->owned, len);
-            out->payload = out->owned;
-            out->len = stored_len + 4;
-            out->flags = CELL_COMPRESSED;
-            return ERR_OK;
-        }
+    uint32_t compressed_len = image_compress(row, len, &out->owned);
+    if (compressed_len != 0) {
+        stored = out->owned + 4;
+        stored_len = compressed_len;
+    }
+    if (stored != row && stored_len + 4 <= ROW_INLINE_MAX) {
+        out->payload = out->owned;
+        out->len = stored_len + 4;
+        out->flags = CELL_COMPRESSED;
+        return ERR_OK;
     }
     out->big = (struct big_row){.raw_len = len, .stored_len = stored_len};
     err_t e = chunks_put_wait(s, v, heap, stored, stored_len, &out->big.first_chunk);

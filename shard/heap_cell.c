@@ -272,6 +272,12 @@ err_t heap_insert_at_wait(struct shard *s, txn_id_t id, uint32_t seq, file_id he
     return ERR_OK;
 }
 
+err_t heap_bring_at_wait(struct shard *s, file_id heap, row_id row, uint16_t flags,
+                         const uint8_t *payload, uint32_t len)
+{
+    return put_new_wait(s, heap, row, 0, flags & CELL_COMPRESSED, payload, len, NULL, 0);
+}
+
 err_t heap_chunk_at_wait(struct shard *s, txn_id_t id, uint32_t seq, file_id heap, row_id at,
                          row_id next, const uint8_t *bytes, uint32_t len)
 {

@@ -15,7 +15,7 @@
 #include "core/defects.h"
 #include "shard/shard_priv.h"
 
-static err_t key_check(uint32_t len)
+err_t index_key_check(uint32_t len)
 {
     if (len > INDEX_KEY_BYTES_MAX)
         return err_raise(ERR_PROGRAM_LIMIT_EXCEEDED,
@@ -24,12 +24,9 @@ static err_t key_check(uint32_t len)
     return ERR_OK;
 }
 
-enum entry_state { ENTRY_DEAD, ENTRY_LIVE, ENTRY_WAIT, ENTRY_LOAD };
-
-/* The newest state of an entry, for uniqueness. */
-static enum entry_state entry_newest(struct shard *s, struct txn_view *v, file_id index,
-                                     file_id heap, const uint8_t *key, uint32_t len, row_id row,
-                                     struct part **wait)
+enum entry_state index_entry_newest(struct shard *s, struct txn_view *v, file_id index,
+                                    file_id heap, const uint8_t *key, uint32_t len, row_id row,
+                                    struct part **wait)
 {
     if (UNLIKELY(!spill_is_settled(&s->versions, v, heap, row, SPILL_ENTRY)))
         return ENTRY_LOAD;
@@ -76,8 +73,11 @@ struct unique_check {
 };
 
 /* Look at a leaf's entries with the key; true when it is settled (conflict, wait or load). */
-static bool check_leaf(struct unique_check *u, const uint8_t *d)
+static bool check_leaf(void *ctx, const uint8_t *d)
 {
+    struct unique_check *u = ctx;
+    if (d == NULL)
+        return false;
     struct bt_search k = {.key = u->key, .len = u->len};
     for (uint32_t i = bp_lower_bound(d, &k); i < bp_count(d); i++) {
         k.rid = bp_rid(d, i);
@@ -85,8 +85,8 @@ static bool check_leaf(struct unique_check *u, const uint8_t *d)
             return false;
         if (k.rid == u->id)
             continue;
-        switch (
-            entry_newest(u->shard, u->view, u->index, u->heap, u->key, u->len, k.rid, &u->wait)) {
+        switch (index_entry_newest(u->shard, u->view, u->index, u->heap, u->key, u->len, k.rid,
+                                   &u->wait)) {
         case ENTRY_DEAD:
             break;
         case ENTRY_LIVE:
@@ -128,28 +128,29 @@ static bool path_covers_key(const struct bt_path *path, const uint8_t *key, uint
     return true;
 }
 
-/* The same over several leaves; *changes: the tree's state that was looked at. */
-SUSPENDS static err_t check_leaves_wait(struct unique_check *u, struct btree *bt, uint64_t *changes)
+err_t index_leaves_wait(struct shard *s, struct btree *bt, const uint8_t *key, uint32_t len,
+                        bool (*visit)(void *ctx, const uint8_t *d), void *ctx, uint64_t *changes)
 {
     struct bp_separator *at = core_malloc(sizeof(*at));
     err_t e = ERR_OK;
 restart:
-    memcpy(at->key, u->key, u->len);
-    at->len = u->len;
+    memcpy(at->key, key, len);
+    at->len = len;
     at->rid = 0;
     *changes = bt->changes;
+    (void)visit(ctx, NULL);
     for (;;) {
         struct bt_search k = {.key = at->key, .len = at->len, .rid = at->rid};
         struct bt_leaf leaf;
-        e = btree_leaf_wait(u->shard, bt, &k, false, &leaf);
+        e = btree_leaf_wait(s, bt, &k, false, &leaf);
         if (e != ERR_OK)
             break;
         if (bt->changes != *changes) {
             btree_leaf_end(&leaf);
             goto restart;
         }
-        struct bt_search high = {.key = u->key, .len = u->len, .rid = ((row_id)1 << 48) - 1};
-        bool settled = leaf.leaf == NULL || check_leaf(u, leaf.leaf->data);
+        struct bt_search high = {.key = key, .len = len, .rid = ((row_id)1 << 48) - 1};
+        bool settled = leaf.leaf == NULL || visit(ctx, leaf.leaf->data);
         bool more = !settled && leaf.fence != NULL &&
                     bp_compare(leaf.fence->data, leaf.fence_index, &high) <= 0;
         if (more) {
@@ -181,7 +182,7 @@ SUSPENDS static err_t unique_look_wait(struct unique_check *u, struct btree *bt,
     *outcome = UNIQUE_LOOK_AGAIN;
     btree_path_end(s, path);
     if (!covers) {
-        TRY(check_leaves_wait(u, bt, checked));
+        TRY(index_leaves_wait(s, bt, u->key, u->len, check_leaf, u, checked));
         is_met = u->conflict != ROW_ID_NONE || u->wait != NULL || u->load != ROW_ID_NONE;
         if (!is_met)
             return ERR_OK;
@@ -241,7 +242,7 @@ err_t index_insert_wait(struct shard *s, struct txn_view *v, file_id index, file
 {
     ASSERT(shard_is_owner(s));
     ASSERT(v->id != 0);
-    TRY(key_check(key_len));
+    TRY(index_key_check(key_len));
     TRY(version_budget_wait(s));
     if (conflict != NULL)
         *conflict = ROW_ID_NONE;
@@ -290,7 +291,7 @@ SUSPENDS static err_t own_state_wait(const struct unique_check *u, struct bt_pat
                                      struct spill_holds *holds, enum entry_state *out)
 {
     struct part *wait = NULL;
-    *out = entry_newest(u->shard, u->view, u->index, u->heap, u->key, u->len, u->id, &wait);
+    *out = index_entry_newest(u->shard, u->view, u->index, u->heap, u->key, u->len, u->id, &wait);
     if (*out != ENTRY_LOAD && *out != ENTRY_WAIT)
         return ERR_OK;
     btree_path_end(u->shard, path);
@@ -307,7 +308,7 @@ err_t index_insert_known_wait(struct shard *s, struct txn_view *v, file_id index
 {
     ASSERT(shard_is_owner(s));
     ASSERT(v->id != 0);
-    TRY(key_check(key_len));
+    TRY(index_key_check(key_len));
     TRY(version_budget_wait(s));
     const struct unique_check u = {
         .shard = s, .view = v, .index = index, .heap = heap, .key = key, .len = key_len, .id = id};
@@ -338,7 +339,7 @@ err_t index_insert_known_wait(struct shard *s, struct txn_view *v, file_id index
 err_t index_remove_known_wait(struct shard *s, struct txn_view *v, file_id index, file_id heap,
                               const void *key, uint32_t key_len, row_id id)
 {
-    TRY(key_check(key_len));
+    TRY(index_key_check(key_len));
     struct bt_path path;
     TRY(btree_path_wait(s, btree_of(s, index), key, key_len, id, false, 0, 0, &path));
     bool is_there = path.found;
@@ -358,12 +359,21 @@ static void fill_apply(struct shard *s, struct bt_path *path, const uint8_t *key
     btree_insert_apply(s, path, key, len, row, lsn);
 }
 
+/* Until the outcome that the entry itself waits for. */
+SUSPENDS static err_t fill_own_wait(const struct unique_check *u)
+{
+    struct part *wait = NULL;
+    enum entry_state own =
+        index_entry_newest(u->shard, u->view, u->index, u->heap, u->key, u->len, u->id, &wait);
+    return own == ENTRY_WAIT ? part_wait(u->shard, wait, u->view) : fiber_rest_wait();
+}
+
 err_t index_fill_wait(struct shard *s, struct txn_view *v, file_id index, file_id heap,
                       const void *key, uint32_t key_len, row_id id, bool unique, row_id *conflict)
 {
     ASSERT(shard_is_owner(s));
     ASSERT(v->id != 0);
-    TRY(key_check(key_len));
+    TRY(index_key_check(key_len));
     *conflict = ROW_ID_NONE;
     struct btree *bt = btree_of(s, index);
     struct unique_check u = {.shard = s,
@@ -381,20 +391,30 @@ err_t index_fill_wait(struct shard *s, struct txn_view *v, file_id index, file_i
         struct bt_path path;
         TRY(btree_path_wait(s, bt, key, key_len, id, true, 1, LOG_FIXED_BYTES_MAX + key_len,
                             &path));
+        struct part *wait = NULL;
         enum entry_state own = ENTRY_DEAD;
-        if (unique) { /* a writer's too: one that only kept what was known has not looked */
-            TRY(own_state_wait(&u, &path, &holds, &own));
-            if (own == ENTRY_WAIT)
-                continue;
+        if (unique) /* a writer's too: one that only kept what was known has not looked */
+            own = index_entry_newest(s, v, index, heap, key, key_len, id, &wait);
+        uint64_t seen = bt->changes;
+        if (own == ENTRY_LOAD) {
+            btree_path_end(s, &path);
+            TRY(spill_holds_add_wait(s, heap, id, &holds));
+            continue;
         }
-        if (own == ENTRY_LIVE && checked != bt->changes) {
+        if (own != ENTRY_DEAD && checked != bt->changes) {
             enum unique_outcome outcome;
             TRY(unique_look_wait(&u, bt, &path, &holds, &checked, &outcome));
             if (outcome == UNIQUE_LOOK_AGAIN)
                 continue;
-            if (outcome == UNIQUE_CONFLICT) {
+            if (outcome == UNIQUE_CONFLICT && own == ENTRY_LIVE && seen == bt->changes) {
                 *conflict = u.conflict;
                 return ERR_OK;
+            }
+            if (outcome == UNIQUE_CONFLICT) { /* the entry may be losing the key */
+                u.conflict = ROW_ID_NONE;
+                checked = UINT64_MAX;
+                TRY(fill_own_wait(&u));
+                continue;
             }
         }
         if (!path.found) {
@@ -410,7 +430,7 @@ err_t index_fill_wait(struct shard *s, struct txn_view *v, file_id index, file_i
 err_t index_fill_redo_wait(struct shard *s, file_id index, row_id row, const uint8_t *key,
                            uint32_t len)
 {
-    TRY(key_check(len));
+    TRY(index_key_check(len));
     struct bt_path path;
     TRY(btree_path_wait(s, btree_of(s, index), key, len, row, true, 0, 0, &path));
     if (!path.found) {
@@ -425,7 +445,7 @@ err_t index_fill_redo_wait(struct shard *s, file_id index, row_id row, const uin
 err_t index_add_at_wait(struct shard *s, txn_id_t id, uint32_t seq, file_id index, file_id heap,
                         row_id row, const uint8_t *key, uint32_t len, bool is_bulk)
 {
-    TRY(key_check(len));
+    TRY(index_key_check(len));
     SCOPED_HOLD struct spill_hold hold = {0};
     if (is_bulk)
         TRY(spill_mark_bulk_wait(s, heap, row, &hold));
@@ -444,7 +464,7 @@ err_t index_add_at_wait(struct shard *s, txn_id_t id, uint32_t seq, file_id inde
 err_t index_remove_at_wait(struct shard *s, txn_id_t id, uint32_t seq, file_id index, file_id heap,
                            row_id row, const uint8_t *key, uint32_t len)
 {
-    TRY(key_check(len));
+    TRY(index_key_check(len));
     TRY(shard_reserve_wait(s, 1, LOG_FIXED_BYTES_MAX + len));
     nosuspend_begin();
     struct part *p = part_find(s, id);
@@ -502,7 +522,7 @@ err_t index_build_wait(struct shard *s, struct txn_view *v, file_id index,
             break;
         at_end = key == NULL;
         if (!at_end)
-            e = key_check(len);
+            e = index_key_check(len);
         bool full = at_end;
         if (e == ERR_OK && !at_end)
             full = (bp_count(leaf) > 2 && bp_used_packed(leaf, scratch) > FILL_BYTES_MAX) ||

@@ -87,8 +87,10 @@ static bool file_is_newer(const struct shard *s, const struct txn_view *v, file_
 
 /* An index built beside no writers holds the newest keys only: a snapshot from before would find
  * rows by keys that they did not have then, and miss others. */
-static err_t check_age(const struct shard *s, const struct txn_view *v, file_id index, file_id heap)
+err_t index_age_check(const struct shard *s, const struct txn_view *v, file_id index, file_id heap)
 {
+    if (v->isolation == READ_COMMITTED || v->snapshot >= UINT64_MAX - 1)
+        return ERR_OK;
     if (!file_is_newer(s, v, index) || file_is_newer(s, v, heap))
         return ERR_OK;
     err_t e = err_raise(ERR_T_R_SERIALIZATION_FAILURE,
@@ -102,8 +104,7 @@ err_t index_scan_begin_wait(struct shard *s, struct txn_view *v, file_id index, 
                             struct index_scan **out)
 {
     ASSERT(shard_is_owner(s));
-    if (v->isolation != READ_COMMITTED && v->snapshot < UINT64_MAX - 1)
-        TRY(check_age(s, v, index, heap));
+    TRY(index_age_check(s, v, index, heap));
     struct index_scan *scan = ARENA_NEW(mem, struct index_scan);
     scan->shard = s;
     scan->view = v;

@@ -673,11 +673,10 @@ static const struct txn_wait_ops watch_ops = {
 err_t lock_holders_wait(struct lock_table *t, uint64_t a, uint64_t b,
                         const struct lock_holders *who)
 {
-    uint64_t until = t->hold_serial;
     for (;;) {
         const struct lock *l = lock_find(t, a, b);
         struct lock_hold *h = l != NULL ? l->holds : NULL;
-        while (h != NULL && (h->serial > until || (h->modes & t->conflicts[who->mode]) == 0 ||
+        while (h != NULL && (h->serial > who->until || (h->modes & t->conflicts[who->mode]) == 0 ||
                              (h->owner->session == who->session && h->owner->session != 0)))
             h = h->next;
         if (h == NULL)

@@ -216,6 +216,25 @@ SUSPENDS static err_t redo_change_wait(struct shard *s, struct byte_reader *r, u
     return log_record_bad(kind, lsn);
 }
 
+SUSPENDS static err_t redo_brought_wait(struct shard *s, struct byte_reader *r, uint8_t kind,
+                                        lsn_t lsn)
+{
+    file_id heap = read_u64(r);
+    row_id row = read_u64(r);
+    file_id index = read_u64(r);
+    uint16_t flags = read_u16(r);
+    uint16_t key_len = read_u16(r);
+    const uint8_t *key = read_bytes(r, key_len);
+    enum file_kind heap_kind;
+    enum file_kind index_kind;
+    if (r->is_bad || row >> 48 != 0 || !file_exists(s->pages, heap, &heap_kind) ||
+        heap_kind != FILE_HEAP || !file_exists(s->pages, index, &index_kind) ||
+        index_kind != FILE_BTREE)
+        return log_record_bad(kind, lsn);
+    return row_bring_redo_wait(s, heap, row, index, flags, key, key_len, r->at,
+                               (uint32_t)(r->end - r->at));
+}
+
 err_t redo_record_wait(void *shard, uint8_t kind, const uint8_t *payload, uint32_t len, lsn_t lsn)
 {
     struct shard *s = shard;
@@ -249,6 +268,8 @@ err_t redo_record_wait(void *shard, uint8_t kind, const uint8_t *payload, uint32
             return log_record_bad(kind, lsn);
         return index_fill_redo_wait(s, index, row, r.at, (uint32_t)(r.end - r.at));
     }
+    case LOG_ROW_BROUGHT:
+        return redo_brought_wait(s, &r, kind, lsn);
     case LOG_INDEX_SWEPT: {
         file_id index = read_u64(&r);
         row_id row = read_u64(&r);

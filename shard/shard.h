@@ -203,6 +203,9 @@ SUSPENDS err_t index_scan_next_wait(struct index_scan *scan, row_id *id, const u
 SUSPENDS err_t index_scan_next_row_wait(struct index_scan *scan, row_id *id, struct row_buf *row);
 SUSPENDS err_t index_scan_restart_wait(struct index_scan *scan, const struct index_range *range);
 void index_scan_end(struct index_scan *scan);
+/* 40001 above read committed when the index, or what serves as one, was made by a transaction that
+ * the view's snapshot does not see, and the heap was there before. Scans look themselves. */
+err_t index_age_check(const struct shard *s, const struct txn_view *v, file_id index, file_id heap);
 
 /* Fill an empty index from entries in key order (CREATE INDEX): next sets *key NULL at the end. The
  * entries count as visible to all who may see the index at all. */
@@ -219,6 +222,27 @@ SUSPENDS err_t index_build_wait(struct shard *s, struct txn_view *v, file_id ind
 SUSPENDS err_t index_fill_wait(struct shard *s, struct txn_view *v, file_id index, file_id heap,
                                const void *key, uint32_t key_len, row_id id, bool unique,
                                row_id *conflict);
+
+/* A row that says where another one with its key is (bytes that only the caller understands), with
+ * its entry in a unique index, for such a build where rows and index lie on different shards. */
+struct row_bring {
+    file_id heap;
+    file_id index;
+    const void *row;
+    uint32_t len;
+    const void *key;
+    uint32_t key_len;
+    bool is_checked; /* another one with the key is a conflict */
+    /* Do these bytes, of a row with the key, say the same? */
+    bool (*is_same)(void *ctx, const uint8_t *row, uint32_t len);
+    void *ctx;
+};
+/* Puts it in, unless the view sees one that says the same. Of no transaction: everyone sees it, it
+ * is not undone, and durable with the shard's log; so what it says must be settled where it is so.
+ * is_checked: as index_insert_wait with unique, unless what the view sees is no longer so.
+ * ERR_FEATURE_NOT_SUPPORTED: a row that does not fit a page. */
+SUSPENDS err_t row_bring_wait(struct shard *s, struct txn_view *v, const struct row_bring *b,
+                              row_id *conflict);
 
 /* ---- files, transactional ---- */
 

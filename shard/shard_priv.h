@@ -69,9 +69,11 @@ void lock_release_counted(struct lock_table *t, struct lock_owner *o); /* sessio
 /* Holds of a session's advisory locks: how often it took this mode; 0 = not held. */
 uint32_t lock_hold_count(const struct lock_table *t, const struct lock_owner *o, uint64_t a,
                          uint64_t b, uint32_t mode);
-/* Until those of other sessions who hold the lock now, in a mode that conflicts, have given it
- * back; nobody is held up by this. Errors as of lock_acquire_wait. */
+/* Until those of other sessions who have held the lock since the table's hold_serial was `until`,
+ * in a mode that conflicts, have given it back; nobody is held up by this. Errors as of
+ * lock_acquire_wait. */
 struct lock_holders {
+    uint64_t until;
     uint32_t mode;
     uint32_t session; /* who waits */
     txn_id_t id;
@@ -721,11 +723,17 @@ void heap_free_apply(struct shard *s, struct row_pins *pins, file_id heap, row_i
 SUSPENDS err_t heap_image_read_wait(struct shard *s, file_id heap, uint16_t cell_flags,
                                     const uint8_t *payload, uint32_t len, struct row_buf *out);
 err_t row_buf_reserve(struct row_buf *b, uint32_t bytes);
+/* The payload of a row as one cell; *owned: to be core_free'd. false: it is too long for that. */
+bool heap_image_inline(const uint8_t *row, uint32_t len, const uint8_t **payload,
+                       uint32_t *payload_len, uint16_t *flags, uint8_t **owned);
 
 /* Cell operations with explicit addresses, for live work and replay. */
 SUSPENDS err_t heap_insert_at_wait(struct shard *s, txn_id_t id, uint32_t seq, file_id heap,
                                    row_id row, uint16_t flags, const uint8_t *payload,
                                    uint32_t len);
+/* The cell of no transaction; replay only. */
+SUSPENDS err_t heap_bring_at_wait(struct shard *s, file_id heap, row_id row, uint16_t flags,
+                                  const uint8_t *payload, uint32_t len);
 SUSPENDS err_t heap_update_at_wait(struct shard *s, txn_id_t id, uint32_t seq, file_id heap,
                                    row_id row, row_id target, uint16_t flags,
                                    const uint8_t *payload, uint32_t len);
@@ -828,6 +836,18 @@ void btree_leaf_end(struct bt_leaf *l);
 /* Append a leaf (body = page bytes behind the header) behind all entries of the tree. */
 SUSPENDS err_t btree_append_leaf_wait(struct shard *s, struct btree *bt, const uint8_t *body);
 
+err_t index_key_check(uint32_t len);
+/* The newest state of an entry, for uniqueness: of a commit, or of the view's own. ENTRY_WAIT: of
+ * *wait, which has not ended; ENTRY_LOAD: the row's versions have to be read first. */
+enum entry_state { ENTRY_DEAD, ENTRY_LIVE, ENTRY_WAIT, ENTRY_LOAD };
+enum entry_state index_entry_newest(struct shard *s, struct txn_view *v, file_id index,
+                                    file_id heap, const uint8_t *key, uint32_t len, row_id row,
+                                    struct part **wait);
+/* All leaves that may hold entries with the key, in one state of the tree, which is *changes. visit
+ * gets NULL when it begins (again), then leaf by leaf; true: enough. */
+SUSPENDS err_t index_leaves_wait(struct shard *s, struct btree *bt, const uint8_t *key,
+                                 uint32_t len, bool (*visit)(void *ctx, const uint8_t *d),
+                                 void *ctx, uint64_t *changes);
 SUSPENDS err_t index_add_at_wait(struct shard *s, txn_id_t id, uint32_t seq, file_id index,
                                  file_id heap, row_id row, const uint8_t *key, uint32_t len,
                                  bool is_bulk);
@@ -835,6 +855,10 @@ SUSPENDS err_t index_remove_at_wait(struct shard *s, txn_id_t id, uint32_t seq, 
                                     file_id heap, row_id row, const uint8_t *key, uint32_t len);
 SUSPENDS err_t index_fill_redo_wait(struct shard *s, file_id index, row_id row, const uint8_t *key,
                                     uint32_t len);
+
+SUSPENDS err_t row_bring_redo_wait(struct shard *s, file_id heap, row_id row, file_id index,
+                                   uint16_t flags, const uint8_t *key, uint32_t key_len,
+                                   const uint8_t *payload, uint32_t len);
 
 /* ---- entries added in bulk (index_sweep.c) ---- */
 /* May the part's new entry go without a version of its own? */

@@ -150,11 +150,21 @@ err_t table_unlock_remote(void *arg)
     return ERR_OK;
 }
 
+err_t table_lock_serial(void *arg)
+{
+    struct table_lock_call *c = arg;
+    c->until = core_locks()->table.hold_serial;
+    return ERR_OK;
+}
+
 err_t table_lock_holders_wait(void *arg)
 {
     const struct table_lock_call *c = arg;
-    const struct lock_holders who = {
-        .mode = (uint32_t)c->mode, .session = c->session, .id = c->id, .limits = c->limits};
+    const struct lock_holders who = {.until = c->until,
+                                     .mode = (uint32_t)c->mode,
+                                     .session = c->session,
+                                     .id = c->id,
+                                     .limits = c->limits};
     return lock_holders_wait(&core_locks()->table, c->name, 0, &who);
 }
 

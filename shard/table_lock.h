@@ -13,7 +13,8 @@ struct table_lock_call {
     uint32_t seq; /* unlock: modes taken at or after it; 0 = all */
     enum lock_policy policy;
     struct wait_limits limits;
-    bool busy; /* out */
+    uint64_t until; /* holders: those of by then */
+    bool busy;      /* out */
 };
 
 bool table_lock_is_weak(enum table_lock_mode mode);
@@ -30,6 +31,8 @@ err_t table_lock_announce_remote(void *arg);
 err_t table_lock_announce_end_remote(void *arg);
 SUSPENDS err_t table_lock_remote(void *arg);
 err_t table_unlock_remote(void *arg);
+/* core_fn: what `until` is for those who hold locks now. */
+err_t table_lock_serial(void *arg);
 /* core_fn: until this core's holders of modes that conflict with `mode` have ended. */
 SUSPENDS err_t table_lock_holders_wait(void *arg);
 /* core_fn, on another core: the transaction is a prepared one now, without a session. */

@@ -955,17 +955,25 @@ SUSPENDS static err_t lock_strong_wait(struct txn *t, uint64_t name, enum table_
     return ERR_OK;
 }
 
+/* Of all cores first, or the wait for one core's would be for those who come to the next meanwhile.
+ */
 err_t txn_holders_wait(struct txn *t, uint64_t database_and_relation, enum table_lock_mode mode)
 {
-    for (uint32_t core = 0; core < core_count(); core++) {
-        struct table_lock_call c = {.id = t->id,
-                                    .session = t->options.session,
-                                    .name = database_and_relation,
-                                    .mode = mode,
-                                    .limits = t->limits};
-        TRY(core_call_wait(core, table_lock_holders_wait, &c));
+    uint32_t cores = core_count();
+    struct table_lock_call *calls = core_zalloc(cores * sizeof(*calls));
+    err_t e = ERR_OK;
+    for (uint32_t core = 0; core < cores && e == ERR_OK; core++) {
+        calls[core] = (struct table_lock_call){.id = t->id,
+                                               .session = t->options.session,
+                                               .name = database_and_relation,
+                                               .mode = mode,
+                                               .limits = t->limits};
+        e = core_call_wait(core, table_lock_serial, &calls[core]);
     }
-    return ERR_OK;
+    for (uint32_t core = 0; core < cores && e == ERR_OK; core++)
+        e = core_call_wait(core, table_lock_holders_wait, &calls[core]);
+    core_free(calls);
+    return e;
 }
 
 /* The cores are looked at one after the other: again when a snapshot has moved meanwhile. */

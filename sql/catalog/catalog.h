@@ -75,7 +75,7 @@ struct index_desc {
     bool is_valid; /* every row that a snapshot from now on may see has its entry: plans use it */
     bool is_ready; /* writers keep it */
     bool is_live;  /* writers keep what it knows. In a table's list the ready ones come first, next
-                      the live ones that are not ready */
+                      the live ones that are not ready; of each kind by OID, as PostgreSQL's */
     bool is_constraint;
     /* A unique index that does not contain the shard key is kept unique by a hidden table
      * distributed by the indexed columns: (index columns..., shard int4, row_id int8). */

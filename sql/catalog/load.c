@@ -5,6 +5,8 @@
 #include "sql/catalog/cache.h"
 #include "sql/catalog/views.h"
 
+#include <stdlib.h>
+
 enum loader_probe {
     PROBE_CLASS,
     PROBE_ATTRIBUTES,
@@ -423,13 +425,21 @@ static err_t load_index_keys(struct loader *l, const struct catalog_row *r,
     return ERR_OK;
 }
 
+static int index_order(const void *a, const void *b)
+{
+    oid x = catalog_oid_value(a, COL_INDEXRELID);
+    oid y = catalog_oid_value(b, COL_INDEXRELID);
+    return (x > y) - (x < y);
+}
+
 static SUSPENDS err_t load_indexes_wait(struct loader *l)
 {
     struct table_desc *t = l->t;
-    const struct catalog_rows *rows = l->found[PROBE_INDEXES];
+    struct catalog_rows *rows = l->found[PROBE_INDEXES];
     uint32_t n = rows->count;
     if (n == 0)
         return ERR_OK;
+    qsort(rows->rows, n, sizeof(*rows->rows), index_order);
     struct catalog_probe *probes = ARENA_ARRAY(l->scratch, struct catalog_probe, (size_t)n * 3);
     for (uint32_t i = 0; i < n; i++) {
         datum index = rows->rows[i].values[COL_INDEXRELID - 1];

@@ -102,7 +102,9 @@ SUSPENDS err_t key_make_wait(struct key_maker *k, const uint8_t *row, bool *skip
     return ERR_OK;
 }
 
-static err_t duplicate_error(const struct build *b, struct key_maker *k, struct arena *mem)
+err_t ddl_duplicate_error(const struct plan_table *t, const struct plan_index *x,
+                          const struct session_env *env, const struct key_maker *k,
+                          struct arena *mem)
 {
     struct strbuf names;
     struct strbuf values;
@@ -110,28 +112,27 @@ static err_t duplicate_error(const struct build *b, struct key_maker *k, struct 
     strbuf_init(&values, mem);
     strbuf_puts(&names, "");
     strbuf_puts(&values, "");
-    for (uint32_t i = 0; i < b->index->key_count; i++) {
-        int16_t attno = b->index->attnos[i];
+    for (uint32_t i = 0; i < x->key_count; i++) {
+        int16_t attno = x->attnos[i];
         if (attno == 0) {
             strbuf_reset(&values);
             break;
         }
         strbuf_printf(&names, "%s%s", i ? ", " : "",
-                      quote_identifier(mem, b->table->column_names[attno - 1]));
+                      quote_identifier(mem, t->column_names[attno - 1]));
         strbuf_puts(&values, i ? ", " : "");
         if (k->nulls[attno - 1])
             strbuf_puts(&values, "null");
         else
-            ERR_IGNORE(value_output(b->env, mem, b->table->column_types[attno - 1],
-                                    k->values[attno - 1], &values));
+            ERR_IGNORE(
+                value_output(env, mem, t->column_types[attno - 1], k->values[attno - 1], &values));
     }
-    err_t e =
-        err_raise(ERR_UNIQUE_VIOLATION, "could not create unique index \"%s\"", b->index->name);
+    err_t e = err_raise(ERR_UNIQUE_VIOLATION, "could not create unique index \"%s\"", x->name);
     if (values.len)
         err_detail("Key (%s)=(%s) is duplicated.", names.data, values.data);
     else
         err_detail("Duplicate keys exist.");
-    err_object(b->table->schema_name, b->table->name, NULL, NULL, b->index->name);
+    err_object(t->schema_name, t->name, NULL, NULL, x->name);
     return e;
 }
 
@@ -175,7 +176,8 @@ static SUSPENDS err_t feed_next(void *ctx, const uint8_t **key, uint32_t *len, r
         TRY(row_fetch_wait(f->shard, &f->view, f->build->table->file, *id, &found, &row));
         if (found)
             TRY(key_make_wait(f->maker, row.data, &skip, &null));
-        return duplicate_error(f->build, f->maker, f->mem);
+        return ddl_duplicate_error(f->build->table, f->build->index, f->build->env, f->maker,
+                                   f->mem);
     }
     memcpy(f->last, *key, *len);
     f->last_len = *len;
@@ -236,7 +238,7 @@ static SUSPENDS err_t fill_wait(struct shard_work *w, const struct build *b, str
             TRY(row_fetch_wait(s, &w->view, b->table->file, id, &found, &row));
             if (found)
                 TRY(key_make_wait(k, row.data, &skip, &has_null));
-            return duplicate_error(b, k, mem);
+            return ddl_duplicate_error(b->table, x, b->env, k, mem);
         }
         if ((n & 63) == 0)
             TRY(fiber_rest_wait());
@@ -298,13 +300,23 @@ static err_t map_error(err_t e, const struct plan_table *t, const struct plan_in
     return e;
 }
 
+static SUSPENDS err_t flush_on_shard(struct shard_work *w)
+{
+    struct shard *s = shard_local(w->shard);
+    return shard_flush_wait(s, shard_log_end(s));
+}
+
 static SUSPENDS err_t build_map_wait(struct ddl_context *x, const struct plan_table *t,
-                                     const struct plan_index *index)
+                                     const struct plan_index *index, bool beside_writers)
 {
     const struct plan_table *map = index->map_table;
     if (!map || map->index_count != 1)
         return err_raise(ERR_INTERNAL_ERROR, "index \"%s\" has no map", index->name);
-    struct rewrite r = {.from = t, .to = map, .map_of = index};
+    struct rewrite r = {.from = t, .to = map, .map_of = index, .beside_writers = beside_writers};
+    if (beside_writers) {
+        TRY(map_error(ddl_rewrite_wait(x, &r), t, index));
+        return ddl_on_shards_wait(x, flush_on_shard, NULL);
+    }
     TRY(ddl_rewrite_wait(x, &r));
     err_t e = ddl_build_index_wait(x, map->oid, map->indexes[0].oid);
     return map_error(e, t, index);
@@ -319,7 +331,7 @@ static SUSPENDS err_t build_wait(struct ddl_context *x, oid table, oid index, bo
         if (t->indexes[i].oid != index)
             continue;
         if (t->indexes[i].map_table)
-            TRY(build_map_wait(x, t, &t->indexes[i]));
+            TRY(build_map_wait(x, t, &t->indexes[i], beside_writers));
         if (t->indexes[i].file == 0)
             return ERR_OK;
         int64_t kb = setting_int(x->env->settings, SET_maintenance_work_mem);

@@ -9,7 +9,8 @@
  *            -  wait for the transactions that hold the table to write it: they do not know it
  *            2  ready: writers keep it whole from now on
  *            -  wait for the transactions that hold the table to write it: they may not
- *            3  a snapshot; the entries of all rows that it sees are brought in (index_fill_wait)
+ *            3  a snapshot; the entries of all rows that it sees are brought in (index_fill_wait;
+ *               into a map table row_bring_wait)
  *            -  wait for snapshots older than that one: for them, entries may be missing
  *            4  valid: plans use it
  *   DROP     1  not valid: nobody begins to read it
@@ -180,8 +181,8 @@ static SUSPENDS err_t drop_wait(struct ddl_context *x, oid table, oid index)
 
 /* ---- building anew ---- */
 
-/* The index gets the other's file, and is valid; the other one gets the old file, which is kept as
- * it was. */
+/* The index gets the other's file (or map table), and is valid; the other one gets the old one,
+ * which is kept as it was. */
 static SUSPENDS err_t swap_wait(struct ddl_context *x, oid table, oid index, oid other)
 {
     struct catalog_row a;
@@ -194,6 +195,7 @@ static SUSPENDS err_t swap_wait(struct ddl_context *x, oid table, oid index, oid
     TRY(rows_set_wait(x, REL_CLASS, INDEX_CLASS_OID, 1, index, 0, COL_RELFILENODE,
                       catalog_oid_value(&b, COL_RELFILENODE), false));
     TRY(rows_set_wait(x, REL_CLASS, INDEX_CLASS_OID, 1, other, 0, COL_RELFILENODE, file, false));
+    TRY(ddl_swap_maps_wait(x, index, other));
     catalog_touch(x->catalog, table);
     TRY(ddl_index_flags_wait(x, other, &old));
     return ddl_index_flags_wait(x, index, &(struct index_flags){true, true, true});
@@ -252,26 +254,21 @@ static SUSPENDS err_t targets_wait(struct ddl_context *x, oid table, oid one, oi
     if (!t)
         return err_raise(ERR_INTERNAL_ERROR, "relation %u is gone", table);
     *out = ARENA_ARRAY(x->mem, oid, t->index_count + 1);
-    err_t e = ERR_OK;
-    for (uint32_t i = 0; i < t->index_count && e == ERR_OK; i++) {
+    for (uint32_t i = 0; i < t->index_count; i++) {
         const struct index_desc *d = &t->indexes[i];
         if (one && d->oid != one)
             continue;
-        if (d->map_table) {
-            e = err_not_built("building a unique index without the shard key concurrently is not "
-                              "supported");
-        } else if (!one && !d->is_valid) {
+        if (!one && !d->is_valid)
             ddl_warning(x, ERR_FEATURE_NOT_SUPPORTED,
                         "cannot reindex invalid index \"%s.%s\" concurrently, skipping",
                         t->schema_name, d->name);
-        } else {
+        else
             (*out)[(*count)++] = d->oid;
-        }
     }
-    if (e == ERR_OK && *count == 0)
+    if (*count == 0)
         ddl_notice(x, "table \"%s\" has no indexes that can be reindexed concurrently", t->name);
     table_release(t);
-    return e;
+    return ERR_OK;
 }
 
 static SUSPENDS err_t reindex_wait(struct ddl_context *x, oid table, oid one)

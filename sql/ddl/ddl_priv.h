@@ -204,7 +204,7 @@ SUSPENDS err_t ddl_expression_over_row_wait(struct ddl_context *x, const struct 
  * unique index's map table too. */
 SUSPENDS err_t ddl_build_index_wait(struct ddl_context *x, oid table, oid index);
 /* The same beside writers that all keep the index: brings in what the statement's snapshot sees and
- * is not there. Local indexes only. Durable when it returns. */
+ * is not there. Durable when it returns. */
 SUSPENDS err_t ddl_fill_index_wait(struct ddl_context *x, oid table, oid index);
 /* The rows of the old table go into new files as the new descriptor says. computed: one expression
  * per column over the old row, NULL = the column itself. */
@@ -213,6 +213,7 @@ struct rewrite {
     const struct plan_table *to;     /* new layout, file, distribution */
     struct expr **computed;          /* NULL: none; else to->column_count entries */
     const struct plan_index *map_of; /* to is the map table of this index of from */
+    bool beside_writers;             /* map_of: what the snapshot sees is brought in, checked */
     bool check_not_null;
     bool on_session_core; /* an expression needs the session (nextval) */
 };
@@ -236,6 +237,10 @@ struct key_maker {
 /* k->eval.mem is an arena of its own: to be freed, also after an error. */
 err_t key_maker_init(struct key_maker *k, const struct plan_table *t, const struct plan_index *x,
                      const struct session_env *env, struct arena *mem);
+/* Of the key at hand, in PostgreSQL's words. */
+err_t ddl_duplicate_error(const struct plan_table *t, const struct plan_index *x,
+                          const struct session_env *env, const struct key_maker *k,
+                          struct arena *mem);
 /* k->key, k->values, k->nulls. *skip: the predicate leaves the row out. */
 SUSPENDS err_t key_make_wait(struct key_maker *k, const uint8_t *row, bool *skip, bool *has_null);
 /* Every row satisfies the condition (CHECK, NOT NULL): else the error that fn raises. */
@@ -352,6 +357,8 @@ struct index_flags {
     bool valid, ready, live;
 };
 SUSPENDS err_t ddl_index_flags_wait(struct ddl_context *x, oid index, const struct index_flags *f);
+/* Two unique indexes of one table get each other's map table, if they have any. */
+SUSPENDS err_t ddl_swap_maps_wait(struct ddl_context *x, oid index, oid other);
 /* An index's keys and included columns, column_count items, to make another one like it. */
 void ddl_items_of_index(struct ddl_context *x, const struct table_desc *t,
                         const struct index_desc *d, struct ddl_index_item *items);

@@ -178,10 +178,20 @@ static bool is_local(const struct maker *m)
     return true;
 }
 
+static const char *map_name(struct arena *mem, oid index)
+{
+    return arena_printf(mem, "pg_map_%u", index);
+}
+
+static const char *map_index_name(struct arena *mem, const char *map)
+{
+    return arena_printf(mem, "%s_index", map);
+}
+
 static SUSPENDS err_t make_map_wait(struct ddl_context *x, const struct maker *m, oid *map)
 {
     uint32_t keys = m->r->key_count;
-    struct table_request r = {.name = arena_printf(x->mem, "pg_map_%u", m->oid),
+    struct table_request r = {.name = map_name(x->mem, m->oid),
                               .schema = SCHEMA_PG_TOAST,
                               .schema_name = "pg_toast",
                               .persistence = m->t->persistence,
@@ -212,7 +222,7 @@ static SUSPENDS err_t make_map_wait(struct ddl_context *x, const struct maker *m
         (struct ddl_column){.name = "row_id", .type = TYPE_INT8, .typmod = -1, .not_null = true};
     TRY(ddl_make_table_wait(x, &r, map));
     struct index_request ir = {.table = *map,
-                               .name = arena_printf(x->mem, "pg_map_%u_index", m->oid),
+                               .name = map_index_name(x->mem, r.name),
                                .is_unique = true,
                                .item_count = keys,
                                .key_count = keys,
@@ -225,6 +235,59 @@ static SUSPENDS err_t make_map_wait(struct ddl_context *x, const struct maker *m
     TRY(rows_depend(w, x->mem, REL_CLASS, *map, 0, REL_CLASS, m->oid, 0, 'i'));
     TRY(rows_distribution(w, x->mem, m->oid, 'm', NULL, 0, *map));
     return catalog_apply_wait(w);
+}
+
+static SUSPENDS err_t map_of_wait(struct ddl_context *x, oid index, oid *map)
+{
+    struct catalog_rows rows;
+    TRY(catalog_find_wait(x->catalog, REL_DISTRIBUTION, INDEX_DISTRIBUTION_RELID, 1, index, 0,
+                          x->mem, &rows));
+    *map = rows.count ? catalog_oid_value(&rows.rows[0], COL_DISMAP) : 0;
+    return ERR_OK;
+}
+
+static SUSPENDS err_t map_rename_wait(struct ddl_context *x, oid map, const char *name)
+{
+    struct catalog_rows rows;
+    TRY(catalog_find_wait(x->catalog, REL_INDEX, INDEX_INDEX_INDRELID, 1, map, 0, x->mem, &rows));
+    for (uint32_t i = 0; i < rows.count; i++)
+        TRY(rows_set_wait(x, REL_CLASS, INDEX_CLASS_OID, 1,
+                          catalog_oid_value(&rows.rows[i], COL_INDEXRELID), 0, COL_RELNAME,
+                          datum_of_text(x->mem, map_index_name(x->mem, name)), false));
+    return rows_set_wait(x, REL_CLASS, INDEX_CLASS_OID, 1, map, 0, COL_RELNAME,
+                         datum_of_text(x->mem, name), false);
+}
+
+static SUSPENDS err_t map_give_wait(struct ddl_context *x, oid map, oid from, oid index)
+{
+    TRY(rows_set_wait(x, REL_DISTRIBUTION, INDEX_DISTRIBUTION_RELID, 1, index, 0, COL_DISMAP, map,
+                      false));
+    struct catalog_rows rows;
+    TRY(catalog_find_wait(x->catalog, REL_DEPEND, INDEX_DEPEND_DEPENDER, 2, REL_CLASS, map, x->mem,
+                          &rows));
+    for (uint32_t i = 0; i < rows.count; i++) {
+        datum *v;
+        bool *n;
+        if (catalog_oid_value(&rows.rows[i], COL_REFOBJID) != from)
+            continue;
+        rows_copy(x->mem, &rows.rows[i], COLS_DEPEND, &v, &n);
+        v[COL_REFOBJID - 1] = index;
+        TRY(catalog_replace_wait(x->catalog, REL_DEPEND, &rows.rows[i], v, n, x->mem));
+    }
+    return map_rename_wait(x, map, map_name(x->mem, index));
+}
+
+err_t ddl_swap_maps_wait(struct ddl_context *x, oid index, oid other)
+{
+    oid a;
+    oid b;
+    TRY(map_of_wait(x, index, &a));
+    TRY(map_of_wait(x, other, &b));
+    if (!a || !b)
+        return ERR_OK;
+    TRY(map_rename_wait(x, a, arena_printf(x->mem, "%s_old", map_name(x->mem, index))));
+    TRY(map_give_wait(x, b, other, index));
+    return map_give_wait(x, a, index, other);
 }
 
 err_t ddl_index_flags_wait(struct ddl_context *x, oid index, const struct index_flags *f)
@@ -369,9 +432,6 @@ static SUSPENDS err_t make_wait(struct ddl_context *x, struct maker *m)
     bool local = is_local(m);
     if (!local && m->r->nulls_not_distinct)
         return err_not_built("NULLS NOT DISTINCT on an index without the shard key is not "
-                             "supported");
-    if (!local && m->r->is_invalid)
-        return err_not_built("building a unique index without the shard key concurrently is not "
                              "supported");
     TRY(write_rows_wait(x, m));
     struct ddl_file file = {file_of(x->catalog->database, m->oid), FILE_BTREE};

@@ -6,8 +6,13 @@
  * and sends them in batches to the shards where they belong. A router normally runs on its source's
  * core; when an expression needs the session (nextval) all run on the session's core, one after the
  * other.
+ *
+ * Beside writers (a map table that is built concurrently) the rows are those that the snapshot
+ * sees, and each goes to the map as it is there, not as a change of the transaction
+ * (shard/bring.c).
  */
 #include "sql/ddl/ddl_priv.h"
+#include "sql/exec/map.h"
 
 enum { SOURCE_BYTES = 256 << 10, TARGET_BYTES = 256 << 10, CELL_HEAD = 16 };
 
@@ -44,6 +49,7 @@ struct source {
     uint32_t shard;
     struct txn_view view;
     file_id heap;
+    bool is_settled;   /* only what no crash can take */
     struct arena *mem; /* of the source's core */
     struct heap_scan *scan;
     uint8_t *buffer;
@@ -57,9 +63,8 @@ struct source {
     uint32_t len;
 };
 
-static SUSPENDS err_t source_next(void *arg)
+static SUSPENDS err_t source_fill_wait(struct source *s)
 {
-    struct source *s = arg;
     s->used = 0;
     s->need = 0;
     if (!s->scan) {
@@ -88,6 +93,13 @@ static SUSPENDS err_t source_next(void *arg)
     }
 }
 
+static SUSPENDS err_t source_next(void *arg)
+{
+    struct source *s = arg;
+    TRY(source_fill_wait(s));
+    return s->is_settled ? shard_flush_wait(shard_local(s->shard), s->view.observed) : ERR_OK;
+}
+
 static err_t source_end(void *arg)
 {
     struct source *s = arg;
@@ -105,12 +117,49 @@ struct delivery {
     file_id heap;
     const uint8_t *bytes;
     size_t used;
+    const struct plan_table *map; /* rows of it are brought in */
+    const struct session_env *env;
 };
+
+static SUSPENDS err_t bring_wait(struct delivery *d, struct key_maker *k, struct arena *mem)
+{
+    struct strbuf row;
+    bool skip;
+    bool has_null;
+    strbuf_init(&row, mem);
+    for (size_t at = 0; at < d->used;) {
+        uint64_t len = load_u64(d->bytes + at);
+        bool is_conflict;
+        strbuf_reset(&row);
+        TRY(strbuf_put(&row, d->bytes + at + 8, len));
+        TRY(key_make_wait(k, (const uint8_t *)row.data, &skip, &has_null));
+        TRY(map_bring_wait(d->map, d->shard, d->view, &row, &k->key, true, &is_conflict));
+        if (is_conflict)
+            return ddl_duplicate_error(d->map, k->x, d->env, k, mem);
+        at += 8 + ((len + 7) & ~(uint64_t)7);
+        TRY(fiber_rest_wait());
+    }
+    return ERR_OK;
+}
+
+static SUSPENDS err_t bring(struct delivery *d)
+{
+    struct arena *mem = arena_new();
+    struct key_maker *k = ARENA_NEW(mem, struct key_maker);
+    err_t e = key_maker_init(k, d->map, &d->map->indexes[0], d->env, mem);
+    if (e == ERR_OK)
+        e = bring_wait(d, k, mem);
+    arena_free(k->eval.mem);
+    arena_free(mem);
+    return e;
+}
 
 static SUSPENDS err_t deliver(void *arg)
 {
     struct delivery *d = arg;
     struct shard *s = shard_local(d->shard);
+    if (d->map)
+        return bring(d);
     uint32_t n = 0;
     for (size_t at = 0; at < d->used;) {
         uint64_t len = load_u64(d->bytes + at);
@@ -132,7 +181,9 @@ static SUSPENDS err_t router_flush_wait(struct router *q, uint32_t target)
                          .view = &q->views[target],
                          .heap = q->r->to->file,
                          .bytes = o->bytes,
-                         .used = o->used};
+                         .used = o->used,
+                         .map = q->r->beside_writers ? q->r->to : NULL,
+                         .env = q->env};
     err_t e = core_call_wait(shard_core(target), deliver, &d);
     o->used = 0;
     o->rows = 0;
@@ -300,7 +351,9 @@ static SUSPENDS err_t router_run(void *arg)
 {
     struct router *q = arg;
     struct source s = {.shard = q->source, .view = q->read_view, .heap = q->r->from->file};
-    s.view.snapshot = UINT64_MAX - 1;
+    s.is_settled = q->r->beside_writers;
+    if (!q->r->beside_writers)
+        s.view.snapshot = UINT64_MAX - 1;
     err_t e = router_init_wait(q);
     if (e == ERR_OK)
         e = router_loop_wait(q, &s);

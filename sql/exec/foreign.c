@@ -307,13 +307,13 @@ struct distinct {
 /* The key in the order and types of the target's index. */
 static bool index_key(const struct foreign_key *k, const datum *values, struct strbuf *out)
 {
-    const struct plan_index *index = k->index;
+    const struct key_column *columns = foreign_index_columns(k);
     out->len = 0;
-    for (uint32_t i = 0; i < index->key_count; i++) {
+    for (uint32_t i = 0; i < k->index->key_count; i++) {
         datum v = values[k->places[i]];
-        if (!integer_fits(index->key_columns[i].type->oid, v))
+        if (!integer_fits(columns[i].type->oid, v))
             return false;
-        key_append(&index->key_columns[i], v, false, out);
+        key_append(&columns[i], v, false, out);
     }
     return true;
 }

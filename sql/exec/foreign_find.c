@@ -73,11 +73,12 @@ static SUSPENDS err_t index_find_wait(struct finder *f, file_id index, file_id h
 static bool has_key(struct finder *f, const struct foreign_find *x)
 {
     const struct foreign_key *k = f->c->k;
+    const struct key_column *columns = foreign_index_columns(k);
     f->key.len = 0;
     table_decode(k->target, f->row.data, k->target->column_count, f->values, f->nulls);
     for (uint32_t i = 0; i < k->index->key_count; i++) {
         uint32_t column = (uint32_t)k->index->attnos[i] - 1;
-        key_append(&k->index->key_columns[i], f->values[column], f->nulls[column], &f->key);
+        key_append(&columns[i], f->values[column], f->nulls[column], &f->key);
     }
     return f->key.len == x->key_len && memcmp(f->key.data, x->key, x->key_len) == 0;
 }

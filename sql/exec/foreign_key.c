@@ -58,7 +58,8 @@ static err_t take_index(struct foreign_key *k, const struct constraint_desc *c)
     for (uint32_t i = 0; i < k->target->index_count; i++)
         if (k->target->indexes[i].oid == c->index)
             k->index = &k->target->indexes[i];
-    if (k->index == NULL || k->index->key_count != k->count)
+    if (k->index == NULL || k->index->key_count != k->count ||
+        (k->index->file == 0 && k->index->map_table == NULL))
         return err_raise(ERR_DATA_CORRUPTED, "index of foreign key \"%s\" is damaged", c->name);
     k->places = ARENA_ARRAY(k->mem, uint16_t, k->count);
     k->is_direct = true;

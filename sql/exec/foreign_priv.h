@@ -109,6 +109,12 @@ struct foreign_key {
     struct plan *single[STATEMENT_COUNT]; /* for one key */
     struct plan *many[STATEMENT_COUNT];   /* for an array of keys of one column */
 };
+/* How the index that is looked up, or its map table's, encodes keys. */
+static inline const struct key_column *foreign_index_columns(const struct foreign_key *k)
+{
+    const struct plan_table *map = k->index->map_table;
+    return map != NULL ? map->indexes[0].key_columns : k->index->key_columns;
+}
 SUSPENDS err_t foreign_key_get_wait(struct foreign_queue *q, oid table, oid constraint,
                                     struct foreign_key **out);
 void foreign_key_release(struct foreign_key *k);

@@ -27,6 +27,7 @@ static SUSPENDS err_t find_wait(struct map_shard_call *c, struct arena *mem)
                                 .high_len = u32_from(key.len),
                                 .high_inclusive = true};
     struct index_scan *scan = NULL;
+    TRY(index_age_check(shard_local(c->shard_no), &c->view, map->file, map->map_of));
     TRY(index_scan_begin_wait(shard_local(c->shard_no), &c->view, index->file, map->file, &range,
                               mem, &scan));
     struct row_buf row = {.arena = mem};

@@ -8,6 +8,7 @@
  * predicate; an update touches an index only when its key or predicate changes.
  */
 #include "sql/exec/exec_priv.h"
+#include "sql/exec/map.h"
 
 void table_write_init(struct table_write *w, struct run *run, const struct plan_table *table)
 {
@@ -265,18 +266,40 @@ struct map_call {
     struct txn_view view;
     const datum *values; /* key columns, shard, row id */
     const bool *nulls;
-    enum { MAP_INSERT, MAP_DELETE, MAP_FIND } op;
+    /* MAP_BRING_DELETE: it was not found, and a build beside writers has not brought it yet */
+    enum { MAP_INSERT, MAP_DELETE, MAP_BRING_DELETE, MAP_FIND } op;
     bool is_conflict;
+    bool is_found;          /* MAP_DELETE */
     struct row_place found; /* MAP_FIND: the table row; ROW_ID_NONE */
 };
 
-/* The map row with the key, for MAP_DELETE the one that leads to the same table row. */
+/* What others see of the newest commits: nothing of the transaction's own. */
+static struct txn_view committed_view(const struct txn_view *v)
+{
+    return (struct txn_view){.snapshot = UINT64_MAX - 1,
+                             .isolation = READ_COMMITTED,
+                             .session = v->session,
+                             .limits = v->limits};
+}
+
+static SUSPENDS err_t map_bring_row_wait(struct table_write *w, const struct map_call *c)
+{
+    struct txn_view others = committed_view(&c->view);
+    bool is_conflict;
+    w->bytes.len = 0;
+    TRY(row_encode(c->map->layout, w->row.values, w->row.nulls, &w->bytes));
+    return map_bring_wait(c->map, c->shard_no, &others, &w->bytes, &w->key, false, &is_conflict);
+}
+
+/* The map row with the key, for deletions the one that leads to the same table row. */
 static SUSPENDS err_t map_find_wait(struct table_write *w, struct map_call *c, row_id *out)
 {
     const struct plan_table *map = c->map;
     const struct plan_index *index = &map->indexes[0];
     struct key_info info;
     TRY(make_key_wait(w, 0, &w->row, &w->key, &info));
+    if (c->op == MAP_BRING_DELETE)
+        TRY(map_bring_row_wait(w, c));
     struct txn_view latest = c->view;
     latest.snapshot = UINT64_MAX - 1;
     latest.seq++;
@@ -319,6 +342,7 @@ static SUSPENDS err_t map_apply_wait(struct table_write *w, struct map_call *c)
     c->found.id = ROW_ID_NONE;
     if (c->op != MAP_INSERT) {
         TRY(map_find_wait(w, c, &id));
+        c->is_found = id != ROW_ID_NONE;
         if (id == ROW_ID_NONE || c->op == MAP_FIND)
             return ERR_OK;
         enum row_lock_result result;
@@ -472,6 +496,52 @@ static SUSPENDS err_t entry_insert_wait(struct table_write *w, struct txn_view *
     return ERR_OK;
 }
 
+/* The row, locked, has the key in w->old_key for everyone else: no crash can take that. Then
+ * w->key_values are those of its key, in mem. */
+static SUSPENDS err_t committed_key_wait(struct table_write *w, const struct txn_view *v,
+                                         uint32_t shard_no, uint32_t i, row_id id,
+                                         struct arena *mem, bool *has_key)
+{
+    const struct plan_table *t = w->table;
+    struct shard *s = shard_local(shard_no);
+    struct txn_view others = committed_view(v);
+    struct row_buf image = {.arena = mem};
+    TRY(row_fetch_wait(s, &others, t->file, id, has_key, &image));
+    if (!*has_key)
+        return ERR_OK;
+    struct slot row;
+    struct key_info info;
+    slot_init(&row, mem, t->column_count + 3);
+    table_decode(t, image.data, t->column_count, row.values, row.nulls);
+    TRY(make_lax_key_wait(w, i, &row, true, &w->key, &info));
+    *has_key = info.has_entry && w->key.len == w->old_key.len &&
+               memcmp(w->key.data, w->old_key.data, w->key.len) == 0;
+    return *has_key ? shard_flush_wait(s, others.observed) : ERR_OK;
+}
+
+/* The row in w->old_key and w->key_values goes from the map. While the index is being built it may
+ * not be there: then the build must not find it later, as a row that still has the key. Only what
+ * is committed can be brought in; what the transaction itself has put in is there, but for what it
+ * wrote by a plan that kept no more than what is known (the build waits for its end). */
+static SUSPENDS err_t map_remove_wait(struct table_write *w, struct txn_view *v, uint32_t shard_no,
+                                      uint32_t i, row_id id)
+{
+    const struct plan_index *index = &w->table->indexes[i];
+    struct map_call c = {.op = MAP_DELETE};
+    TRY(map_call_wait(w, v, i, shard_no, id, &c));
+    if (c.is_found || index->is_valid || index->is_known_only)
+        return ERR_OK;
+    struct arena *mem = arena_new();
+    bool has_key;
+    err_t e = committed_key_wait(w, v, shard_no, i, id, mem, &has_key);
+    if (e == ERR_OK && has_key) {
+        c = (struct map_call){.op = MAP_BRING_DELETE};
+        e = map_call_wait(w, v, i, shard_no, id, &c);
+    }
+    arena_free(mem);
+    return e;
+}
+
 static SUSPENDS err_t entry_remove_wait(struct table_write *w, struct txn_view *v,
                                         uint32_t shard_no, uint32_t i, const struct slot *row,
                                         row_id id)
@@ -488,10 +558,8 @@ static SUSPENDS err_t entry_remove_wait(struct table_write *w, struct txn_view *
     else if (index->file != 0)
         TRY(index_remove_wait(shard_local(shard_no), v, index->file, t->file, w->old_key.data,
                               u32_from(w->old_key.len), id));
-    if (index->map_table != NULL && (!info.has_null || index->nulls_not_distinct)) {
-        struct map_call c = {.op = MAP_DELETE};
-        TRY(map_call_wait(w, v, i, shard_no, id, &c));
-    }
+    if (index->map_table != NULL && (!info.has_null || index->nulls_not_distinct))
+        TRY(map_remove_wait(w, v, shard_no, i, id));
     return ERR_OK;
 }
 

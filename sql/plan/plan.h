@@ -92,6 +92,7 @@ struct plan_table { /* a table as the plan needs it on any core: copied from the
     bool *not_null;
     datum *missing; /* values of columns that old rows lack */
     bool *missing_nulls;
+    file_id map_of;        /* a map table: the file of the table whose rows it names */
     uint32_t columns_used; /* highest attno the plan reads (decode up to there) */
     enum distribution_kind distribution;
     uint16_t shard_key_count;

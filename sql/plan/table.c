@@ -75,8 +75,12 @@ static SUSPENDS err_t table_index_wait(const struct plan_options *o, const struc
     }
     if (from->predicate)
         TRY(table_expr_wait(o, desc, t, from->predicate, TYPE_BOOL, mem, &to->predicate));
-    return from->map_table != OID_NONE ? table_map_wait(o, from->map_table, mem, &to->map_table)
-                                       : ERR_OK;
+    if (from->map_table == OID_NONE)
+        return ERR_OK;
+    TRY(table_map_wait(o, from->map_table, mem, &to->map_table));
+    if (to->map_table != NULL)
+        to->map_table->map_of = desc->file;
+    return ERR_OK;
 }
 
 static void table_columns(const struct table_desc *desc, struct plan_table *t, struct arena *mem)

@@ -1,8 +1,9 @@
 /*
  * Rows with a primary key, a unique column that all workers draw from the same few values, an
  * indexed column, and a text of any size. Each worker changes rows of its own in transactions with
- * savepoints and failing statements, and knows what each row must be. Verification compares every
- * row with the model, and each index with the heap.
+ * savepoints and failing statements, and knows what each row must be. In some lives the indexes are
+ * made anew beside them. Verification compares every row with the model, and each index with the
+ * heap.
  */
 #include "tests/sim/sim.h"
 
@@ -368,6 +369,39 @@ SUSPENDS static void verify_contents_wait(struct client *c)
     SIM_CHECK(at == client_rows(c), "things holds %u rows, %u are known", client_rows(c), at);
 }
 
+/* ---- indexes made anew beside the workers ---- */
+
+/* What builds left that failed, or whose server went away. */
+SUSPENDS static enum answer drop_left_wait(struct client *c)
+{
+    enum answer a = client_query_wait(c, "SELECT relname FROM pg_class WHERE relname LIKE "
+                                         "'things%%ccnew%%' AND relkind = 'i' LIMIT 1");
+    if (a != DONE || client_rows(c) == 0)
+        return a;
+    char name[64];
+    (void)snprintf(name, sizeof(name), "%s", client_value(c, 0, 0));
+    return client_query_wait(c, "DROP INDEX CONCURRENTLY %s", name);
+}
+
+/* The unique one lacks the shard key: with several shards it is a map table over all of them. */
+SUSPENDS static void keep_wait(void)
+{
+    bool is_wanted = sim_below(3) == 0;
+    struct client *c = NULL;
+    enum answer a = LOST;
+    while (is_wanted && (c = work_client_wait(c, a)) != NULL) {
+        ERR_IGNORE(fiber_sleep_wait(sim_below(100000)));
+        a = drop_left_wait(c);
+        if (a == DONE)
+            a = client_query_wait(c, "REINDEX INDEX CONCURRENTLY things_%s",
+                                  sim_below(3) == 0 ? "s" : "u_key");
+        if (a == FAILED)
+            sim_expect_error(c, "making an index anew");
+    }
+}
+
+/* ---- verification of indexes ---- */
+
 /* The same question to the heap and to an index. */
 SUSPENDS static void verify_indexes_wait(struct client *c)
 {
@@ -393,6 +427,10 @@ SUSPENDS static void verify_indexes_wait(struct client *c)
     }
     verify_query_wait(c, "SELECT u FROM things GROUP BY u HAVING count(*) > 1");
     SIM_CHECK(client_rows(c) == 0, "%lld is there twice", (long long)client_int(c, 0, 0));
+    if (!run->life.is_last || run->is_life_start) /* what is prepared may hold locks then */
+        return;
+    verify_query_wait(c, "SELECT * FROM percore_check()"); /* the map table too */
+    SIM_CHECK(client_rows(c) == 0, "percore_check: %s", client_value(c, 0, 0));
 }
 
 SUSPENDS static void verify_wait(struct client *c)
@@ -407,6 +445,7 @@ const struct workload rows_workload = {
     .start = start,
     .set_up_wait = set_up_wait,
     .work_wait = work_wait,
+    .keep_wait = keep_wait,
     .verify_wait = verify_wait,
     .verify_itself_wait = verify_indexes_wait,
 };

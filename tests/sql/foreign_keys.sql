@@ -248,3 +248,25 @@ EXECUTE ins (51, 5);
 EXECUTE ins (52, NULL);
 SELECT id, q FROM u ORDER BY id;
 DROP TABLE u, q;
+
+-- the index may be in any order; of several the oldest
+CREATE TABLE any_order (id int PRIMARY KEY, a int NOT NULL, b text);
+CREATE UNIQUE INDEX any_order_1 ON any_order (a DESC, b NULLS FIRST);
+CREATE UNIQUE INDEX any_order_2 ON any_order (b, a);
+CREATE UNIQUE INDEX any_order_3 ON any_order (a DESC NULLS LAST);
+INSERT INTO any_order SELECT i, i, 'b' || i FROM generate_series(1, 20) i;
+CREATE TABLE any_refers (a int REFERENCES any_order (a) ON UPDATE CASCADE, x int, y text,
+    FOREIGN KEY (y, x) REFERENCES any_order (b, a));
+INSERT INTO any_refers SELECT i, i, 'b' || i FROM generate_series(1, 10) i;
+INSERT INTO any_refers VALUES (99);
+INSERT INTO any_refers VALUES (1, 3, 'b2');
+UPDATE any_order SET a = 100 WHERE id = 11;
+UPDATE any_order SET a = 105 WHERE id = 5;
+DELETE FROM any_order WHERE id = 3;
+INSERT INTO any_refers VALUES (100, NULL, 'b2') RETURNING *;
+UPDATE any_order SET a = 101 WHERE id = 11;
+SELECT a FROM any_refers WHERE x IS NULL;
+DROP INDEX any_order_2;
+DROP INDEX any_order_1;
+DROP INDEX any_order_3;
+DROP TABLE any_refers, any_order;

@@ -1,5 +1,4 @@
--- CREATE INDEX, DROP INDEX and REINDEX, CONCURRENTLY. The unique indexes hold the primary key: others need a map
--- table when there is more than one shard, and these are not built concurrently yet.
+-- CREATE INDEX, DROP INDEX and REINDEX, CONCURRENTLY.
 CREATE TABLE t (id int PRIMARY KEY, v int, u int, s text);
 INSERT INTO t SELECT i, i % 10, i, 's' || i FROM generate_series(1, 100) i;
 CREATE VIEW state AS
@@ -178,3 +177,76 @@ DROP ROLE cic_somebody;
 SELECT * FROM state;
 DROP INDEX CONCURRENTLY t_expr;
 DROP TABLE t CASCADE;
+
+-- unique without the primary key: when there is more than one shard, a map table over all of them
+\set VERBOSITY default
+CREATE TABLE m (id int PRIMARY KEY, u int, s text, n numeric, c char(20));
+INSERT INTO m SELECT i, i, 'S' || i, i / 10.0, 'c' || i FROM generate_series(1, 100) i;
+INSERT INTO m SELECT i FROM generate_series(101, 110) i;
+CREATE VIEW m_state AS
+    SELECT c.relname, i.indisunique, i.indisvalid, i.indisready, i.indislive, pg_get_indexdef(i.indexrelid)
+    FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid
+    WHERE t.relname = 'm' ORDER BY c.relname COLLATE "C";
+CREATE UNIQUE INDEX CONCURRENTLY m_u ON m (u DESC) INCLUDE (s);
+CREATE UNIQUE INDEX CONCURRENTLY m_lower ON m (lower(s), n) WHERE u > 10;
+CREATE UNIQUE INDEX CONCURRENTLY m_c ON m (c, n);
+CREATE UNIQUE INDEX CONCURRENTLY ON m (n);
+SELECT * FROM m_state;
+INSERT INTO m VALUES (200, 5);
+INSERT INTO m VALUES (200, 200, 's50', 5.00);
+INSERT INTO m VALUES (200, 200, 's50', 77.0, 'c50');
+INSERT INTO m VALUES (201, 201, 'x', 77);
+INSERT INTO m VALUES (202), (203);
+UPDATE m SET u = 6 WHERE id = 7;
+UPDATE m SET u = u + 1000 WHERE id <= 50;
+UPDATE m SET u = u - 1000 WHERE id BETWEEN 11 AND 20;
+UPDATE m SET n = n * 1.000 WHERE id < 30;
+DELETE FROM m WHERE id = 21;
+INSERT INTO m VALUES (21, 21, 's21', 2.1, 'c21');
+INSERT INTO m VALUES (300, 1005);
+INSERT INTO m VALUES (300, 1005) ON CONFLICT (u) DO UPDATE SET s = 'hit' RETURNING id, u, s;
+INSERT INTO m VALUES (300, 1006), (301, 5) ON CONFLICT DO NOTHING RETURNING id, u;
+REINDEX INDEX CONCURRENTLY m_u;
+REINDEX TABLE CONCURRENTLY m;
+SELECT * FROM m_state;
+INSERT INTO m VALUES (302, 1006);
+INSERT INTO m VALUES (302, 6), (303, 6);
+ALTER TABLE m ADD CONSTRAINT m_key UNIQUE USING INDEX m_n_idx;
+CREATE UNIQUE INDEX CONCURRENTLY m_plain ON m (u);
+CREATE TABLE m_refers (u int REFERENCES m (u), n numeric REFERENCES m (n));
+INSERT INTO m_refers VALUES (1001, 0.1), (12, NULL);
+INSERT INTO m_refers VALUES (13, 99.99);
+REINDEX INDEX CONCURRENTLY m_plain;
+REINDEX INDEX CONCURRENTLY m_key;
+INSERT INTO m_refers VALUES (13, 1.30);
+INSERT INTO m_refers VALUES (1013);
+DELETE FROM m WHERE id = 13;
+DROP INDEX CONCURRENTLY m_plain;
+DROP TABLE m_refers;
+DROP INDEX CONCURRENTLY m_plain;
+DROP INDEX CONCURRENTLY m_u;
+INSERT INTO m VALUES (304, 1006), (305, 1006);
+-- one that cannot be made
+CREATE UNIQUE INDEX CONCURRENTLY m_u ON m (u);
+CREATE UNIQUE INDEX CONCURRENTLY m_us ON m (u, (10 / (u - 99)));
+SELECT * FROM m_state;
+INSERT INTO m VALUES (306, 1006);
+UPDATE m SET u = 7777 WHERE id = 306;
+REINDEX INDEX CONCURRENTLY m_u;
+SELECT relname FROM m_state;
+DROP INDEX CONCURRENTLY m_u_ccnew;
+DELETE FROM m WHERE id = 305 OR (id BETWEEN 304 AND 306);
+REINDEX INDEX CONCURRENTLY m_u;
+SELECT relname, indisvalid, indisready FROM m_state;
+INSERT INTO m VALUES (305, 1006);
+REINDEX TABLE m;
+DROP INDEX m_us;
+REINDEX TABLE m;
+TRUNCATE m;
+SELECT relname, indisvalid, indisready FROM m_state;
+INSERT INTO m VALUES (1, 1), (2, 1);
+INSERT INTO m VALUES (1, 1), (2, 2);
+DROP INDEX CONCURRENTLY m_u;
+SELECT count(*) FROM pg_class WHERE relname LIKE '%ccnew%' OR relname LIKE '%\_old%';
+DROP VIEW m_state;
+DROP TABLE m;
