@@ -5,7 +5,8 @@
  * left looks for a way back to itself: that asker is the victim. The cores answer one after the
  * other, so a cycle may be made of edges that never were at the same time: what was found counts
  * only if a second collection has the same waits in it. Its victims are taken out before the next
- * asker's turn, so one cycle has one victim.
+ * asker's turn, so one cycle has one victim. A session may wait on several shards at once: all its
+ * waits fail with the one that was found, or its statement would not end.
  *
  * Between two looks there is a pause in proportion to the last one's work (not to how long busy
  * cores let it wait), so that a crowd of waiters cannot keep core 0 busy.
@@ -288,6 +289,16 @@ SUSPENDS static bool is_confirmed_wait(const struct ask *a, const uint64_t *wait
     return length != 0;
 }
 
+static void share_fate(struct ask *asks, const struct ask *victim)
+{
+    for (struct ask *a = asks; a != NULL; a = a->next) {
+        if (a->node != victim->node || a->is_victim)
+            continue;
+        a->is_victim = true;
+        memcpy(a->detail, victim->detail, DETAIL_BYTES);
+    }
+}
+
 /* Returns the microseconds of core 0 that it took. */
 SUSPENDS static uint64_t look_wait(struct ask *asks)
 {
@@ -312,6 +323,8 @@ SUSPENDS static uint64_t look_wait(struct ask *asks)
             waits[i] = path[i]->edge->wait;
         a->is_victim = is_confirmed_wait(a, waits, length);
         g.is_out[node] |= a->is_victim;
+        if (a->is_victim)
+            share_fate(asks, a);
     }
     arena_free(mem);
     return work_us;

@@ -13,6 +13,7 @@ enum {
     START_US_MAX = 300000000,
     FAULTY_START_US_MAX = 20000000,
     DRAIN_US_MAX = 200000000,
+    DISK_FULL_US = 20000000, /* then somebody makes room: a rollback may have to wait for it */
     LOG_EXTENDED_US = 3000000
 };
 
@@ -220,7 +221,10 @@ SUSPENDS static void keepers_start(void)
 SUSPENDS static void drain_wait(const uint32_t *running, const char *what)
 {
     uint64_t deadline = core_now_us() + DRAIN_US_MAX;
+    uint64_t room_at = core_now_us() + DISK_FULL_US;
     while (*running > 0) {
+        if (core_now_us() > room_at)
+            io_sim_disk_room(UINT64_MAX);
         SIM_CHECK(core_now_us() < deadline, "%u %s do not end", *running, what);
         ERR_IGNORE(wait_queue_wait(&work.ended, core_now_us() + 1000000));
     }
