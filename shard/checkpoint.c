@@ -46,8 +46,9 @@ static void put_version(struct byte_writer *w, const struct version *v)
 
 static void put_spill(struct byte_writer *w, const struct spill *sp)
 {
-    write_u32(w, sp != NULL ? sp->file_count : 0);
-    if (sp == NULL)
+    uint32_t files = sp != NULL ? sp->file_count : 0; /* its first one may be in the making */
+    write_u32(w, files);
+    if (files == 0)
         return;
     for (uint32_t i = 0; i < sp->file_count; i++)
         write_u32(w, sp->files[i]);

@@ -57,14 +57,10 @@ err_t ddl_vacuum_run_wait(struct ddl_context *x, const struct ddl *d)
     return ERR_OK;
 }
 
-/* A table's indexes are built anew with its rows moved into new files too: both are compact then.
- */
-static SUSPENDS err_t rebuild_wait(struct ddl_context *x, const struct table_desc *t)
+static SUSPENDS err_t rebuild_wait(struct ddl_context *x, const struct table_desc *t, oid index)
 {
-    struct relocation r;
     TRY(ddl_check_owner_wait(x, t));
-    TRY(relocate_begin_wait(x, t, &r));
-    return relocate_rows_wait(x, &r, NULL, false);
+    return relocate_indexes_wait(x, t, index);
 }
 
 static SUSPENDS err_t rebuild_schema_wait(struct ddl_context *x, oid schema)
@@ -79,7 +75,7 @@ static SUSPENDS err_t rebuild_schema_wait(struct ddl_context *x, oid schema)
         TRY(ddl_lock_wait(x, table, LOCK_ACCESS_EXCLUSIVE));
         const struct table_desc *t;
         TRY(table_by_oid_wait(x->catalog, table, &t));
-        err_t e = t ? rebuild_wait(x, t) : ERR_OK;
+        err_t e = t ? rebuild_wait(x, t, 0) : ERR_OK;
         table_release(t);
         TRY(e);
     }
@@ -116,7 +112,7 @@ static SUSPENDS err_t reindex_concurrently_wait(struct ddl_context *x, const str
     if (e == ERR_OK && is_temporary) { /* nobody else sees it */
         e = ddl_lock_wait(x, table, LOCK_ACCESS_EXCLUSIVE);
         if (e == ERR_OK)
-            e = rebuild_wait(x, t);
+            e = rebuild_wait(x, t, index);
     }
     table_release(t);
     TRY(e);
@@ -164,7 +160,7 @@ err_t ddl_reindex_run_wait(struct ddl_context *x, const struct ddl *d)
     if (!t->is_system && d->reindex == 'i')
         e = ddl_check_index_owner_wait(x, t, position);
     if (!t->is_system && e == ERR_OK)
-        e = rebuild_wait(x, t);
+        e = rebuild_wait(x, t, d->reindex == 'i' ? t->indexes[position].oid : 0);
     table_release(t);
     return e;
 }

@@ -1,6 +1,7 @@
 /*
  * Moving a table into new files: for a new shard key or changed columns. The catalog rows get new
- * file numbers, the rows are rewritten, all indexes are built anew, the old files are dropped.
+ * file numbers, the rows are rewritten, all indexes are built anew, the old files are dropped. For
+ * REINDEX the same with indexes only.
  */
 #include "sql/ddl/relocate.h"
 
@@ -38,6 +39,32 @@ static SUSPENDS err_t map_files_wait(struct ddl_context *x, oid map, struct old_
     return e;
 }
 
+static SUSPENDS err_t index_files_wait(struct ddl_context *x, const struct index_desc *d,
+                                       struct old_files *drop)
+{
+    if (d->map_table)
+        TRY(map_files_wait(x, d->map_table, drop));
+    TRY(new_number_wait(x, d->oid, FILE_BTREE, d->file, drop));
+    return d->is_valid && d->is_ready /* it will be whole */
+               ? ERR_OK
+               : ddl_index_flags_wait(x, d->oid, &(struct index_flags){true, true, true});
+}
+
+err_t relocate_indexes_wait(struct ddl_context *x, const struct table_desc *t, oid index)
+{
+    struct old_files drop = {ARENA_ARRAY(x->mem, struct ddl_file, 1 + (size_t)t->index_count * 3),
+                             0};
+    catalog_touch(x->catalog, t->oid);
+    for (uint32_t i = 0; i < t->index_count; i++) {
+        const struct index_desc *d = &t->indexes[i];
+        if (index != 0 && d->oid != index)
+            continue;
+        TRY(index_files_wait(x, d, &drop));
+        TRY(ddl_build_index_wait(x, t->oid, d->oid));
+    }
+    return ddl_files_drop_wait(x, drop.files, drop.count);
+}
+
 err_t relocate_begin_wait(struct ddl_context *x, const struct table_desc *t, struct relocation *r)
 {
     struct plan_options o = ddl_plan_options(x);
@@ -47,14 +74,8 @@ err_t relocate_begin_wait(struct ddl_context *x, const struct table_desc *t, str
     TRY(plan_table_make_wait(&o, t->oid, x->mem, &r->from));
     catalog_touch(x->catalog, t->oid);
     TRY(new_number_wait(x, t->oid, FILE_HEAP, t->file, &drop));
-    for (uint32_t i = 0; i < t->index_count; i++) {
-        const struct index_desc *d = &t->indexes[i];
-        if (d->map_table)
-            TRY(map_files_wait(x, d->map_table, &drop));
-        TRY(new_number_wait(x, d->oid, FILE_BTREE, d->file, &drop));
-        if (!d->is_valid || !d->is_ready) /* it will be whole */
-            TRY(ddl_index_flags_wait(x, d->oid, &(struct index_flags){true, true, true}));
-    }
+    for (uint32_t i = 0; i < t->index_count; i++)
+        TRY(index_files_wait(x, &t->indexes[i], &drop));
     r->old_files = drop.files;
     r->old_file_count = drop.count;
     return ERR_OK;

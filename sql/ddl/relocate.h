@@ -18,5 +18,7 @@ SUSPENDS err_t relocate_begin_wait(struct ddl_context *x, const struct table_des
  * are. */
 SUSPENDS err_t relocate_rows_wait(struct ddl_context *x, struct relocation *r,
                                   struct expr **computed, bool on_session_core);
+/* Only indexes, in new files: that one, or all of the table when it is 0. */
+SUSPENDS err_t relocate_indexes_wait(struct ddl_context *x, const struct table_desc *t, oid index);
 
 #endif

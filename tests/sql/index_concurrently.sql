@@ -250,3 +250,18 @@ DROP INDEX CONCURRENTLY m_u;
 SELECT count(*) FROM pg_class WHERE relname LIKE '%ccnew%' OR relname LIKE '%\_old%';
 DROP VIEW m_state;
 DROP TABLE m;
+-- one index is made anew without the others, whatever is the matter with these
+CREATE TABLE ic_two (id int PRIMARY KEY, v int, w int);
+INSERT INTO ic_two SELECT i, nullif(i % 50, 0), i FROM generate_series(1, 51) i;
+CREATE INDEX ic_two_w ON ic_two (w);
+CREATE UNIQUE INDEX CONCURRENTLY ic_two_v ON ic_two (v);
+SELECT relname, indisvalid FROM pg_index JOIN pg_class r ON r.oid = indexrelid WHERE indrelid = 'ic_two'::regclass ORDER BY relname;
+REINDEX INDEX ic_two_w;
+REINDEX INDEX ic_two_v;
+REINDEX TABLE ic_two;
+SELECT count(*) FROM ic_two WHERE w BETWEEN 3 AND 9;
+UPDATE ic_two SET v = id;
+REINDEX INDEX ic_two_v;
+SELECT relname, indisvalid FROM pg_index JOIN pg_class r ON r.oid = indexrelid WHERE indrelid = 'ic_two'::regclass ORDER BY relname;
+INSERT INTO ic_two VALUES (52, 7, 0);
+DROP TABLE ic_two;
