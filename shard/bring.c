@@ -129,10 +129,8 @@ SUSPENDS static err_t look_at_wait(struct looker *l, row_id row, bool *again)
 /* The outcome that the entry of this row waited for. */
 SUSPENDS static err_t outcome_wait(struct looker *l, row_id row)
 {
-    struct part *part = NULL;
-    enum entry_state state = index_entry_newest(l->shard, l->view, l->b->index, l->b->heap,
-                                                l->b->key, l->b->key_len, row, &part);
-    return state == ENTRY_WAIT ? part_wait(l->shard, part, l->view) : fiber_rest_wait();
+    return index_entry_outcome_wait(l->shard, l->view, l->b->index, l->b->heap, l->b->key,
+                                    l->b->key_len, row);
 }
 
 /* All rows with the key. *again: something changed or had to be waited for. */

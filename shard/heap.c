@@ -281,19 +281,11 @@ SUSPENDS static err_t image_make_wait(struct shard *s, struct txn_view *v, file_
                          len, (uint32_t)ROW_BYTES_MAX);
     if (core_is_borrowed())
         return err_raise(ERR_INTERNAL_WOULD_SUSPEND, "a long row on a borrowed core");
-    const uint8_t *stored = row;
-    uint32_t stored_len = len;
-    uint32_t compressed_len = image_compress(row, len, &out->owned);
-    if (compressed_len != 0) {
-        stored = out->owned + 4;
-        stored_len = compressed_len;
-    }
-    if (stored != row && stored_len + 4 <= ROW_INLINE_MAX) {
-        out->payload = out->owned;
-        out->len = stored_len + 4;
-        out->flags = CELL_COMPRESSED;
+    if (heap_image_inline(row, len, &out->payload, &out->len, &out->flags, &out->owned))
         return ERR_OK;
-    }
+    bool is_compressed = out->len > 4;
+    const uint8_t *stored = is_compressed ? out->owned + 4 : row;
+    uint32_t stored_len = is_compressed ? out->len - 4 : len;
     out->big = (struct big_row){.raw_len = len, .stored_len = stored_len};
     err_t e = chunks_put_wait(s, v, heap, stored, stored_len, &out->big.first_chunk);
     image_free(out);

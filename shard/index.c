@@ -359,13 +359,12 @@ static void fill_apply(struct shard *s, struct bt_path *path, const uint8_t *key
     btree_insert_apply(s, path, key, len, row, lsn);
 }
 
-/* Until the outcome that the entry itself waits for. */
-SUSPENDS static err_t fill_own_wait(const struct unique_check *u)
+err_t index_entry_outcome_wait(struct shard *s, struct txn_view *v, file_id index, file_id heap,
+                               const uint8_t *key, uint32_t len, row_id row)
 {
     struct part *wait = NULL;
-    enum entry_state own =
-        index_entry_newest(u->shard, u->view, u->index, u->heap, u->key, u->len, u->id, &wait);
-    return own == ENTRY_WAIT ? part_wait(u->shard, wait, u->view) : fiber_rest_wait();
+    enum entry_state state = index_entry_newest(s, v, index, heap, key, len, row, &wait);
+    return state == ENTRY_WAIT ? part_wait(s, wait, v) : fiber_rest_wait();
 }
 
 err_t index_fill_wait(struct shard *s, struct txn_view *v, file_id index, file_id heap,
@@ -413,7 +412,7 @@ err_t index_fill_wait(struct shard *s, struct txn_view *v, file_id index, file_i
             if (outcome == UNIQUE_CONFLICT) { /* the entry may be losing the key */
                 u.conflict = ROW_ID_NONE;
                 checked = UINT64_MAX;
-                TRY(fill_own_wait(&u));
+                TRY(index_entry_outcome_wait(s, v, index, heap, key, key_len, id));
                 continue;
             }
         }

@@ -843,6 +843,9 @@ enum entry_state { ENTRY_DEAD, ENTRY_LIVE, ENTRY_WAIT, ENTRY_LOAD };
 enum entry_state index_entry_newest(struct shard *s, struct txn_view *v, file_id index,
                                     file_id heap, const uint8_t *key, uint32_t len, row_id row,
                                     struct part **wait);
+/* Until the outcome that the entry waits for, if it still does. */
+SUSPENDS err_t index_entry_outcome_wait(struct shard *s, struct txn_view *v, file_id index,
+                                        file_id heap, const uint8_t *key, uint32_t len, row_id row);
 /* All leaves that may hold entries with the key, in one state of the tree, which is *changes. visit
  * gets NULL when it begins (again), then leaf by leaf; true: enough. */
 SUSPENDS err_t index_leaves_wait(struct shard *s, struct btree *bt, const uint8_t *key,

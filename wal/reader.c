@@ -60,7 +60,6 @@ SUSPENDS static err_t piece_start_wait(struct log_reader *r, struct log_piece *p
 {
     TRY(reader_open_file_wait(r, segment_of(at)));
     p->at = at;
-    p->is_missing = r->file_missing;
     p->request.result = ERR_OK;
     uint64_t offset = at % WAL_SEGMENT_BYTES;
     uint64_t have = r->file_missing || r->file_bytes <= offset ? 0 : r->file_bytes - offset;

@@ -152,8 +152,7 @@ SUSPENDS err_t wal_cut_remove_wait(const struct wal *w, struct arena *mem); /* d
 /* reader.c: one pass over a log, or several. A piece is what one request reads. */
 struct log_piece {
     uint8_t *bytes;
-    uint64_t at;     /* UINT64_MAX = none */
-    bool is_missing; /* its segment does not exist */
+    uint64_t at; /* UINT64_MAX = none */
     bool in_flight;
     struct io_request request;
     struct log_reader *reader;

@@ -555,7 +555,7 @@ static err_t find_in_node(struct find_subplans *f, const struct plan_node *n)
             f->params[f->c->plan->exec_param_count + n->recursive.work_table] = true;
         break;
     case PLAN_GATHER:
-        if (n->gather.target == GATHER_KEY || n->gather.target == GATHER_MAP)
+        if (gather_has_key(n->gather.target))
             TRY(find_in(f, n->gather.key, n->gather.key_table->shard_key_count));
         break;
     case PLAN_FUNCTION_SCAN:
@@ -676,7 +676,7 @@ static err_t gather_subplans(struct compile *c, struct plan_node *n, struct node
 
 static err_t compile_gather(struct compile *c, struct plan_node *n, struct node_code *code)
 {
-    if (n->gather.target == GATHER_KEY || n->gather.target == GATHER_MAP) {
+    if (gather_has_key(n->gather.target)) {
         uint32_t count = n->gather.key_table->shard_key_count;
         TRY(expr_compile_list(c->mem, n->gather.key, count, &code->outer_keys));
     }

@@ -472,7 +472,11 @@ SUSPENDS err_t table_keys_match_wait(struct table_write *w, uint32_t i, bool *ma
 uint32_t table_row_shard(const struct plan_table *t, const datum *values, const bool *nulls);
 /* Whether an integer of any width is a value of the type; other types: true. */
 bool integer_fits(oid type, datum value);
-/* map_shard.c: the shard of the row with the key, whose values may be of other widths, by the map
+/* map.c: where a row of a map table leads, its columns into values and nulls; ERR_DATA_CORRUPTED:
+ * to no shard. */
+err_t map_row_place(const struct plan_table *map, const uint8_t *row, datum *values, bool *nulls,
+                    struct row_place *out);
+/* The shard of the row with the key, whose values may be of other widths, by the map
  * table; any shard when there is none. */
 SUSPENDS err_t map_shard_wait(struct run *run, const struct plan_table *map, const datum *keys,
                               const bool *nulls, uint32_t *shard_no);

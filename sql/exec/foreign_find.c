@@ -134,13 +134,10 @@ static SUSPENDS err_t find_map_wait(struct finder *f, struct foreign_find *x)
     x->id = ROW_ID_NONE;
     if (id == ROW_ID_NONE)
         return ERR_OK;
-    uint32_t n = map->column_count;
-    table_decode(map, f->row.data, n, f->values, f->nulls);
-    x->shard_no = (uint32_t)datum_i64(f->values[n - 2]);
-    x->id = (row_id)f->values[n - 1];
-    if (x->shard_no >= shard_count())
-        return err_raise(ERR_DATA_CORRUPTED, "map table of index \"%s\" is damaged",
-                         f->c->k->index->name);
+    struct row_place place;
+    TRY(map_row_place(map, f->row.data, f->values, f->nulls, &place));
+    x->shard_no = place.shard_no;
+    x->id = place.id;
     return ERR_OK;
 }
 

@@ -45,7 +45,7 @@ static SUSPENDS err_t gather_open_wait(struct node *n)
     g->by_shard = ARENA_ARRAY(mem, struct source *, shards);
     g->sources = ARENA_ARRAY(mem, struct source *, shards);
     g->heap = n->plan->gather.merge_count > 0 ? ARENA_ARRAY(mem, struct source *, shards) : NULL;
-    if (n->plan->gather.target == GATHER_KEY || n->plan->gather.target == GATHER_MAP) {
+    if (gather_has_key(n->plan->gather.target)) {
         uint32_t count = n->plan->gather.key_table->shard_key_count;
         g->keys = ARENA_ARRAY(mem, datum, count + 1);
         g->key_nulls = ARENA_ARRAY(mem, bool, count + 1);
@@ -108,8 +108,7 @@ static SUSPENDS err_t open_remote_wait(struct gather_node *g, struct source *s)
     if (s->remote == NULL) {
         s->remote = ARENA_NEW(run->mem, struct fragment);
         s->remote->root = n->plan->outer;
-        s->remote->is_short = n->plan->gather.is_short && (n->plan->gather.target == GATHER_KEY ||
-                                                           n->plan->gather.target == GATHER_MAP);
+        s->remote->is_short = n->plan->gather.is_short && gather_has_key(n->plan->gather.target);
         s->remote->writes = n->plan->gather.writes;
         s->remote->prefetches = !n->plan->gather.writes || n->code->modify != NULL;
         slot_init(&s->row, run->mem, n->plan->outer->code->type_count);

@@ -319,10 +319,10 @@ static SUSPENDS err_t map_find_wait(struct table_write *w, struct map_call *c, r
         e = index_scan_next_row_wait(scan, &id, &row);
         if (e != ERR_OK || id == ROW_ID_NONE)
             break;
-        table_decode(map, row.data, map->column_count, w->old.values, w->old.nulls);
+        e = map_row_place(map, row.data, w->old.values, w->old.nulls, &c->found);
+        if (e != ERR_OK)
+            break;
         uint32_t n = map->column_count;
-        c->found = (struct row_place){.shard_no = (uint32_t)datum_i64(w->old.values[n - 2]),
-                                      .id = (row_id)w->old.values[n - 1]};
         if (c->op == MAP_FIND || (w->old.values[n - 2] == c->values[n - 2] &&
                                   w->old.values[n - 1] == c->values[n - 1])) {
             *out = id;
@@ -417,10 +417,7 @@ SUSPENDS err_t table_find_conflict_wait(struct table_write *w, struct txn_view *
         TRY(map_call_wait(w, v, i, shard_no, ROW_ID_NONE, &c));
         if (c.found.id != ROW_ID_NONE)
             *out = c.found;
-        return out->shard_no < shard_count()
-                   ? ERR_OK
-                   : err_raise(ERR_DATA_CORRUPTED, "map table of index \"%s\" is damaged",
-                               index->name);
+        return ERR_OK;
     }
     struct txn_view latest = *v;
     latest.snapshot = UINT64_MAX - 1;

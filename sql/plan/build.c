@@ -364,7 +364,7 @@ err_t build_gather(struct level *l, struct planned *x, bool writes)
                        : d.kind == DIST_SPREAD ? GATHER_ALL
                                                : d.target;
     struct dist session = {.kind = DIST_SESSION};
-    if (g->gather.target == GATHER_KEY || g->gather.target == GATHER_MAP) {
+    if (gather_has_key(g->gather.target)) {
         struct fix f = fix_of(l, NULL, &session);
         TRY(build_fix_list(&f, d.keys, d.key_count, &g->gather.key));
         g->gather.key_table = d.key_table;

@@ -20,7 +20,7 @@ bool dist_is_same(const struct dist *a, const struct dist *b)
     if (a->kind == DIST_SINGLE) {
         if (a->target != b->target)
             return false;
-        if (a->target != GATHER_KEY && a->target != GATHER_MAP)
+        if (!gather_has_key(a->target))
             return true;
         if (a->key_count != b->key_count ||
             (a->target == GATHER_MAP && a->key_table->oid != b->key_table->oid))

@@ -510,8 +510,7 @@ static void node_details(struct explain *x, const struct plan_node *n, struct de
     if (n->kind == PLAN_GATHER && n->gather.merge_count)
         sort_keys_texts(x, n, n->gather.merge, n->gather.merge_count,
                         detail_add_list(x, d, "Sort Key"));
-    if (n->kind == PLAN_GATHER &&
-        (n->gather.target == GATHER_KEY || n->gather.target == GATHER_MAP)) {
+    if (n->kind == PLAN_GATHER && gather_has_key(n->gather.target)) {
         struct texts *t =
             detail_add_list(x, d, n->gather.target == GATHER_KEY ? "Shard Key" : "Unique Key");
         for (uint32_t i = 0; i < n->gather.key_table->shard_key_count; i++)

@@ -183,6 +183,11 @@ enum gather_target {
     GATHER_SHARD_0,
     GATHER_HOME /* replicated: own home shard */
 };
+/* One shard, which the values of gather.key decide. */
+static inline bool gather_has_key(enum gather_target t)
+{
+    return t == GATHER_KEY || t == GATHER_MAP;
+}
 
 struct plan_node {
     enum plan_kind kind;
@@ -317,7 +322,7 @@ struct plan_node {
         } modify;
         struct {
             enum gather_target target;
-            struct expr **key;            /* GATHER_KEY, GATHER_MAP: shard key values (no inputs) */
+            struct expr **key;            /* gather_has_key: shard key values (no inputs) */
             struct plan_table *key_table; /* whose shard key; MAP: the map table */
             struct plan_sort_key *merge;  /* keep order: merge by these output columns */
             uint32_t merge_count;
