@@ -32,6 +32,7 @@ enum defect {
     DEFECT_ANCHORS_NOT_READ, /* recovery does not look whether logs are as long as others say */
     DEFECT_WRITERS_NOT_AWAITED, /* an index is filled beside writers that do not put into it */
     DEFECT_HELD_READS_LOST,     /* a restart forgets what prepared transactions have read */
+    DEFECT_KEY_NOT_IN_DOUBT, /* a deferrable key that another transaction writes too is not noted */
     DEFECT_COUNT,
 };
 

@@ -155,7 +155,7 @@ static NO_SUSPEND_ANALYSIS err_t index_insert_one(struct txn_view *v)
     uint8_t key[8];
     store_be64(key, next_key++ * UINT64_C(0x9e3779b97f4a7c15));
     return index_insert_wait(shard_local(0), v, INDEX, HEAP, key, sizeof(key),
-                             row_make((uint32_t)next_key, 1), false, NULL);
+                             row_make((uint32_t)next_key, 1), INDEX_NOT_UNIQUE, NULL);
 }
 
 static NO_SUSPEND_ANALYSIS err_t index_find_one(struct txn_view *v)

@@ -67,6 +67,7 @@ struct unique_check {
     const uint8_t *key;
     uint32_t len;
     row_id id;
+    bool is_later;     /* what is in progress is a conflict, not waited for */
     row_id conflict;   /* out */
     struct part *wait; /* out */
     row_id load;       /* out: this row's versions have to be read */
@@ -93,8 +94,10 @@ static bool check_leaf(void *ctx, const uint8_t *d)
             u->conflict = k.rid;
             return true;
         case ENTRY_WAIT:
-            if (DEFECT(UNIQUE_NOT_WAITED))
+            if (DEFECT(UNIQUE_NOT_WAITED) || (u->is_later && DEFECT(KEY_NOT_IN_DOUBT)))
                 break;
+            if (u->is_later)
+                u->conflict = k.rid;
             return true;
         case ENTRY_LOAD:
             u->load = k.rid;
@@ -238,7 +241,8 @@ static bool add_apply(struct shard *s, struct part *p, uint32_t seq, struct bt_p
 }
 
 err_t index_insert_wait(struct shard *s, struct txn_view *v, file_id index, file_id heap,
-                        const void *key, uint32_t key_len, row_id id, bool unique, row_id *conflict)
+                        const void *key, uint32_t key_len, row_id id, enum index_unique unique,
+                        row_id *conflict)
 {
     ASSERT(shard_is_owner(s));
     ASSERT(v->id != 0);
@@ -254,23 +258,28 @@ err_t index_insert_wait(struct shard *s, struct txn_view *v, file_id index, file
                              .key = key,
                              .len = key_len,
                              .id = id,
+                             .is_later = unique == INDEX_UNIQUE_LATER,
                              .conflict = ROW_ID_NONE,
                              .load = ROW_ID_NONE};
     SCOPED_HOLDS struct spill_holds holds = {0};
     uint64_t checked = UINT64_MAX;
+    bool is_looked_at = unique == INDEX_NOT_UNIQUE;
     for (;;) {
         struct bt_path path;
         TRY(btree_path_wait(s, bt, key, key_len, id, true, 1, LOG_FIXED_BYTES_MAX + key_len,
                             &path));
-        if (unique && checked != bt->changes) {
+        if (!is_looked_at && checked != bt->changes) {
             enum unique_outcome outcome;
             TRY(unique_look_wait(&u, bt, &path, &holds, &checked, &outcome));
             if (outcome == UNIQUE_LOOK_AGAIN)
                 continue;
             if (outcome == UNIQUE_CONFLICT) {
                 ASSERT(conflict != NULL);
-                serial_note_present(s, v, index, key, key_len);
                 *conflict = u.conflict;
+                is_looked_at = unique == INDEX_UNIQUE_LATER;
+                if (is_looked_at)
+                    continue;
+                serial_note_present(s, v, index, key, key_len);
                 return ERR_OK;
             }
         }
@@ -278,11 +287,44 @@ err_t index_insert_wait(struct shard *s, struct txn_view *v, file_id index, file
         struct part *p = part_for_write(s, v);
         v->logged = true;
         bool is_bulk = !path.found && index_bulk_wanted(s, p, v->seq, heap, id);
-        bool ok = add_apply(s, p, v->seq, &path, heap, key, key_len, id, is_bulk, unique);
+        bool ok =
+            add_apply(s, p, v->seq, &path, heap, key, key_len, id, is_bulk, unique == INDEX_UNIQUE);
         ASSERT(ok);
         nosuspend_end();
         btree_path_end(s, &path);
         return ERR_OK;
+    }
+}
+
+err_t index_key_shared_wait(struct shard *s, struct txn_view *v, file_id index, file_id heap,
+                            const void *key, uint32_t key_len, row_id id, bool *is_shared)
+{
+    ASSERT(shard_is_owner(s));
+    ASSERT(v->id != 0);
+    struct unique_check u = {
+        .shard = s, .view = v, .index = index, .heap = heap, .key = key, .len = key_len, .id = id};
+    struct btree *bt = btree_of(s, index);
+    SCOPED_HOLDS struct spill_holds holds = {0};
+    for (;;) {
+        u.wait = NULL;
+        u.load = u.conflict = ROW_ID_NONE;
+        enum entry_state own = index_entry_newest(s, v, index, heap, key, key_len, id, &u.wait);
+        uint64_t changes;
+        if (own == ENTRY_LOAD)
+            u.load = id;
+        else if (own == ENTRY_LIVE)
+            TRY(index_leaves_wait(s, bt, key, key_len, check_leaf, &u, &changes));
+        *is_shared = u.conflict != ROW_ID_NONE;
+        if (*is_shared) {
+            serial_note_present(s, v, index, key, key_len);
+            return ERR_OK;
+        }
+        if (u.load != ROW_ID_NONE)
+            TRY(spill_holds_add_wait(s, heap, u.load, &holds));
+        else if (u.wait != NULL)
+            TRY(part_wait(s, u.wait, v));
+        else
+            return ERR_OK;
     }
 }
 

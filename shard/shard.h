@@ -163,12 +163,25 @@ void heap_scan_end(struct heap_scan *scan);
 
 enum { INDEX_KEY_BYTES_MAX = 2704 };
 
-/* Add the entry (key, id) for a row of heap. unique: an entry with the same key that leads to a
- * live row makes *conflict its row id (else ROW_ID_NONE) and nothing is inserted; an entry of a
- * transaction in progress is waited for. unique = false never conflicts. */
+enum index_unique {
+    INDEX_NOT_UNIQUE, /* never a conflict */
+    /* An entry with the same key that leads to a live row is one, and nothing is inserted; an entry
+     * of a transaction in progress is waited for. */
+    INDEX_UNIQUE,
+    /* Both are one at once, and the entry is inserted all the same: whoever comes second knows that
+     * the key is to be looked at again (index_key_shared_wait). */
+    INDEX_UNIQUE_LATER,
+};
+/* Add the entry (key, id) for a row of heap. *conflict: the row that it is in conflict with, or
+ * ROW_ID_NONE; may be NULL when not unique. */
 SUSPENDS err_t index_insert_wait(struct shard *s, struct txn_view *v, file_id index, file_id heap,
-                                 const void *key, uint32_t key_len, row_id id, bool unique,
-                                 row_id *conflict);
+                                 const void *key, uint32_t key_len, row_id id,
+                                 enum index_unique unique, row_id *conflict);
+/* Whether another live row, committed or the view's own, has the key that the row id has now; not
+ * when id has lost it. Transactions in progress that decide it are waited for. */
+SUSPENDS err_t index_key_shared_wait(struct shard *s, struct txn_view *v, file_id index,
+                                     file_id heap, const void *key, uint32_t key_len, row_id id,
+                                     bool *is_shared);
 /* The row's new version no longer has this key (update or delete); takes effect for readers by
  * snapshot, and the entry goes away when no snapshot needs it. */
 SUSPENDS err_t index_remove_wait(struct shard *s, struct txn_view *v, file_id index, file_id heap,

@@ -113,7 +113,7 @@ static bool key_is_grouped(const struct group_check *g, uint32_t rte)
     if (!item || !item->table || g->q->rtes[rte]->kind != RTE_TABLE)
         return false;
     const struct index_desc *key = table_primary_key(item->table);
-    if (!key || key->key_count == 0)
+    if (!key || key->key_count == 0 || key->is_deferrable)
         return false;
     for (uint16_t k = 0; k < key->key_count; k++) {
         bool found = false;

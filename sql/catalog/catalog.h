@@ -71,6 +71,7 @@ struct index_desc {
     file_id file; /* 0: only the map table (of older servers, till REINDEX): no plan uses it */
     bool is_unique;
     bool nulls_not_distinct;
+    bool is_deferrable; /* unique: several rows may have a key until it is checked */
     bool is_primary;
     bool is_valid; /* every row that a snapshot from now on may see has its entry: plans use it */
     bool is_ready; /* writers keep it */

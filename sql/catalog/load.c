@@ -474,6 +474,7 @@ static SUSPENDS err_t load_indexes_wait(struct loader *l)
         x->am = catalog_oid_value(&cls->rows[0], COL_RELAM);
         x->is_unique = catalog_bool_value(r, COL_INDISUNIQUE);
         x->nulls_not_distinct = catalog_bool_value(r, COL_INDNULLSNOTDISTINCT);
+        x->is_deferrable = !catalog_bool_value(r, COL_INDIMMEDIATE);
         x->is_primary = catalog_bool_value(r, COL_INDISPRIMARY);
         x->is_valid = catalog_bool_value(r, COL_INDISVALID);
         x->is_ready = catalog_bool_value(r, COL_INDISREADY);

@@ -395,7 +395,7 @@ static SUSPENDS err_t change_run_wait(struct change_call *call, const struct cha
             continue;
         row_id conflict = ROW_ID_NONE;
         TRY(index_insert_wait(s, &call->view, k->index, c->heap, k->new_key, k->new_len, id,
-                              k->unique, &conflict));
+                              k->unique ? INDEX_UNIQUE : INDEX_NOT_UNIQUE, &conflict));
         if (conflict != ROW_ID_NONE) {
             call->conflict = c;
             call->conflict_key = i;

@@ -126,6 +126,28 @@ err_t ddl_set_not_null_wait(struct ddl_context *x, oid table, int16_t number, bo
                          datum_of_i16(number), COL_ATTNOTNULL, datum_of_bool(true), false);
 }
 
+/* Clients that list triggers see what looks at a deferrable key later, as with PostgreSQL. */
+static SUSPENDS err_t put_trigger_wait(struct ddl_context *x, const struct constraint_row *c)
+{
+    enum { UNIQUE_KEY_RECHECK = 1250, ROW_INSERT_UPDATE = 1 | 4 | 16 };
+    struct trigger_row t = {.relation = c->relation,
+                            .function = UNIQUE_KEY_RECHECK,
+                            .type = ROW_INSERT_UPDATE,
+                            .index = c->index,
+                            .constraint = c->oid,
+                            .deferrable = true,
+                            .deferred = c->deferred};
+    TRY(catalog_new_oid_wait(x->catalog, &t.oid));
+    t.name =
+        arena_printf(x->mem, "%s_ConstraintTrigger_%u", c->type == 'p' ? "PK" : "Unique", t.oid);
+    struct catalog_writer *w = catalog_writer_new(x->catalog, x->mem);
+    TRY(rows_trigger(w, x->mem, &t));
+    TRY(rows_depend(w, x->mem, REL_TRIGGER, t.oid, 0, REL_CONSTRAINT, c->oid, 0, 'i'));
+    TRY(catalog_apply_wait(w));
+    return rows_set_wait(x, REL_CLASS, INDEX_CLASS_OID, 1, c->relation, 0, COL_RELHASTRIGGERS,
+                         datum_of_bool(true), false);
+}
+
 static SUSPENDS err_t put_key_rows_wait(struct ddl_context *x, const struct table_desc *t,
                                         const struct ddl_constraint *c, const char *name, oid index,
                                         const int16_t *columns, uint32_t count)
@@ -146,7 +168,8 @@ static SUSPENDS err_t put_key_rows_wait(struct ddl_context *x, const struct tabl
     TRY(rows_depend(w, x->mem, REL_CLASS, index, 0, REL_CONSTRAINT, r.oid, 0, 'i'));
     for (uint32_t i = 0; i < count; i++)
         TRY(rows_depend(w, x->mem, REL_CONSTRAINT, r.oid, 0, REL_CLASS, t->oid, columns[i], 'a'));
-    return catalog_apply_wait(w);
+    TRY(catalog_apply_wait(w));
+    return c->deferrable ? put_trigger_wait(x, &r) : ERR_OK;
 }
 
 /* The index that is to become the constraint's. */
@@ -205,6 +228,8 @@ static SUSPENDS err_t using_index_wait(struct ddl_context *x, const struct table
     if (c->kind == CON_PRIMARY)
         TRY(rows_set_wait(x, REL_INDEX, INDEX_INDEX_INDEXRELID, 1, d->oid, 0, COL_INDISPRIMARY,
                           datum_of_bool(true), false));
+    if (c->deferrable)
+        TRY(ddl_index_deferrable_wait(x, d->oid));
     /* the index now hangs on the constraint, not on the columns */
     struct catalog_rows rows;
     struct catalog_writer *w = catalog_writer_new(x->catalog, x->mem);
@@ -239,8 +264,6 @@ static SUSPENDS err_t add_key_wait(struct ddl_context *x, const struct table_des
                                    const struct ddl_constraint *c, bool is_new)
 {
     int16_t *columns;
-    if (c->deferrable || c->deferred)
-        return err_not_built("deferrable constraints are not supported");
     if (c->kind == CON_PRIMARY && table_primary_key(t))
         return err_raise(ERR_INVALID_TABLE_DEFINITION,
                          "multiple primary keys for table \"%s\" are not allowed", t->name);
@@ -271,6 +294,7 @@ static SUSPENDS err_t add_key_wait(struct ddl_context *x, const struct table_des
                               .is_primary = c->kind == CON_PRIMARY,
                               .nulls_not_distinct = c->nulls_not_distinct,
                               .is_constraint = true,
+                              .deferrable = c->deferrable,
                               .item_count = c->column_count + c->include_count,
                               .key_count = c->column_count,
                               .items = items,

@@ -15,8 +15,8 @@ struct ddl_context {
     const char
         *in_block; /* why VACUUM, CREATE DATABASE ... refuse to run here; NULL = they do not */
     void *session; /* for services */
-    struct foreign_queue *foreign; /* NULL: none of the session's */
-    const datum *params;           /* of CREATE TABLE AS; may be NULL */
+    struct constraint_queue *constraints; /* NULL: none of the session's */
+    const datum *params;                  /* of CREATE TABLE AS; may be NULL */
     const bool *param_nulls;
     uint32_t param_count;
 };

@@ -341,7 +341,7 @@ struct index_request {
     oid table;
     const char *name; /* NULL: chosen */
     bool is_unique, is_primary, nulls_not_distinct, is_constraint;
-    bool deferrable, deferred;
+    bool deferrable;
     uint32_t item_count; /* with include at the end */
     uint32_t key_count;
     const struct ddl_index_item *items;
@@ -353,6 +353,8 @@ struct index_request {
     const char *label; /* of a chosen name: "idx", "key", "pkey" */
 };
 SUSPENDS err_t ddl_make_index_wait(struct ddl_context *x, const struct index_request *r, oid *out);
+/* The unique index becomes that of a deferrable constraint. */
+SUSPENDS err_t ddl_index_deferrable_wait(struct ddl_context *x, oid index);
 struct index_flags {
     bool valid, ready, live;
 };

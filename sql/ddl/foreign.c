@@ -5,7 +5,7 @@
  */
 #include "sql/ddl/ddl_priv.h"
 
-#include "sql/exec/foreign.h"
+#include "sql/exec/constraint_queue.h"
 
 enum { KEYS_MAX = 32 };
 enum { TYPE_ROW = 1, TYPE_INSERT = 4, TYPE_DELETE = 8, TYPE_UPDATE = 16 };
@@ -29,7 +29,7 @@ struct foreign {
 err_t ddl_check_not_pending(const struct ddl_context *x, const struct table_desc *t,
                             const char *what)
 {
-    if (!x->foreign || !foreign_is_pending(x->foreign, t->oid))
+    if (!x->constraints || !constraint_is_pending(x->constraints, t->oid))
         return ERR_OK;
     return err_raise(ERR_OBJECT_IN_USE, "cannot %s \"%s\" because it has pending trigger events",
                      what, t->name);
@@ -83,22 +83,13 @@ static err_t resolve_delete_columns(struct foreign *f)
     return ERR_OK;
 }
 
-static bool is_deferrable_index(const struct table_desc *t, oid index)
-{
-    for (uint32_t i = 0; i < t->constraint_count; i++)
-        if (t->constraints[i].index == index && t->constraints[i].type != 'f' &&
-            t->constraints[i].deferrable)
-            return true;
-    return false;
-}
-
 static err_t find_primary_key(struct foreign *f)
 {
     f->index = table_primary_key(f->target);
     if (!f->index)
         return err_raise(ERR_UNDEFINED_OBJECT,
                          "there is no primary key for referenced table \"%s\"", f->target->name);
-    if (is_deferrable_index(f->target, f->index->oid))
+    if (f->index->is_deferrable)
         return err_raise(ERR_OBJECT_NOT_IN_PREREQUISITE_STATE,
                          "cannot use a deferrable primary key for referenced table \"%s\"",
                          f->target->name);
@@ -133,7 +124,7 @@ static err_t find_unique_index(struct foreign *f, uint32_t count)
         const struct index_desc *d = &f->target->indexes[i];
         if (!index_matches(f, d, count))
             continue;
-        if (is_deferrable_index(f->target, d->oid))
+        if (d->is_deferrable)
             deferrable = true;
         else
             f->index = d;
@@ -374,9 +365,9 @@ err_t ddl_add_foreign_key_wait(struct ddl_context *x, const struct table_desc *t
 
 err_t ddl_validate_foreign_key_wait(struct ddl_context *x, oid table, oid constraint)
 {
-    if (!x->foreign)
+    if (!x->constraints)
         return err_raise(ERR_INTERNAL_ERROR, "validation of a foreign key outside of a session");
-    return foreign_validate_wait(x->foreign, table, constraint);
+    return foreign_validate_wait(x->constraints, table, constraint);
 }
 
 /* ---- ALTER COLUMN TYPE ---- */

@@ -224,6 +224,7 @@ static SUSPENDS err_t make_map_wait(struct ddl_context *x, const struct maker *m
     struct index_request ir = {.table = *map,
                                .name = map_index_name(x->mem, r.name),
                                .is_unique = true,
+                               .deferrable = m->r->deferrable,
                                .item_count = keys,
                                .key_count = keys,
                                .items = items,
@@ -243,6 +244,23 @@ static SUSPENDS err_t map_of_wait(struct ddl_context *x, oid index, oid *map)
     TRY(catalog_find_wait(x->catalog, REL_DISTRIBUTION, INDEX_DISTRIBUTION_RELID, 1, index, 0,
                           x->mem, &rows));
     *map = rows.count ? catalog_oid_value(&rows.rows[0], COL_DISMAP) : 0;
+    return ERR_OK;
+}
+
+err_t ddl_index_deferrable_wait(struct ddl_context *x, oid index)
+{
+    oid map;
+    TRY(rows_set_wait(x, REL_INDEX, INDEX_INDEX_INDEXRELID, 1, index, 0, COL_INDIMMEDIATE,
+                      datum_of_bool(false), false));
+    TRY(map_of_wait(x, index, &map));
+    if (!map)
+        return ERR_OK;
+    struct catalog_rows rows;
+    TRY(catalog_find_wait(x->catalog, REL_INDEX, INDEX_INDEX_INDRELID, 1, map, 0, x->mem, &rows));
+    for (uint32_t i = 0; i < rows.count; i++)
+        TRY(rows_set_wait(x, REL_INDEX, INDEX_INDEX_INDEXRELID, 1,
+                          catalog_oid_value(&rows.rows[i], COL_INDEXRELID), 0, COL_INDIMMEDIATE,
+                          datum_of_bool(false), false));
     return ERR_OK;
 }
 
@@ -507,6 +525,8 @@ err_t ddl_create_index_run_wait(struct ddl_context *x, const struct ddl *d)
             ddl_notice_code(x, ERR_DUPLICATE_TABLE, "relation \"%s\" already exists, skipping",
                             i->name);
     }
+    if (e == ERR_OK && !skip)
+        e = ddl_check_not_pending(x, t, "CREATE INDEX");
     oid table = t->oid;
     bool concurrently = i->concurrently && t->persistence != 't';
     table_release(t);

@@ -284,6 +284,14 @@ static void like_checks(struct ddl_context *x, const struct table_desc *t,
     }
 }
 
+static bool is_deferred(const struct table_desc *t, const struct index_desc *d)
+{
+    for (uint32_t i = 0; d->is_deferrable && i < t->constraint_count; i++)
+        if (t->constraints[i].index == d->oid && t->constraints[i].type != 'f')
+            return t->constraints[i].deferred;
+    return false;
+}
+
 static void like_indexes(struct ddl_context *x, const struct table_desc *t,
                          struct like_constraints *l)
 {
@@ -295,7 +303,9 @@ static void like_indexes(struct ddl_context *x, const struct table_desc *t,
             struct ddl_constraint *c = &l->items[l->count++];
             *c = (struct ddl_constraint){.kind = d->is_primary ? CON_PRIMARY : CON_UNIQUE,
                                          .column_count = d->key_count,
-                                         .nulls_not_distinct = d->nulls_not_distinct};
+                                         .nulls_not_distinct = d->nulls_not_distinct,
+                                         .deferrable = d->is_deferrable,
+                                         .deferred = is_deferred(t, d)};
             c->columns = ARENA_ARRAY(x->mem, const char *, d->key_count);
             for (uint32_t k = 0; k < d->key_count; k++)
                 c->columns[k] = items[k].column;
@@ -565,7 +575,7 @@ static SUSPENDS err_t as_fill_wait(struct ddl_context *x, const struct plan *p, 
                              .params = x->params,
                              .param_nulls = x->param_nulls,
                              .param_count = x->param_count,
-                             .foreign = x->foreign};
+                             .constraints = x->constraints};
     struct exec *run;
     TRY(exec_start_wait(&o, &run));
     err_t e = table_writer_open_wait(t, x->catalog->txn, x->env, NULL, x->mem, &w);

@@ -35,7 +35,7 @@ struct copy_from {
     struct expr *where;     /* over slot 0 = table row; NULL */
     struct txn *txn;
     const struct session_env *env;
-    struct foreign_queue *foreign; /* the session's */
+    struct constraint_queue *constraints; /* the session's */
     /* Next chunk of bytes, *len 0 at the end; valid until the next call. May suspend. */
     err_t (*read)(void *owner, const uint8_t **data, size_t *len);
     void *owner;

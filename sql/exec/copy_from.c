@@ -699,7 +699,7 @@ static err_t reader_init(struct reader *r, const struct copy_from *c)
 
 static SUSPENDS err_t run_copy_wait(struct reader *r)
 {
-    TRY(table_writer_open_wait(r->c->table, r->c->txn, r->c->env, r->c->foreign, r->mem,
+    TRY(table_writer_open_wait(r->c->table, r->c->txn, r->c->env, r->c->constraints, r->mem,
                                &r->writer));
     TRY(r->c->options->format == COPY_BINARY ? binary_rows_wait(r) : text_rows_wait(r));
     r->field = -1;

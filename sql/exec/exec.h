@@ -8,7 +8,7 @@
 #include "sql/plan/plan.h"
 
 struct exec;
-struct foreign_queue;
+struct constraint_queue;
 
 struct exec_options {
     const struct plan *plan; /* must outlive the execution */
@@ -17,9 +17,10 @@ struct exec_options {
     const datum *params;
     const bool *param_nulls;
     uint32_t param_count;
-    bool instrument;               /* EXPLAIN ANALYZE */
-    bool can_rewind;               /* SCROLL cursors: results are kept */
-    struct foreign_queue *foreign; /* the session's (foreign.h); NULL: nothing is modified */
+    bool instrument; /* EXPLAIN ANALYZE */
+    bool can_rewind; /* SCROLL cursors: results are kept */
+    struct constraint_queue
+        *constraints; /* the session's (constraint_queue.h); NULL: nothing is modified */
 };
 SUSPENDS err_t exec_start_wait(const struct exec_options *o, struct exec **out);
 /* Next result row; *row = NULL at the end. Valid until the next call. */

@@ -241,7 +241,7 @@ struct run {
     struct row_store *stores; /* open ones */
     struct node *nodes;       /* all, newest first */
     uint64_t rows_modified;
-    struct strbuf *notes; /* for foreign keys (foreign_note.c); NULL: none are made */
+    struct strbuf *notes; /* for foreign keys (constraint_note.c); NULL: none are made */
 };
 
 struct exec {
@@ -251,10 +251,10 @@ struct exec {
     uint64_t rows_returned;
     uint32_t core;
     uint32_t depth;
-    struct strbuf note_bytes;      /* notes of this core's fragments */
-    struct foreign_notes *notes;   /* of the statement, or of the one that this is an action of */
-    struct foreign_queue *foreign; /* the session's */
-    bool is_action;                /* of a foreign key: who runs it works its notes off */
+    struct strbuf note_bytes;       /* notes of this core's fragments */
+    struct constraint_notes *notes; /* of the statement, or of the one that this is an action of */
+    struct constraint_queue *constraints; /* the session's */
+    bool is_action;                       /* of a foreign key: who runs it works its notes off */
     ts_t crosscheck; /* > 0: rows that are not as this snapshot sees them are a conflict */
 };
 
@@ -266,18 +266,18 @@ struct row_place {
 /* ---- foreign keys (foreign_*.c) ---- */
 
 struct modify;
-void foreign_watch_init(struct modify *m);
+void constraint_watch_init(struct modify *m);
 /* old NULL: inserted; new NULL: deleted. from and to differ where an update moved the row. */
-err_t foreign_note_change(struct modify *m, const struct slot *old, const struct slot *new,
-                          const struct row_place *from, const struct row_place *to);
+err_t constraint_note_change(struct modify *m, const struct slot *old, const struct slot *new,
+                             const struct row_place *from, const struct row_place *to);
 /* Brings notes to the session's side and empties the buffer. */
-err_t foreign_take_notes(struct exec *x, struct strbuf *from);
+err_t constraint_take_notes(struct exec *x, struct strbuf *from);
 /* In the middle of a long statement: works off what can be, so that the list stays short. */
-SUSPENDS err_t foreign_relieve_wait(struct exec *x);
+SUSPENDS err_t constraint_relieve_wait(struct exec *x);
 /* At the statement's end. */
-void foreign_begin(struct exec *x, struct foreign_queue *q);
-SUSPENDS err_t foreign_finish_wait(struct exec *x);
-void foreign_end(struct exec *x);
+void constraint_begin(struct exec *x, struct constraint_queue *q);
+SUSPENDS err_t constraint_finish_wait(struct exec *x);
+void constraint_end(struct exec *x);
 
 /* On a remote core: a run of its own in a new arena. */
 struct run *run_new_remote(const struct run *from, struct arena *mem, const datum *exec_params,
@@ -431,6 +431,12 @@ SUSPENDS void fragment_close_wait(struct run *run, struct fragment *f);
 
 /* ---- writing rows (table_write.c): runs as the shard's owner ---- */
 
+/* A deferrable unique index has another row with the key, or may have: to be looked at again. */
+struct key_doubt {
+    uint32_t index; /* of the table */
+    struct row_place
+        entry; /* the row that the entry leads to: of the table, or of the index's map */
+};
 struct table_write { /* reusable scratch for one table on one core */
     const struct plan_table *table;
     struct run *run;
@@ -443,6 +449,8 @@ struct table_write { /* reusable scratch for one table on one core */
     struct row_buf newest;
     datum *key_values;
     bool *key_nulls;
+    struct key_doubt *doubts; /* of the row written last; room for one of each index */
+    uint32_t doubt_count;
     bool is_checked; /* NOT NULL and CHECK were tested before */
     bool deep_copy;
 };
@@ -501,7 +509,7 @@ struct modify { /* one PLAN_MODIFY on one shard or in the session */
     struct slot returned;
     bool *changed;
     bool returns;
-    bool is_watching; /* a foreign key of the table is concerned */
+    bool is_watching; /* a foreign key of the table is concerned, or a deferrable unique index */
     bool *watched;    /* per plan_table.foreign */
     uint64_t order;   /* of the row within the statement */
 };

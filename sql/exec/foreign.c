@@ -1,9 +1,6 @@
 /*
  * Working off the notes of foreign keys (PostgreSQL's RI triggers are the model of behaviour).
  *
- * At a statement's end the notes go in order; all pending notes of one constraint and kind go
- * together, so that keys are looked up and referencing rows are sought in batches. What an action
- * changes leaves notes of its own at the end of the list, so a cascade is worked off breadth first.
  * Rows that refer to a key find and lock it (KEY SHARE) through its unique index on its shard; that
  * they exist cannot be undone by anyone before this transaction ends, so in a long statement they
  * are looked up as it goes on and only what is missing waits for the end. For a key that went away
@@ -11,110 +8,27 @@
  * isolation level; above read committed, rows that the transaction's own snapshot does not see as
  * they are now raise 40001 (PostgreSQL's crosscheck snapshot).
  */
-#include "sql/exec/foreign_priv.h"
+#include "sql/exec/constraint_priv.h"
 
 #include "sql/catalog/cache.h"
 
-enum { RELIEVE_NOTES = 2000, BATCH_KEYS = 1000 };
+enum { BATCH_KEYS = 1000 };
 
-/* ---- the session's queue ---- */
-
-struct foreign_queue *foreign_queue_new(struct catalog_session *cs, const struct session_env *env)
+bool foreign_is_deferred(const struct constraint_queue *q, const struct foreign_key *k)
 {
-    struct foreign_queue *q = core_zalloc(sizeof(*q));
-    q->catalog = cs;
-    q->env = env;
-    return q;
-}
-
-void foreign_transaction_end(struct foreign_queue *q)
-{
-    if (q->has_deferred)
-        foreign_notes_end(&q->deferred);
-    q->has_deferred = false;
-    core_free(q->settings);
-    q->settings = NULL;
-    q->setting_count = 0;
-    q->setting_room = 0;
-}
-
-void foreign_queue_memory(struct foreign_queue *q, void (*piece)(void *p),
-                          void (*arena)(struct arena *a))
-{
-    piece(q);
-    piece(q->settings);
-    if (!q->has_deferred)
-        return;
-    piece(q->deferred.items);
-    arena(q->deferred.mem);
-}
-
-void foreign_queue_free(struct foreign_queue *q)
-{
-    if (q == NULL)
-        return;
-    foreign_transaction_end(q);
-    core_free(q);
-}
-
-bool foreign_is_empty(const struct foreign_queue *q)
-{
-    for (uint32_t i = 0; q->has_deferred && i < q->deferred.count; i++)
-        if (q->deferred.items[i].done_seq == 0)
-            return false;
-    return true;
-}
-
-bool foreign_is_pending(const struct foreign_queue *q, oid table)
-{
-    for (uint32_t i = 0; q->has_deferred && i < q->deferred.count; i++)
-        if (q->deferred.items[i].done_seq == 0 && q->deferred.items[i].note->changed == table)
-            return true;
-    return false;
-}
-
-void foreign_undo_to(struct foreign_queue *q, uint32_t mark)
-{
-    while (q->setting_count > 0 && q->settings[q->setting_count - 1].seq >= mark)
-        q->setting_count--;
-    if (!q->has_deferred)
-        return;
-    struct foreign_notes *n = &q->deferred;
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < n->count; i++) {
-        if (n->items[i].note->seq >= mark)
-            continue;
-        n->items[kept] = n->items[i];
-        if (n->items[kept].done_seq >= mark)
-            n->items[kept].done_seq = 0;
-        kept++;
-    }
-    n->count = kept;
-    n->first = 0;
-}
-
-static bool is_deferred(const struct foreign_queue *q, const struct foreign_key *k)
-{
-    if (!k->deferrable)
-        return false;
-    for (uint32_t i = q->setting_count; i > 0; i--) {
-        const struct foreign_setting *s = &q->settings[i - 1];
-        if (s->constraint == 0 || s->constraint == k->constraint)
-            return s->deferred;
-    }
-    return k->deferred;
+    return k->deferrable && constraint_is_deferred(q, k->constraint, k->deferred);
 }
 
 /* RESTRICT and the actions that change rows are never deferred. */
 static bool can_wait(const struct foreign_key *k, uint32_t kind)
 {
-    return kind == FOREIGN_REFER ||
-           (kind == FOREIGN_KEY_DELETED ? k->delete_action : k->update_action) == 'a';
+    return kind == NOTE_REFER ||
+           (kind == NOTE_KEY_DELETED ? k->delete_action : k->update_action) == 'a';
 }
 
 /* ---- errors ---- */
 
-static err_t put_row(struct foreign_queue *q, const struct plan_table *t, const int16_t *columns,
+static err_t put_row(struct constraint_queue *q, const struct plan_table *t, const int16_t *columns,
                      uint32_t count, const datum *values, const bool *nulls, struct arena *mem,
                      struct strbuf *names, struct strbuf *texts)
 {
@@ -132,7 +46,7 @@ static err_t put_row(struct foreign_queue *q, const struct plan_table *t, const 
 
 /* missing: the referring row's key is not in the target; else the target's key is still referred
  * to. */
-static COLD err_t raise_violation(struct foreign_queue *q, const struct foreign_key *k,
+static COLD err_t raise_violation(struct constraint_queue *q, const struct foreign_key *k,
                                   bool missing, const datum *values, const bool *nulls)
 {
     struct arena *mem = arena_new();
@@ -161,13 +75,13 @@ static COLD err_t raise_violation(struct foreign_queue *q, const struct foreign_
     return e;
 }
 
-COLD err_t foreign_raise_missing(struct foreign_queue *q, const struct foreign_key *k,
+COLD err_t foreign_raise_missing(struct constraint_queue *q, const struct foreign_key *k,
                                  const datum *values, const bool *nulls)
 {
     return raise_violation(q, k, true, values, nulls);
 }
 
-COLD err_t foreign_raise_referenced(struct foreign_queue *q, const struct foreign_key *k,
+COLD err_t foreign_raise_referenced(struct constraint_queue *q, const struct foreign_key *k,
                                     const datum *values, const bool *nulls)
 {
     return raise_violation(q, k, false, values, nulls);
@@ -175,38 +89,21 @@ COLD err_t foreign_raise_referenced(struct foreign_queue *q, const struct foreig
 
 /* ---- a batch of notes of one constraint and kind ---- */
 
-struct batch_key {
-    const struct foreign_note *note;
-    struct foreign_item *item; /* in the list: valid until it grows */
-    datum *values;
-    bool *nulls;
-};
-struct work {
-    struct foreign_queue *q;
-    struct foreign_key *k;
-    struct foreign_notes *notes;
-    struct arena *mem;
-    uint32_t kind;
-    struct batch_key *keys;
-    uint32_t count;
-    bool is_relief; /* only what is there is done; the rest waits */
-};
-
-static void decode_keys(struct work *w)
+static void decode_keys(struct constraint_work *w)
 {
-    const struct row_layout *layout = w->kind == FOREIGN_REFER ? w->k->layout : w->k->target_layout;
+    const struct row_layout *layout = w->kind == NOTE_REFER ? w->k->layout : w->k->target_layout;
     for (uint32_t i = 0; i < w->count; i++) {
-        struct batch_key *b = &w->keys[i];
+        struct constraint_key *b = &w->keys[i];
         b->values = ARENA_ARRAY(w->mem, datum, w->k->count);
         b->nulls = ARENA_ARRAY(w->mem, bool, w->k->count);
-        row_decode(layout, foreign_note_key(b->note), 0, w->k->count, b->values, b->nulls);
+        row_decode(layout, constraint_note_key(b->note), 0, w->k->count, b->values, b->nulls);
     }
 }
 
 /* ---- statements of a constraint ---- */
 
 struct statement_run {
-    struct work *w;
+    struct constraint_work *w;
     enum foreign_statement statement;
     bool many;
     const datum *params;
@@ -216,7 +113,7 @@ struct statement_run {
     struct foreign_key *k; /* that the plan belongs to */
 };
 
-static SUSPENDS err_t lock_tables_wait(struct foreign_queue *q, const struct plan *p)
+static SUSPENDS err_t lock_tables_wait(struct constraint_queue *q, const struct plan *p)
 {
     for (uint32_t i = 0; i < p->lock_count; i++)
         TRY(txn_lock_table_wait(q->catalog->txn,
@@ -227,14 +124,14 @@ static SUSPENDS err_t lock_tables_wait(struct foreign_queue *q, const struct pla
 
 static SUSPENDS err_t run_plan_wait(struct statement_run *r, const struct plan *p, ts_t crosscheck)
 {
-    struct foreign_queue *q = r->w->q;
+    struct constraint_queue *q = r->w->q;
     struct exec_options o = {.plan = p,
                              .txn = q->catalog->txn,
                              .env = q->env,
                              .params = r->params,
                              .param_nulls = r->nulls,
                              .param_count = r->param_count,
-                             .foreign = q};
+                             .constraints = q};
     struct exec *x;
     TRY(exec_start_wait(&o, &x));
     x->is_action = true;
@@ -253,7 +150,7 @@ static SUSPENDS err_t run_plan_wait(struct statement_run *r, const struct plan *
 /* The newest state (or, to find a referenced row above read committed, what the snapshot sees). */
 static SUSPENDS err_t run_statement_wait(struct statement_run *r)
 {
-    struct foreign_queue *q = r->w->q;
+    struct constraint_queue *q = r->w->q;
     struct txn *t = q->catalog->txn;
     struct foreign_key *k = r->w->k;
     const struct plan *p;
@@ -284,8 +181,8 @@ static SUSPENDS err_t run_statement_wait(struct statement_run *r)
 }
 
 /* A key as a statement's parameters. false: no row of the other table can have it. */
-static bool key_params(const struct work *w, enum foreign_statement s, const datum *values,
-                       datum *out)
+static bool key_params(const struct constraint_work *w, enum foreign_statement s,
+                       const datum *values, datum *out)
 {
     for (uint32_t i = 0; i < w->k->count; i++) {
         if (!integer_fits(foreign_param_type(w->k, s, i), values[i]))
@@ -318,7 +215,7 @@ static bool index_key(const struct foreign_key *k, const datum *values, struct s
     return true;
 }
 
-static void collect_distinct(struct work *w, struct distinct *d)
+static void collect_distinct(struct constraint_work *w, struct distinct *d)
 {
     struct strbuf key;
     strbuf_init(&key, w->mem);
@@ -326,7 +223,7 @@ static void collect_distinct(struct work *w, struct distinct *d)
     d->finds = ARENA_ARRAY(w->mem, struct foreign_find, w->count + 1);
     d->find_of = ARENA_ARRAY(w->mem, uint32_t, w->count + 1);
     for (uint32_t i = 0; i < w->count; i++) {
-        const struct batch_key *b = &w->keys[i];
+        const struct constraint_key *b = &w->keys[i];
         bool has_null = false;
         for (uint32_t c = 0; c < w->k->count; c++)
             has_null |= b->nulls[c];
@@ -345,7 +242,8 @@ static void collect_distinct(struct work *w, struct distinct *d)
     }
 }
 
-static SUSPENDS err_t find_by_statement_wait(struct work *w, const struct batch_key *b, bool *found)
+static SUSPENDS err_t find_by_statement_wait(struct constraint_work *w,
+                                             const struct constraint_key *b, bool *found)
 {
     datum params[FOREIGN_COLUMNS_MAX];
     bool nulls[FOREIGN_COLUMNS_MAX] = {false};
@@ -365,7 +263,7 @@ static SUSPENDS err_t find_by_statement_wait(struct work *w, const struct batch_
     return ERR_OK;
 }
 
-static SUSPENDS err_t refer_wait(struct work *w)
+static SUSPENDS err_t refer_wait(struct constraint_work *w)
 {
     struct distinct d = {0};
     bool is_direct = w->k->is_direct;
@@ -374,7 +272,7 @@ static SUSPENDS err_t refer_wait(struct work *w)
         TRY(foreign_find_wait(w->q, w->k, d.finds, d.count, w->mem));
     }
     for (uint32_t i = 0; i < w->count; i++) {
-        const struct batch_key *b = &w->keys[i];
+        const struct constraint_key *b = &w->keys[i];
         bool found = false;
         if (is_direct)
             found = d.find_of[i] != UINT32_MAX && d.finds[d.find_of[i]].is_found;
@@ -396,7 +294,7 @@ static SUSPENDS err_t refer_wait(struct work *w)
 /* ---- keys that went away ---- */
 
 /* NO ACTION: a key that is there again (or still) is nobody's loss. */
-static SUSPENDS err_t drop_present_keys_wait(struct work *w)
+static SUSPENDS err_t drop_present_keys_wait(struct constraint_work *w)
 {
     struct foreign_find *finds = ARENA_ARRAY(w->mem, struct foreign_find, w->count + 1);
     struct strbuf key;
@@ -417,17 +315,17 @@ static SUSPENDS err_t drop_present_keys_wait(struct work *w)
     return ERR_OK;
 }
 
-static SUSPENDS err_t one_key_wait(struct work *w, enum foreign_statement s, uint32_t i)
+static SUSPENDS err_t one_key_wait(struct constraint_work *w, enum foreign_statement s, uint32_t i)
 {
     datum params[FOREIGN_COLUMNS_MAX * 2];
     bool nulls[FOREIGN_COLUMNS_MAX * 2] = {false};
-    const struct batch_key *b = &w->keys[i];
+    const struct constraint_key *b = &w->keys[i];
     struct statement_run r = {
         .w = w, .statement = s, .params = params, .nulls = nulls, .param_count = w->k->count};
     if (!key_params(w, s, b->values, params))
         return ERR_OK;
     if (s == STATEMENT_UPDATE) {
-        row_decode(w->k->target_layout, foreign_note_new_key(b->note), 0, w->k->count,
+        row_decode(w->k->target_layout, constraint_note_new_key(b->note), 0, w->k->count,
                    params + w->k->count, nulls + w->k->count);
         r.param_count = 2u * w->k->count;
     }
@@ -438,8 +336,8 @@ static SUSPENDS err_t one_key_wait(struct work *w, enum foreign_statement s, uin
 }
 
 /* The keys [from, to) of one column, in one statement. *found: a row refers to one of them. */
-static SUSPENDS err_t many_keys_wait(struct work *w, enum foreign_statement s, uint32_t from,
-                                     uint32_t to, bool *found)
+static SUSPENDS err_t many_keys_wait(struct constraint_work *w, enum foreign_statement s,
+                                     uint32_t from, uint32_t to, bool *found)
 {
     datum *values = ARENA_ARRAY(w->mem, datum, to - from);
     uint32_t count = 0;
@@ -464,7 +362,7 @@ static SUSPENDS err_t many_keys_wait(struct work *w, enum foreign_statement s, u
     return ERR_OK;
 }
 
-static SUSPENDS err_t all_keys_wait(struct work *w, enum foreign_statement s)
+static SUSPENDS err_t all_keys_wait(struct constraint_work *w, enum foreign_statement s)
 {
     bool by_array = w->k->count == 1 && s != STATEMENT_UPDATE;
     for (uint32_t from = 0; from < w->count;) {
@@ -482,15 +380,15 @@ static SUSPENDS err_t all_keys_wait(struct work *w, enum foreign_statement s)
     return ERR_OK;
 }
 
-static SUSPENDS err_t no_action_wait(struct work *w)
+static SUSPENDS err_t no_action_wait(struct constraint_work *w)
 {
     TRY(drop_present_keys_wait(w));
     return all_keys_wait(w, STATEMENT_REFERRER);
 }
 
-static SUSPENDS err_t key_gone_wait(struct work *w)
+static SUSPENDS err_t key_gone_wait(struct constraint_work *w)
 {
-    bool is_delete = w->kind == FOREIGN_KEY_DELETED;
+    bool is_delete = w->kind == NOTE_KEY_DELETED;
     switch (is_delete ? w->k->delete_action : w->k->update_action) {
     case 'a':
         return no_action_wait(w);
@@ -509,45 +407,12 @@ static SUSPENDS err_t key_gone_wait(struct work *w)
     }
 }
 
-/* ---- lists ---- */
-
-/* The first pending note's constraint and kind: all pending notes of these. */
-static void take_group(struct work *w, const struct foreign_note *like)
-{
-    struct foreign_notes *n = w->notes;
-    w->kind = like->kind;
-    w->keys = ARENA_ARRAY(w->mem, struct batch_key, n->count - n->first);
-    w->count = 0;
-    for (uint32_t i = n->first; i < n->count; i++) {
-        struct foreign_item *item = &n->items[i];
-        if (item->done_seq == 0 && item->note->constraint == like->constraint &&
-            item->note->kind == like->kind)
-            w->keys[w->count++] = (struct batch_key){.note = item->note, .item = item};
-    }
-}
-
-static err_t defer(struct work *w)
-{
-    struct foreign_queue *q = w->q;
-    if (!q->has_deferred)
-        foreign_notes_init(&q->deferred);
-    q->has_deferred = true;
-    for (uint32_t i = 0; i < w->count; i++)
-        TRY(foreign_notes_add(&q->deferred, w->keys[i].note));
-    return ERR_OK;
-}
-
-static const struct foreign_note *first_pending(struct foreign_notes *n)
-{
-    while (n->first < n->count && n->items[n->first].done_seq != 0)
-        n->first++;
-    return n->first < n->count ? n->items[n->first].note : NULL;
-}
+/* ---- a batch ---- */
 
 /* Rows whose checks wait got new addresses: the waiting notes follow them. */
-static err_t follow_moves(struct work *w)
+static err_t follow_moves(struct constraint_work *w)
 {
-    struct foreign_queue *q = w->q;
+    struct constraint_queue *q = w->q;
     struct hash_table moves;
     if (!q->has_deferred)
         return ERR_OK;
@@ -561,27 +426,27 @@ static err_t follow_moves(struct work *w)
     }
     uint32_t count = q->deferred.count;
     for (uint32_t i = 0; i < count; i++) {
-        const struct foreign_note *n = q->deferred.items[i].note;
+        const struct constraint_note *n = q->deferred.items[i].note;
         uint64_t key[2] = {n->shard_no, n->id};
-        if (q->deferred.items[i].done_seq != 0 || n->kind != FOREIGN_REFER ||
+        if (q->deferred.items[i].done_seq != 0 || n->kind != NOTE_REFER ||
             n->constraint != w->k->constraint)
             continue;
         const struct hash_entry *e =
             hash_table_find(&moves, bytes_hash(key, sizeof(key)), key, sizeof(key));
         if (e == NULL)
             continue;
-        struct foreign_note *moved =
-            arena_memdup(w->mem, e->payload, ((const struct foreign_note *)e->payload)->bytes);
-        moved->kind = FOREIGN_REFER;
+        struct constraint_note *moved =
+            arena_memdup(w->mem, e->payload, ((const struct constraint_note *)e->payload)->bytes);
+        moved->kind = NOTE_REFER;
         q->deferred.items[i].done_seq = moved->seq;
-        TRY(foreign_notes_add(&q->deferred, moved));
+        TRY(constraint_notes_add(&q->deferred, moved));
     }
     return ERR_OK;
 }
 
 /* The descriptor, with both tables locked so that it stays true. */
-static SUSPENDS err_t locked_key_wait(struct foreign_queue *q, const struct foreign_note *like,
-                                      struct foreign_key **out)
+static SUSPENDS err_t locked_key_wait(struct constraint_queue *q,
+                                      const struct constraint_note *like, struct foreign_key **out)
 {
     for (;;) {
         TRY(foreign_key_get_wait(q, like->table, like->constraint, out));
@@ -599,91 +464,29 @@ static SUSPENDS err_t locked_key_wait(struct foreign_queue *q, const struct fore
     }
 }
 
-static SUSPENDS err_t group_wait(struct work *w, const struct foreign_note *like, bool may_defer)
+SUSPENDS err_t foreign_work_wait(struct constraint_work *w, const struct constraint_note *like,
+                                 bool may_defer)
 {
-    take_group(w, like);
-    /* An action's own notes make the list grow: what is marked is marked before. */
-    uint32_t seq = txn_seq(w->q->catalog->txn);
-    for (uint32_t i = 0; i < w->count; i++)
-        w->keys[i].item->done_seq = seq;
     TRY(locked_key_wait(w->q, like, &w->k));
     err_t e;
-    if (like->kind == FOREIGN_MOVED) {
+    if (like->kind == NOTE_MOVED) {
         e = follow_moves(w);
-    } else if (may_defer && can_wait(w->k, like->kind) && is_deferred(w->q, w->k)) {
-        e = defer(w);
+    } else if (may_defer && can_wait(w->k, like->kind) && foreign_is_deferred(w->q, w->k)) {
+        e = constraint_defer(w);
     } else {
         decode_keys(w);
-        e = like->kind == FOREIGN_REFER ? refer_wait(w) : key_gone_wait(w);
+        e = like->kind == NOTE_REFER ? refer_wait(w) : key_gone_wait(w);
     }
     foreign_key_release(w->k);
     return e;
 }
 
-static SUSPENDS err_t fire_wait(struct foreign_queue *q, struct foreign_notes *n, bool may_defer)
+SUSPENDS err_t foreign_relieve_wait(struct constraint_work *w, const struct constraint_note *like)
 {
-    const struct foreign_note *like;
-    while ((like = first_pending(n)) != NULL) {
-        struct work w = {.q = q, .notes = n, .mem = arena_new()};
-        err_t e = group_wait(&w, like, may_defer);
-        arena_free(w.mem);
-        TRY(e);
-    }
-    return ERR_OK;
-}
-
-/* ---- statements ---- */
-
-void foreign_begin(struct exec *x, struct foreign_queue *q)
-{
-    x->foreign = q;
-    if (q == NULL)
-        return;
-    strbuf_init(&x->note_bytes, x->run.mem);
-    x->run.notes = &x->note_bytes;
-}
-
-SUSPENDS err_t foreign_finish_wait(struct exec *x)
-{
-    TRY(foreign_take_notes(x, x->run.notes));
-    if (x->notes == NULL || x->is_action || x->notes->count == 0)
-        return ERR_OK;
-    foreign_notes_sort(x->notes);
-    return fire_wait(x->foreign, x->notes, true);
-}
-
-void foreign_end(struct exec *x)
-{
-    if (x->notes == NULL || x->is_action)
-        return;
-    foreign_notes_end(x->notes);
-    core_free(x->notes);
-    x->notes = NULL;
-}
-
-/* Only what is pending stays, in new memory. */
-static err_t compact(struct foreign_notes *n)
-{
-    struct foreign_notes fresh;
-    foreign_notes_init(&fresh);
-    for (uint32_t i = n->first; i < n->count; i++) {
-        err_t e = n->items[i].done_seq == 0 ? foreign_notes_add(&fresh, n->items[i].note) : ERR_OK;
-        if (e != ERR_OK) {
-            foreign_notes_end(&fresh);
-            return e;
-        }
-    }
-    foreign_notes_end(n);
-    *n = fresh;
-    return ERR_OK;
-}
-
-static SUSPENDS err_t relieve_group_wait(struct work *w, const struct foreign_note *like)
-{
-    take_group(w, like);
+    constraint_take_group(w, like);
     TRY(foreign_key_get_wait(w->q, like->table, like->constraint, &w->k));
     err_t e = ERR_OK;
-    if (w->k->is_direct && !is_deferred(w->q, w->k)) {
+    if (w->k->is_direct && !foreign_is_deferred(w->q, w->k)) {
         w->is_relief = true;
         decode_keys(w);
         e = refer_wait(w);
@@ -692,126 +495,9 @@ static SUSPENDS err_t relieve_group_wait(struct work *w, const struct foreign_no
     return e;
 }
 
-SUSPENDS err_t foreign_relieve_wait(struct exec *x)
-{
-    struct foreign_notes *n = x->notes;
-    if (n == NULL || x->is_action || n->refers < RELIEVE_NOTES)
-        return ERR_OK;
-    oid seen[16];
-    uint32_t seen_count = 0;
-    for (uint32_t i = n->first; i < n->count && seen_count < ARRAY_LEN(seen); i++) {
-        const struct foreign_note *like = n->items[i].note;
-        bool is_new = like->kind == FOREIGN_REFER && n->items[i].done_seq == 0;
-        for (uint32_t s = 0; s < seen_count; s++)
-            is_new = is_new && seen[s] != like->constraint;
-        if (!is_new)
-            continue;
-        seen[seen_count++] = like->constraint;
-        struct work w = {.q = x->foreign, .notes = n, .mem = arena_new()};
-        err_t e = relieve_group_wait(&w, like);
-        arena_free(w.mem);
-        TRY(e);
-    }
-    TRY(compact(n));
-    /* What is still missing is not looked for again before as many have come once more. */
-    n->refers = 0;
-    return ERR_OK;
-}
+/* ---- tables that refer ---- */
 
-/* ---- the transaction ---- */
-
-SUSPENDS err_t foreign_fire_deferred_wait(struct foreign_queue *q)
-{
-    return q->has_deferred ? fire_wait(q, &q->deferred, false) : ERR_OK;
-}
-
-static err_t put_setting(struct foreign_queue *q, oid constraint, bool deferred)
-{
-    if (q->setting_count == q->setting_room) {
-        q->setting_room = q->setting_room == 0 ? 8 : q->setting_room * 2;
-        q->settings = core_realloc(q->settings, q->setting_room * sizeof(*q->settings));
-    }
-    q->settings[q->setting_count++] = (struct foreign_setting){
-        .constraint = constraint, .deferred = deferred, .seq = txn_seq(q->catalog->txn)};
-    return ERR_OK;
-}
-
-/* The constraints of this name: in the named schema, or the first of the search path that has one.
- */
-static SUSPENDS err_t set_named_wait(struct foreign_queue *q, const struct utility_name *name,
-                                     bool deferred, struct arena *mem)
-{
-    const oid *schemas;
-    oid schema = 0;
-    uint32_t count = 1;
-    if (name->schema != NULL) {
-        TRY(schema_oid_wait(q->catalog, name->schema, &schema));
-        if (schema == 0)
-            return err_raise(ERR_UNDEFINED_SCHEMA, "schema \"%s\" does not exist", name->schema);
-        schemas = &schema;
-    } else {
-        TRY(catalog_path_wait(q->catalog, mem, &schemas, &count));
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        struct catalog_rows rows;
-        bool is_set = false;
-        TRY(catalog_find_wait(q->catalog, REL_CONSTRAINT, INDEX_CONSTRAINT_CONNAME_NSP, 2,
-                              datum_of_text(mem, name->name), schemas[i], mem, &rows));
-        for (uint32_t r = 0; r < rows.count; r++) {
-            if (catalog_bool_value(&rows.rows[r], COL_CONDEFERRABLE)) {
-                TRY(put_setting(q, catalog_oid_value(&rows.rows[r], COL_OID), deferred));
-                is_set = true;
-            } else if (deferred) {
-                return err_raise(ERR_WRONG_OBJECT_TYPE, "constraint \"%s\" is not deferrable",
-                                 name->name);
-            }
-        }
-        if (is_set || rows.count > 0)
-            return ERR_OK;
-    }
-    return err_raise(ERR_UNDEFINED_OBJECT, "constraint \"%s\" does not exist", name->name);
-}
-
-/* Pending notes of constraints that are not deferred any more become a statement's list. */
-static SUSPENDS err_t fire_immediate_wait(struct foreign_queue *q, struct foreign_notes *now)
-{
-    uint32_t seq = txn_seq(q->catalog->txn);
-    for (uint32_t i = 0; i < q->deferred.count; i++) {
-        struct foreign_item *item = &q->deferred.items[i];
-        struct foreign_key *k;
-        if (item->done_seq != 0)
-            continue;
-        TRY(foreign_key_get_wait(q, item->note->table, item->note->constraint, &k));
-        bool waits = is_deferred(q, k);
-        foreign_key_release(k);
-        if (waits)
-            continue;
-        item = &q->deferred.items[i];
-        item->done_seq = seq;
-        TRY(foreign_notes_add(now, item->note));
-    }
-    return fire_wait(q, now, true);
-}
-
-SUSPENDS err_t foreign_set_constraints_wait(struct foreign_queue *q,
-                                            const struct utility_name *names, uint32_t count,
-                                            bool deferred)
-{
-    struct arena *mem = arena_new();
-    err_t e = names == NULL ? put_setting(q, 0, deferred) : ERR_OK;
-    for (uint32_t i = 0; names != NULL && e == ERR_OK && i < count; i++)
-        e = set_named_wait(q, &names[i], deferred, mem);
-    arena_free(mem);
-    if (e != ERR_OK || deferred || !q->has_deferred)
-        return e;
-    struct foreign_notes now;
-    foreign_notes_init(&now);
-    e = fire_immediate_wait(q, &now);
-    foreign_notes_end(&now);
-    return e;
-}
-
-SUSPENDS err_t foreign_lock_wait(struct foreign_queue *q, const struct plan_table *t)
+SUSPENDS err_t foreign_lock_wait(struct constraint_queue *q, const struct plan_table *t)
 {
     for (uint32_t i = 0; i < t->foreign_count; i++)
         if (!t->foreign[i].is_referenced)
@@ -821,7 +507,7 @@ SUSPENDS err_t foreign_lock_wait(struct foreign_queue *q, const struct plan_tabl
     return ERR_OK;
 }
 
-SUSPENDS err_t foreign_validate_wait(struct foreign_queue *q, oid table, oid constraint)
+SUSPENDS err_t foreign_validate_wait(struct constraint_queue *q, oid table, oid constraint)
 {
     struct foreign_key *k;
     TRY(foreign_key_get_wait(q, table, constraint, &k));

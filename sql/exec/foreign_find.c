@@ -8,20 +8,16 @@
  * and such a change raises 40001; changes that leave the key alone do not, as in PostgreSQL. That
  * is why locks are taken with a read committed view: it hands over the newest row.
  */
-#include "sql/exec/foreign_priv.h"
+#include "sql/exec/constraint_priv.h"
 
 enum stage { STAGE_MAP, STAGE_ROW };
 
 struct find_call { /* one shard's part */
-    struct core_call call;
+    struct shard_call on;
     const struct foreign_key *k;
     enum stage stage;
-    uint32_t shard_no;
-    struct txn_view view;
     struct foreign_find **finds;
     uint32_t count;
-    bool is_started;
-    err_t error;
 };
 
 struct finder { /* on the shard's core */
@@ -49,7 +45,7 @@ static struct txn_view lookup_view(const struct txn_view *v)
 static SUSPENDS err_t index_find_wait(struct finder *f, file_id index, file_id heap,
                                       const struct foreign_find *x, row_id *id, struct row_buf *row)
 {
-    struct txn_view look = lookup_view(&f->c->view);
+    struct txn_view look = lookup_view(&f->c->on.view);
     struct index_range range = {.low = x->key,
                                 .low_len = x->key_len,
                                 .high = x->key,
@@ -66,7 +62,7 @@ static SUSPENDS err_t index_find_wait(struct finder *f, file_id index, file_id h
         e = index_scan_next_wait(scan, id, &key, &key_len);
     }
     index_scan_end(scan);
-    f->c->view.observed = MAX(f->c->view.observed, look.observed);
+    f->c->on.view.observed = MAX(f->c->on.view.observed, look.observed);
     return e;
 }
 
@@ -87,7 +83,7 @@ static bool has_key(struct finder *f, const struct foreign_find *x)
 static SUSPENDS err_t lock_found_wait(struct finder *f, struct foreign_find *x, row_id id,
                                       bool *again)
 {
-    struct txn_view *v = &f->c->view;
+    struct txn_view *v = &f->c->on.view;
     enum isolation isolation = v->isolation;
     enum row_lock_result result;
     v->isolation = READ_COMMITTED;
@@ -145,7 +141,7 @@ static SUSPENDS err_t find_on_shard_wait(void *arg)
 {
     struct find_call *c = arg;
     uint32_t columns = c->k->target->column_count;
-    struct finder f = {.c = c, .shard = shard_local(c->shard_no), .mem = arena_new()};
+    struct finder f = {.c = c, .shard = shard_local(c->on.shard_no), .mem = arena_new()};
     if (c->k->index->map_table != NULL)
         columns = MAX(columns, c->k->index->map_table->column_count);
     f.row.arena = arena_new();
@@ -167,47 +163,7 @@ static SUSPENDS err_t find_on_shard_wait(void *arg)
 
 /* ---- on the session's core ---- */
 
-static SUSPENDS err_t run_calls_wait(struct txn *t, struct find_call *calls, uint32_t count)
-{
-    struct find_call *own = NULL;
-    (void)txn_assign_id(t); /* what it finds may have to be waited for */
-    for (uint32_t i = 0; i < count; i++) {
-        struct find_call *c = &calls[i];
-        c->view = txn_view_make(t, c->shard_no, c->stage == STAGE_ROW);
-        if (own == NULL && shard_core(c->shard_no) == core_id()) {
-            own = c;
-            continue;
-        }
-        if (count > 1) {
-            c->is_started = true;
-            core_call_start(&c->call, shard_core(c->shard_no), find_on_shard_wait, c);
-        }
-    }
-    err_t e = ERR_OK;
-    if (own != NULL)
-        e = find_on_shard_wait(own);
-    else if (count == 1)
-        e = core_call_wait(shard_core(calls[0].shard_no), find_on_shard_wait, &calls[0]);
-    struct diag *diag = NULL;
-    for (uint32_t i = 0; i < count; i++) {
-        if (calls[i].is_started) {
-            if (e != ERR_OK && diag == NULL) {
-                diag = core_malloc(sizeof(*diag));
-                diag_copy(diag, err_diag());
-            }
-            err_t one = core_call_join_wait(&calls[i].call);
-            e = e == ERR_OK ? one : e;
-        }
-        txn_merge(t, calls[i].shard_no, &calls[i].view);
-    }
-    if (diag != NULL) {
-        e = err_adopt(diag);
-        core_free(diag);
-    }
-    return e;
-}
-
-static SUSPENDS err_t stage_wait(struct foreign_queue *q, const struct foreign_key *k,
+static SUSPENDS err_t stage_wait(struct constraint_queue *q, const struct foreign_key *k,
                                  enum stage stage, struct foreign_find **finds, uint32_t count,
                                  struct arena *mem)
 {
@@ -218,21 +174,22 @@ static SUSPENDS err_t stage_wait(struct foreign_queue *q, const struct foreign_k
     struct find_call **of_shard = ARENA_ARRAY(mem, struct find_call *, shards);
     for (uint32_t i = 0; i < count; i++)
         sizes[finds[i]->shard_no]++;
-    struct find_call *calls = ARENA_ARRAY(mem, struct find_call, shards);
+    struct shard_call **calls = ARENA_ARRAY(mem, struct shard_call *, shards);
     uint32_t n = 0;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t s = finds[i]->shard_no;
         if (of_shard[s] == NULL) {
-            of_shard[s] = &calls[n++];
+            of_shard[s] = ARENA_NEW(mem, struct find_call);
             *of_shard[s] =
-                (struct find_call){.k = k,
+                (struct find_call){.on = {.shard_no = s, .writes = stage == STAGE_ROW},
+                                   .k = k,
                                    .stage = stage,
-                                   .shard_no = s,
                                    .finds = ARENA_ARRAY(mem, struct foreign_find *, sizes[s])};
+            calls[n++] = &of_shard[s]->on;
         }
         of_shard[s]->finds[of_shard[s]->count++] = finds[i];
     }
-    return run_calls_wait(q->catalog->txn, calls, n);
+    return constraint_on_shards_wait(q->catalog->txn, find_on_shard_wait, calls, n);
 }
 
 static uint32_t first_shard(const struct foreign_key *k, const struct foreign_find *x)
@@ -256,7 +213,7 @@ static uint32_t first_shard(const struct foreign_key *k, const struct foreign_fi
     return shard_of_hash(key_hash(t->shard_key_columns, t->shard_key_count, keys));
 }
 
-SUSPENDS err_t foreign_find_wait(struct foreign_queue *q, const struct foreign_key *k,
+SUSPENDS err_t foreign_find_wait(struct constraint_queue *q, const struct foreign_key *k,
                                  struct foreign_find *finds, uint32_t count, struct arena *mem)
 {
     bool has_map = k->index->map_table != NULL;
@@ -289,7 +246,7 @@ SUSPENDS err_t foreign_find_wait(struct foreign_queue *q, const struct foreign_k
 
 struct stand_call {
     const struct foreign_key *k;
-    const struct foreign_note *note;
+    const struct constraint_note *note;
     struct txn_view view;
     bool stands;
 };
@@ -318,7 +275,7 @@ static SUSPENDS err_t stands_call(void *arg)
         strbuf_init(&now, mem);
         strbuf_init(&then, mem);
         table_decode(t, row.data, t->column_count, values, nulls);
-        row_decode(k->layout, foreign_note_key(c->note), 0, k->count, noted, noted_nulls);
+        row_decode(k->layout, constraint_note_key(c->note), 0, k->count, noted, noted_nulls);
         for (uint32_t i = 0; i < k->count; i++) {
             uint32_t column = (uint32_t)k->columns[i] - 1;
             key_append(&k->key_columns[i], values[column], nulls[column], &now);
@@ -330,8 +287,8 @@ static SUSPENDS err_t stands_call(void *arg)
     return e;
 }
 
-SUSPENDS err_t foreign_row_stands_wait(struct foreign_queue *q, const struct foreign_key *k,
-                                       const struct foreign_note *note, bool *stands)
+SUSPENDS err_t foreign_row_stands_wait(struct constraint_queue *q, const struct foreign_key *k,
+                                       const struct constraint_note *note, bool *stands)
 {
     struct stand_call c = {
         .k = k, .note = note, .view = txn_view_make(q->catalog->txn, note->shard_no, false)};

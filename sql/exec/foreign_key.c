@@ -5,7 +5,7 @@
  * A transaction that changed the catalog makes its own for each use. Statements are planned when
  * first needed; their plans live and go with the descriptor.
  */
-#include "sql/exec/foreign_priv.h"
+#include "sql/exec/constraint_priv.h"
 
 #include "sql/parse/parse.h"
 #include "sql/types/quote.h"
@@ -77,7 +77,7 @@ static err_t take_index(struct foreign_key *k, const struct constraint_desc *c)
     return ERR_OK;
 }
 
-static SUSPENDS err_t fill_wait(struct foreign_queue *q, struct foreign_key *k,
+static SUSPENDS err_t fill_wait(struct constraint_queue *q, struct foreign_key *k,
                                 const struct constraint_desc *c, oid table)
 {
     struct plan_options o = {.catalog = q->catalog, .env = q->env};
@@ -105,7 +105,7 @@ static SUSPENDS err_t fill_wait(struct foreign_queue *q, struct foreign_key *k,
     return take_index(k, c);
 }
 
-static SUSPENDS err_t make_wait(struct foreign_queue *q, oid table, oid constraint,
+static SUSPENDS err_t make_wait(struct constraint_queue *q, oid table, oid constraint,
                                 struct foreign_key **out)
 {
     const struct table_desc *t;
@@ -150,7 +150,7 @@ static void unlink_key(struct foreign_key **at)
         arena_free(k->mem);
 }
 
-static struct foreign_key *find_cached(const struct foreign_queue *q, oid constraint)
+static struct foreign_key *find_cached(const struct constraint_queue *q, oid constraint)
 {
     for (struct foreign_key **at = bucket_of(constraint); *at != NULL;) {
         struct foreign_key *k = *at;
@@ -167,7 +167,7 @@ static struct foreign_key *find_cached(const struct foreign_queue *q, oid constr
     return NULL;
 }
 
-SUSPENDS err_t foreign_key_get_wait(struct foreign_queue *q, oid table, oid constraint,
+SUSPENDS err_t foreign_key_get_wait(struct constraint_queue *q, oid table, oid constraint,
                                     struct foreign_key **out)
 {
     bool is_private = q->catalog->txn_changed_catalog;
@@ -258,7 +258,7 @@ static const char *statement_text(const struct foreign_key *k, enum foreign_stat
     return b.data;
 }
 
-static SUSPENDS err_t plan_text_wait(struct foreign_queue *q, const char *text, const oid *types,
+static SUSPENDS err_t plan_text_wait(struct constraint_queue *q, const char *text, const oid *types,
                                      uint32_t type_count, struct arena *mem, struct plan **out)
 {
     struct parsed *parsed;
@@ -281,7 +281,7 @@ static SUSPENDS err_t plan_text_wait(struct foreign_queue *q, const char *text, 
     return e;
 }
 
-SUSPENDS err_t foreign_key_plan_wait(struct foreign_queue *q, struct foreign_key *k,
+SUSPENDS err_t foreign_key_plan_wait(struct constraint_queue *q, struct foreign_key *k,
                                      enum foreign_statement s, bool many, const struct plan **out)
 {
     struct plan **slot = many ? &k->many[s] : &k->single[s];
@@ -337,7 +337,7 @@ static const char *orphan_text(const struct foreign_key *k, struct arena *mem)
     return b.data;
 }
 
-SUSPENDS err_t foreign_orphan_wait(struct foreign_queue *q, struct foreign_key *k,
+SUSPENDS err_t foreign_orphan_wait(struct constraint_queue *q, struct foreign_key *k,
                                    struct arena *mem, datum *values, bool *nulls, bool *found)
 {
     struct plan *plan;

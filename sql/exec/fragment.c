@@ -188,7 +188,7 @@ static err_t take_results(struct run *run, struct fragment *f, err_t e)
     f->is_ended = e != ERR_OK || b->is_end;
     f->is_target_open = !f->is_ended || f->run != NULL;
     f->reading = f->filling;
-    return e == ERR_OK && f->run != NULL ? foreign_take_notes(run->exec, &f->notes) : e;
+    return e == ERR_OK && f->run != NULL ? constraint_take_notes(run->exec, &f->notes) : e;
 }
 
 SUSPENDS err_t fragment_fill_join_wait(struct run *run, struct fragment *f)

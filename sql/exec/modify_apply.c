@@ -28,7 +28,7 @@ err_t modify_init(struct modify *m, struct run *run, const struct plan_node *pla
             m->changed[plan->modify.on_conflict->set_attnos[i] - 1] = true;
     }
     slot_init(&m->set, run->mem, sets);
-    foreign_watch_init(m);
+    constraint_watch_init(m);
     return ERR_OK;
 }
 
@@ -77,6 +77,8 @@ struct move_call {
     struct txn_view view;
     const struct slot *row;
     struct extra_view *extras;
+    struct key_doubt *doubts; /* out, the caller's */
+    uint32_t doubt_count;
     row_id id;
 };
 
@@ -99,6 +101,8 @@ static SUSPENDS err_t move_run_wait(void *arg)
     err_t e =
         table_insert_wait(w, &run.view, c->shard_no, false, NULL, 0, &inserted, &c->id, &conflict);
     c->view = run.view;
+    c->doubt_count = w->doubt_count;
+    memcpy(c->doubts, w->doubts, sizeof(*w->doubts) * w->doubt_count);
     arena_free(mem);
     return e;
 }
@@ -106,8 +110,11 @@ static SUSPENDS err_t move_run_wait(void *arg)
 static SUSPENDS err_t insert_elsewhere_wait(struct modify *m, uint32_t shard_no, row_id *id)
 {
     struct run *run = m->run;
-    struct move_call c = {
-        .from = run, .table = m->plan->modify.table, .shard_no = shard_no, .row = &m->write.row};
+    struct move_call c = {.from = run,
+                          .table = m->plan->modify.table,
+                          .shard_no = shard_no,
+                          .row = &m->write.row,
+                          .doubts = m->write.doubts};
     /* Map rows that the insertion writes on further shards. */
     c.extras = ARENA_ARRAY(m->row_mem, struct extra_view, shard_count());
     run_view_begin(run, shard_no, true, &c.view);
@@ -116,6 +123,7 @@ static SUSPENDS err_t insert_elsewhere_wait(struct modify *m, uint32_t shard_no,
     for (uint32_t i = 0; i < shard_count(); i++)
         if (c.extras[i].used)
             run_view_end(run, i, &c.extras[i].view);
+    m->write.doubt_count = c.doubt_count;
     *id = c.id;
     return e;
 }
@@ -167,13 +175,13 @@ SUSPENDS err_t modify_update_row_wait(struct modify *m, struct txn_view *v, uint
         to = table_row_shard(w->table, w->row.values, w->row.nulls);
     if (to == shard_no) {
         TRY(table_update_wait(w, v, shard_no, *id, m->changed));
-        return foreign_note_change(m, &w->old, &w->row, &from, &from);
+        return constraint_note_change(m, &w->old, &w->row, &from, &from);
     }
     TRY(table_delete_wait(w, v, shard_no, *id));
     TRY(insert_elsewhere_wait(m, to, id));
     modify_set_system_columns(w->table, &w->row, *id, to);
     struct row_place moved = {.shard_no = to, .id = *id};
-    return foreign_note_change(m, &w->old, &w->row, &from, &moved);
+    return constraint_note_change(m, &w->old, &w->row, &from, &moved);
 }
 
 void modify_copy_old_row(struct table_write *w)
@@ -232,7 +240,7 @@ static SUSPENDS err_t delete_wait(struct modify *m, struct txn_view *v, uint32_t
     }
     TRY(table_delete_wait(w, v, shard_no, id));
     struct row_place place = {.shard_no = shard_no, .id = id};
-    TRY(foreign_note_change(m, &w->old, NULL, &place, &place));
+    TRY(constraint_note_change(m, &w->old, NULL, &place, &place));
     return modify_return_wait(m, &w->old, child, result);
 }
 

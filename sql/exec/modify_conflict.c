@@ -12,6 +12,15 @@
 
 /* ---- the row that is there ---- */
 
+static COLD err_t raise_deferrable(const struct plan_table *t, const struct plan_index *x)
+{
+    err_t e = err_raise(ERR_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                        "ON CONFLICT does not support deferrable unique constraints/exclusion "
+                        "constraints as arbiters");
+    err_object(t->schema_name, t->name, NULL, NULL, x->name);
+    return e;
+}
+
 /* Where it is, and by which index it was found. */
 static SUSPENDS err_t arbiters_wait(struct modify *m, struct txn_view *v, uint32_t shard_no,
                                     struct row_place *conflict, uint32_t *index)
@@ -22,8 +31,11 @@ static SUSPENDS err_t arbiters_wait(struct modify *m, struct txn_view *v, uint32
     conflict->id = ROW_ID_NONE;
     for (uint32_t k = 0; k < count && conflict->id == ROW_ID_NONE; k++) {
         *index = oc->arbiter_count > 0 ? oc->arbiters[k] : k;
-        if (t->indexes[*index].is_unique && !t->indexes[*index].is_known_only)
-            TRY(table_find_conflict_wait(&m->write, v, shard_no, *index, conflict));
+        if (!t->indexes[*index].is_unique || t->indexes[*index].is_known_only)
+            continue;
+        if (t->indexes[*index].is_deferrable)
+            return raise_deferrable(t, &t->indexes[*index]);
+        TRY(table_find_conflict_wait(&m->write, v, shard_no, *index, conflict));
     }
     return ERR_OK;
 }
@@ -251,7 +263,7 @@ SUSPENDS err_t modify_insert_wait(struct modify *m, struct txn_view *v, uint32_t
                 place.id = id;
                 place.shard_no = shard_no;
                 modify_set_system_columns(t, &w->row, id, shard_no);
-                TRY(foreign_note_change(m, NULL, &w->row, &place, &place));
+                TRY(constraint_note_change(m, NULL, &w->row, &place, &place));
                 return modify_return_wait(m, &w->row, child, result);
             }
         } else {

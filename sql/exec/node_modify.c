@@ -61,8 +61,8 @@ static SUSPENDS err_t local_next_wait(struct modify_node *m, const struct slot *
         m->local.order = run->rows_modified;
         TRY(modify_apply_wait(&m->local, &run->view, run->shard_no, in, &result));
         if (m->local.is_watching && run->txn != NULL && run->notes->len >= NOTES_BYTES) {
-            TRY(foreign_take_notes(run->exec, run->notes));
-            TRY(foreign_relieve_wait(run->exec));
+            TRY(constraint_take_notes(run->exec, run->notes));
+            TRY(constraint_relieve_wait(run->exec));
         }
         if (result == MODIFY_DONE) {
             run->rows_modified++;
@@ -187,7 +187,7 @@ static SUSPENDS err_t send_wait(struct modify_node *m)
         w->rows_modified = 0;
     }
     if (first == ERR_OK)
-        first = foreign_relieve_wait(run->exec);
+        first = constraint_relieve_wait(run->exec);
     return diag != NULL ? err_adopt(diag) : first;
 }
 

@@ -344,7 +344,7 @@ SUSPENDS err_t exec_start_wait(const struct exec_options *o, struct exec **out)
     run->txn = o->txn;
     run->work_mem = work_mem_bytes(o->env);
     x->core = core_id();
-    foreign_begin(x, o->foreign);
+    constraint_begin(x, o->constraints);
     if (plan->exec_param_count > 0) {
         run->exec_params = ARENA_ARRAY(mem, datum, plan->exec_param_count);
         run->exec_param_nulls = ARENA_ARRAY(mem, bool, plan->exec_param_count);
@@ -394,7 +394,7 @@ SUSPENDS err_t exec_next_wait(struct exec *x, const struct slot **row)
     TRY(node_next_wait(x->root, row));
     if (*row == NULL) {
         TRY(finish_with_wait(x));
-        TRY(foreign_finish_wait(x));
+        TRY(constraint_finish_wait(x));
         x->is_done = true;
     } else {
         x->rows_returned++;
@@ -419,6 +419,6 @@ SUSPENDS void exec_end_wait(struct exec *x)
     fiber_shield_begin();
     run_end_wait(&x->run);
     fiber_shield_end();
-    foreign_end(x);
+    constraint_end(x);
     arena_free(x->run.mem);
 }

@@ -25,6 +25,7 @@ void table_write_init(struct table_write *w, struct run *run, const struct plan_
         keys = MAX(keys, table->indexes[i].key_count);
     w->key_values = ARENA_ARRAY(run->mem, datum, keys + 2);
     w->key_nulls = ARENA_ARRAY(run->mem, bool, keys + 2);
+    w->doubts = ARENA_ARRAY(run->mem, struct key_doubt, table->index_count + 1);
 }
 
 bool integer_fits(oid type, datum value)
@@ -271,6 +272,8 @@ struct map_call {
     bool is_conflict;
     bool is_found;          /* MAP_DELETE */
     struct row_place found; /* MAP_FIND: the table row; ROW_ID_NONE */
+    bool is_in_doubt;       /* MAP_INSERT */
+    row_id in_doubt;        /* the map row */
 };
 
 /* What others see of the newest commits: nothing of the transaction's own. */
@@ -356,6 +359,8 @@ static SUSPENDS err_t map_apply_wait(struct table_write *w, struct map_call *c)
     row_id conflict = ROW_ID_NONE;
     TRY(table_insert_wait(w, &c->view, c->shard_no, true, NULL, 0, &inserted, &id, &conflict));
     c->is_conflict = !inserted;
+    c->is_in_doubt = w->doubt_count > 0;
+    c->in_doubt = id;
     return ERR_OK;
 }
 
@@ -461,13 +466,21 @@ static bool is_arbiter(uint32_t i, bool tolerate, const uint32_t *arbiters, uint
     return false;
 }
 
+/* Writers of an index that is not valid yet need not look again: the one that it is to replace
+ * still says what is unique, and the build looks at all keys. */
+static void add_doubt(struct table_write *w, uint32_t i, uint32_t shard_no, row_id id)
+{
+    if (w->table->indexes[i].is_valid)
+        w->doubts[w->doubt_count++] = (struct key_doubt){i, {shard_no, id}};
+}
+
 /* One index entry for w->row. *conflict: the row that has the key already. */
 static SUSPENDS err_t entry_insert_wait(struct table_write *w, struct txn_view *v,
                                         uint32_t shard_no, uint32_t i, row_id id, row_id *conflict)
 {
     const struct plan_table *t = w->table;
     const struct plan_index *index = &t->indexes[i];
-    bool unique = index->is_unique && index->map_table == NULL;
+    enum index_unique unique = INDEX_NOT_UNIQUE;
     *conflict = ROW_ID_NONE;
     struct key_info info;
     TRY(make_lax_key_wait(w, i, &w->row, index->is_known_only, &w->key, &info));
@@ -486,10 +499,18 @@ static SUSPENDS err_t entry_insert_wait(struct table_write *w, struct txn_view *
             *conflict = CONFLICT_ELSEWHERE;
             return ERR_OK;
         }
+        if (c.is_in_doubt)
+            add_doubt(w, i, c.shard_no, c.in_doubt);
+    } else if (index->is_unique && can_conflict) {
+        unique = index->is_deferrable ? INDEX_UNIQUE_LATER : INDEX_UNIQUE;
     }
     if (index->file != 0)
         TRY(index_insert_wait(shard_local(shard_no), v, index->file, t->file, w->key.data,
-                              u32_from(w->key.len), id, unique && can_conflict, conflict));
+                              u32_from(w->key.len), id, unique, conflict));
+    if (unique == INDEX_UNIQUE_LATER && *conflict != ROW_ID_NONE) {
+        add_doubt(w, i, shard_no, id);
+        *conflict = ROW_ID_NONE;
+    }
     return ERR_OK;
 }
 
@@ -568,6 +589,7 @@ SUSPENDS err_t table_insert_wait(struct table_write *w, struct txn_view *v, uint
     struct shard *s = shard_local(shard_no);
     *inserted = false;
     *conflict = ROW_ID_NONE;
+    w->doubt_count = 0;
     w->bytes.len = 0;
     TRY(row_encode(t->layout, w->row.values, w->row.nulls, &w->bytes));
     TRY(row_insert_wait(s, v, t->file, w->bytes.data, u32_from(w->bytes.len), id));
@@ -600,6 +622,7 @@ SUSPENDS err_t table_update_wait(struct table_write *w, struct txn_view *v, uint
                                  row_id id, const bool *changed)
 {
     const struct plan_table *t = w->table;
+    w->doubt_count = 0;
     w->bytes.len = 0;
     TRY(row_encode(t->layout, w->row.values, w->row.nulls, &w->bytes));
     TRY(row_update_wait(shard_local(shard_no), v, t->file, id, w->bytes.data,

@@ -147,7 +147,7 @@ static err_t take_results(struct run *run, struct worker *w, err_t e)
         }
     w->batches[w->sent].len = 0;
     w->counts[w->sent] = 0;
-    return e == ERR_OK && w->run != NULL ? foreign_take_notes(run->exec, &w->notes) : e;
+    return e == ERR_OK && w->run != NULL ? constraint_take_notes(run->exec, &w->notes) : e;
 }
 
 SUSPENDS err_t worker_start_wait(struct run *run, struct worker *w)

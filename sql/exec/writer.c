@@ -41,8 +41,9 @@ static struct plan_table *table_copy(struct arena *mem, const struct plan_table 
 }
 
 SUSPENDS err_t table_writer_open_wait(const struct plan_table *table, struct txn *txn,
-                                      const struct session_env *env, struct foreign_queue *foreign,
-                                      struct arena *mem, struct table_writer **out)
+                                      const struct session_env *env,
+                                      struct constraint_queue *constraints, struct arena *mem,
+                                      struct table_writer **out)
 {
     struct table_writer *w = ARENA_NEW(mem, struct table_writer);
     w->table = table_copy(mem, table);
@@ -52,7 +53,7 @@ SUSPENDS err_t table_writer_open_wait(const struct plan_table *table, struct txn
     w->exec.core = core_id();
     w->exec.run.mem = mem;
     w->exec.run.txn = txn;
-    foreign_begin(&w->exec, foreign);
+    constraint_begin(&w->exec, constraints);
     w->run.notes = w->exec.run.notes;
     w->node = (struct plan_node){.kind = PLAN_MODIFY};
     w->node.modify.command = CMD_INSERT;
@@ -84,7 +85,7 @@ static SUSPENDS err_t join_worker_wait(struct table_writer *w, struct worker *wo
     err_t e = worker_join_wait(&w->run, worker);
     if (e != ERR_OK)
         w->failed_tag = worker->failed_tag;
-    return e == ERR_OK ? foreign_relieve_wait(&w->exec) : e;
+    return e == ERR_OK ? constraint_relieve_wait(&w->exec) : e;
 }
 
 static SUSPENDS err_t send_worker_wait(struct table_writer *w, struct worker *worker)
@@ -144,7 +145,7 @@ SUSPENDS err_t table_writer_flush_wait(struct table_writer *w)
         if (w->workers[i] != NULL)
             TRY(join_worker_wait(w, w->workers[i]));
     w->failed_tag = 0;
-    return foreign_finish_wait(&w->exec);
+    return constraint_finish_wait(&w->exec);
 }
 
 SUSPENDS void table_writer_abandon_wait(struct table_writer *w)
@@ -153,7 +154,7 @@ SUSPENDS void table_writer_abandon_wait(struct table_writer *w)
         if (w->workers[i] != NULL)
             worker_close_wait(&w->run, w->workers[i]);
     w->workers = NULL;
-    foreign_end(&w->exec);
+    constraint_end(&w->exec);
     arena_free(w->row_mem);
     w->row_mem = NULL;
 }

@@ -9,10 +9,11 @@
 #include "sql/exec/exec.h"
 
 struct table_writer;
-/* foreign NULL: the table's foreign keys are not looked at. */
+/* constraints NULL: foreign keys and deferrable keys of the table are not looked at. */
 SUSPENDS err_t table_writer_open_wait(const struct plan_table *table, struct txn *txn,
-                                      const struct session_env *env, struct foreign_queue *foreign,
-                                      struct arena *mem, struct table_writer **out);
+                                      const struct session_env *env,
+                                      struct constraint_queue *constraints, struct arena *mem,
+                                      struct table_writer **out);
 /* values: column_count of them. NOT NULL and CHECK are tested here (23502, 23514 with PostgreSQL's
  * detail 'Failing row contains (...).'); unique conflicts come with this or a later call. Values
  * are copied. */

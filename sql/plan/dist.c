@@ -251,7 +251,8 @@ static bool index_finds(oid column, oid value)
 static bool dist_by_map(struct level *l, struct rel *r, const struct plan_index *x)
 {
     const struct plan_table *map = x->map_table;
-    if (map == NULL || !x->is_valid || x->predicate != NULL || map->index_count == 0)
+    if (map == NULL || !x->is_valid || x->is_deferrable || x->predicate != NULL ||
+        map->index_count == 0)
         return false;
     struct expr **keys = ARENA_ARRAY(l->mem, struct expr *, x->key_count);
     for (uint32_t i = 0; i < x->key_count; i++) {

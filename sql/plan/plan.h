@@ -115,6 +115,10 @@ struct plan_index {
     file_id file;
     bool is_unique;
     bool nulls_not_distinct;
+    bool is_deferrable;            /* several rows may have a key until it is checked */
+    bool is_deferred;              /* at first */
+    oid constraint;                /* of a deferrable one; OID_NONE: on its way to be one */
+    struct row_layout *key_layout; /* deferrable: of a row of its columns */
     bool is_primary;
     bool is_valid;      /* else it is only kept, and may lack entries */
     bool is_known_only; /* on its way in or out: only what it knows already is kept right */

@@ -663,7 +663,7 @@ static struct index_use *index_use_make(struct level *l, const struct rel *r, ui
         }
         break;
     }
-    u->is_unique = x->is_unique && u->bounds.equal_count == x->key_count &&
+    u->is_unique = x->is_unique && !x->is_deferrable && u->bounds.equal_count == x->key_count &&
                    u->bounds.array_column == UINT32_MAX;
     return u;
 }

@@ -86,7 +86,7 @@ static void block_forget(struct session *s)
 {
     block_no_txn(s);
     s->catalog.txn_changed_catalog = false;
-    foreign_transaction_end(s->foreign);
+    constraint_transaction_end(s->constraints);
     s->savepoints = NULL;
     s->block = BLOCK_NONE;
     arena_reset(s->block_mem);
@@ -94,10 +94,10 @@ static void block_forget(struct session *s)
 
 SUSPENDS err_t block_check_deferred_wait(struct session *s)
 {
-    if (foreign_is_empty(s->foreign))
+    if (constraint_is_empty(s->constraints))
         return ERR_OK;
     txn_statement_begin(s->txn);
-    err_t e = foreign_fire_deferred_wait(s->foreign);
+    err_t e = constraint_fire_deferred_wait(s->constraints);
     if (e == ERR_OK) {
         txn_statement_end(s->txn);
         return ERR_OK;
@@ -179,14 +179,14 @@ SUSPENDS void block_error_wait(struct session *s)
     fiber_shield_begin();
     if (s->savepoints) {
         portal_fail_since_wait(s, s->savepoints->txn_mark);
-        foreign_undo_to(s->foreign, s->savepoints->txn_mark);
+        constraint_undo_to(s->constraints, s->savepoints->txn_mark);
         notify_rollback_to(s, s->savepoints->notify_mark);
         settings_rollback_to(s->settings, s->savepoints->settings_mark);
         if (txn_undo_to_wait(s->txn, s->savepoints->txn_mark) != ERR_OK) {
             /* What can't be undone in part is undone whole. */
             txn_rollback_wait(s->txn);
             block_no_txn(s);
-            foreign_transaction_end(s->foreign);
+            constraint_transaction_end(s->constraints);
         }
     } else {
         portal_fail_since_wait(s, 0);
@@ -194,7 +194,7 @@ SUSPENDS void block_error_wait(struct session *s)
         notify_abort(s);
         txn_rollback_wait(s->txn);
         block_no_txn(s);
-        foreign_transaction_end(s->foreign);
+        constraint_transaction_end(s->constraints);
         s->catalog.txn_changed_catalog = false;
     }
     session_refresh_env(s);
@@ -349,7 +349,7 @@ static SUSPENDS err_t block_rollback_to_wait(struct session *s, const struct uti
         return err_raise(ERR_IN_FAILED_SQL_TRANSACTION, "the transaction has been rolled back");
     fiber_shield_begin();
     portal_drop_since_wait(s, sp->txn_mark);
-    foreign_undo_to(s->foreign, sp->txn_mark);
+    constraint_undo_to(s->constraints, sp->txn_mark);
     err_t e = txn_undo_to_wait(s->txn, sp->txn_mark);
     fiber_shield_end();
     TRY(e);

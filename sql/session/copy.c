@@ -148,7 +148,7 @@ static SUSPENDS err_t copy_from_run_wait(struct session *s, const struct utility
     struct plan_options po = session_plan_options(s);
     struct plan_table *table;
     TRY(plan_table_make_wait(&po, t->oid, s->statement, &table));
-    TRY(foreign_lock_wait(s->foreign, table));
+    TRY(foreign_lock_wait(s->constraints, table));
     struct copy_from c = {
         .options = &options,
         .table = table,
@@ -156,7 +156,7 @@ static SUSPENDS err_t copy_from_run_wait(struct session *s, const struct utility
         .columns = u->copy.columns,
         .txn = s->txn,
         .env = &s->env,
-        .foreign = s->foreign,
+        .constraints = s->constraints,
         .read = copy_client_read,
         .owner = s,
     };
@@ -216,7 +216,8 @@ static SUSPENDS err_t copy_to_run_wait(struct session *s, const struct utility *
     TRY(copy_options_parse(u, plan->column_names, plan->column_count, s->statement, &options));
     TRY(run_lock_tables_wait(s, plan));
     txn_statement_begin(s->txn);
-    struct exec_options eo = {.plan = plan, .txn = s->txn, .env = &s->env, .foreign = s->foreign};
+    struct exec_options eo = {
+        .plan = plan, .txn = s->txn, .env = &s->env, .constraints = s->constraints};
     struct copy_to c = {
         .options = &options,
         .column_count = plan->column_count,

@@ -101,7 +101,7 @@ static SUSPENDS err_t explain_execute_wait(struct session *s, const struct plan 
         .param_nulls = param_nulls,
         .param_count = param_count,
         .instrument = true,
-        .foreign = s->foreign,
+        .constraints = s->constraints,
     };
     TRY(exec_start_wait(&o, x));
     const struct slot *row;

@@ -23,7 +23,7 @@ void session_memory(struct session *s, void (*piece)(void *p), void (*arena)(str
     settings_view_memory(s->settings, piece);
     prepared_memory(s, piece);
     sequence_values_memory(s, piece);
-    foreign_queue_memory(s->foreign, piece, arena);
+    constraint_queue_memory(s->constraints, piece, arena);
     notify_memory(s, piece);
     catalog_session_memory(&s->catalog, piece);
     if (s->txn)

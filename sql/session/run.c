@@ -153,7 +153,7 @@ static SUSPENDS err_t run_start_wait(struct session *s, const struct plan *plan,
         .params = params,
         .param_nulls = param_nulls,
         .param_count = param_count,
-        .foreign = s->foreign,
+        .constraints = s->constraints,
     };
     return exec_start_wait(&o, out);
 }

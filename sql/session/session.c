@@ -445,7 +445,7 @@ void session_rest(struct session *s)
 static void session_free(struct session *s)
 {
     sequence_values_free(s);
-    foreign_queue_free(s->foreign);
+    constraint_queue_free(s->constraints);
     settings_view_free(s->settings);
     arena_free(s->block_mem);
     arena_free(s->statement);
@@ -482,7 +482,7 @@ SUSPENDS err_t session_open_wait(const struct session_options *o, struct row_sin
     s->env.user_name = s->user;
     s->env.session_user_name = s->user;
     s->env.database_name = s->database;
-    s->foreign = foreign_queue_new(&s->catalog, &s->env);
+    s->constraints = constraint_queue_new(&s->catalog, &s->env);
     session_wake(s, sink);
     session_begin_message(s);
     session_set_state(s, "idle", s->message_at);

@@ -7,7 +7,7 @@
 #include "core/stats.h"
 #include "sql/analyze/utility.h"
 #include "sql/exec/exec.h"
-#include "sql/exec/foreign.h"
+#include "sql/exec/constraint_queue.h"
 #include "sql/parse/parse.h"
 #include "sql/session/notify.h"
 #include "sql/sql.h"
@@ -142,7 +142,7 @@ struct session {
 
     enum block_state block;
     struct txn *txn;
-    struct foreign_queue *foreign; /* deferred constraints */
+    struct constraint_queue *constraints; /* deferred constraints */
     uint32_t txn_serial;           /* of this session's transactions, never 0 in one */
     struct savepoint *savepoints;
     int isolation;

@@ -369,8 +369,8 @@ static SUSPENDS err_t utility_set_constraints_wait(struct session *s, const stru
         TRY(session_notice(s, "WARNING", ERR_NO_ACTIVE_SQL_TRANSACTION,
                            "SET CONSTRAINTS can only be used in transaction blocks"));
     txn_statement_begin(s->txn);
-    err_t e = foreign_set_constraints_wait(s->foreign, u->all ? NULL : u->names, u->name_count,
-                                           u->deferred);
+    err_t e =
+        constraint_set_wait(s->constraints, u->all ? NULL : u->names, u->name_count, u->deferred);
     run_statement_end(s);
     return e;
 }
@@ -390,7 +390,7 @@ static SUSPENDS err_t utility_ddl_wait(struct session *s, struct cached *c, cons
         .text = c->text,
         .in_block = block_forbids(s),
         .session = s,
-        .foreign = s->foreign,
+        .constraints = s->constraints,
     };
     err_t e = ddl_execute_wait(&ctx, u->ddl, tag);
     run_statement_end(s);

@@ -174,6 +174,8 @@ enum sim_isolation { SIM_READ_COMMITTED, SIM_REPEATABLE_READ, SIM_SERIALIZABLE }
 SUSPENDS enum answer work_begin_wait(struct client *c, enum sim_isolation level);
 /* COMMIT, and what became of it. *fate is FATE_UNKNOWN from when it is sent. */
 SUSPENDS enum answer work_commit_wait(struct client *c, enum fate *fate);
+/* The same, after changes of deferrable keys: 23505 is an answer. */
+SUSPENDS enum answer work_commit_keys_wait(struct client *c, enum fate *fate);
 /* A statement that writes, in a transaction of its own. */
 #define WORK_SINGLE(fate, call) work_single(fate, (*(fate) = FATE_UNKNOWN, call))
 enum answer work_single(enum fate *fate, enum answer a);

@@ -1,6 +1,7 @@
 /*
  * Rows with a primary key, a unique column that all workers draw from the same few values, an
- * indexed column, and a text of any size. Each worker changes rows of its own in transactions with
+ * indexed column, and a text of any size. The unique column may be deferrable: then COMMIT may find
+ * that somebody was faster. Each worker changes rows of its own in transactions with
  * savepoints and failing statements, and knows what each row must be. In some lives the indexes are
  * made anew beside them. Verification compares every row with the model, and each index with the
  * heap.
@@ -41,8 +42,10 @@ static void start(void)
 
 SUSPENDS static enum answer set_up_wait(struct client *c)
 {
+    static const char *const when[] = {"", "", "DEFERRABLE", "DEFERRABLE INITIALLY DEFERRED"};
     enum answer a = client_query_wait(
-        c, "CREATE TABLE things (id int PRIMARY KEY, u int UNIQUE, s int NOT NULL, t text)");
+        c, "CREATE TABLE things (id int PRIMARY KEY, u int UNIQUE %s, s int NOT NULL, t text)",
+        when[sim_below(ARRAY_LEN(when))]);
     if (a == DONE)
         a = client_query_wait(c, "CREATE INDEX things_s ON things (s)");
     return a;
@@ -298,7 +301,7 @@ SUSPENDS static enum answer transaction_wait(struct work *w)
     enum fate fate = FATE_UNKNOWN;
     settle(w, fate); /* the world may end while it waits */
     struct worker_rows *mine = &model->workers[w->number];
-    a = work_commit_wait(w->c, &fate);
+    a = work_commit_keys_wait(w->c, &fate);
     if (fate == FATE_UNKNOWN)
         return a;
     for (uint32_t i = 0; i < ROWS_EACH; i++) {

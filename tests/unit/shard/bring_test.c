@@ -167,7 +167,7 @@ SUSPENDS static err_t map_insert(struct shard *s, struct txn_view *v, const stru
     row_id conflict;
     map_row(f->tag, f->row, bytes);
     TRY(row_insert_wait(s, v, MAP_HEAP, bytes, MAP_BYTES, &id));
-    TRY(index_insert_wait(s, v, MAP_KEY, MAP_HEAP, bytes, 4, id, true, &conflict));
+    TRY(index_insert_wait(s, v, MAP_KEY, MAP_HEAP, bytes, 4, id, INDEX_UNIQUE, &conflict));
     CHECK(conflict == ROW_ID_NONE);
     return ERR_OK;
 }
@@ -227,7 +227,7 @@ SUSPENDS static err_t change_insert(struct shard *s, struct txn_view *v, const s
     uint8_t k[KEY_BYTES_MAX];
     uint32_t len = key_bytes(r->key, k);
     row_id conflict;
-    TRY(index_insert_wait(s, v, TABLE_KEY, TABLE_HEAP, k, len, id, true, &conflict));
+    TRY(index_insert_wait(s, v, TABLE_KEY, TABLE_HEAP, k, len, id, INDEX_UNIQUE, &conflict));
     CHECK(conflict == ROW_ID_NONE);
     return map_insert(s, v, &(struct found){r->tag, id});
 }

@@ -89,7 +89,8 @@ SUSPENDS static void add(struct txn *t)
     if (at < st.count && entry_compare(&st.entries[at], &e) == 0)
         return;
     struct txn_view v = txn_view_make(t, 0, true);
-    CHECK_OK(index_insert_wait(shard_local(0), &v, INDEX, HEAP, key, e.len, e.rid, false, NULL));
+    CHECK_OK(index_insert_wait(shard_local(0), &v, INDEX, HEAP, key, e.len, e.rid, INDEX_NOT_UNIQUE,
+                               NULL));
     txn_merge(t, 0, &v);
     memmove(&st.entries[at + 1], &st.entries[at], (st.count - at) * sizeof(e));
     e.key = malloc(e.len + 1);

@@ -60,7 +60,7 @@ SUSPENDS static err_t add_to_row(struct shard *s, struct txn_view *v, void *arg)
         tag_bytes(old_tag, k);
         TRY(index_remove_wait(s, v, TABLE_TAG, TABLE_HEAP, k, 4, id));
         tag_bytes(r.tag, k);
-        TRY(index_insert_wait(s, v, TABLE_TAG, TABLE_HEAP, k, 4, id, false, NULL));
+        TRY(index_insert_wait(s, v, TABLE_TAG, TABLE_HEAP, k, 4, id, INDEX_NOT_UNIQUE, NULL));
     }
     return ERR_OK;
 }

@@ -36,7 +36,7 @@ SUSPENDS static err_t insert_bare(struct shard *s, struct txn_view *v, void *arg
     uint8_t k[KEY_BYTES_MAX];
     uint32_t len = key_bytes(r->key, k);
     row_id conflict;
-    return index_insert_wait(s, v, TABLE_KEY, TABLE_HEAP, k, len, id, true, &conflict);
+    return index_insert_wait(s, v, TABLE_KEY, TABLE_HEAP, k, len, id, INDEX_UNIQUE, &conflict);
 }
 
 SUSPENDS static err_t list_heap(struct shard *s, struct txn_view *v, void *arg)

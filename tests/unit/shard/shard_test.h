@@ -140,6 +140,7 @@ struct test_row {
     uint32_t seed;
     bool found;      /* out */
     row_id conflict; /* out */
+    row_id id;       /* of uniqueness that is looked at later */
 };
 
 static inline uint32_t row_bytes(const struct test_row *r)
@@ -207,7 +208,7 @@ SUSPENDS __attribute__((unused)) static err_t tag_add(struct shard *s, struct tx
         return ERR_OK;
     if (tag_kept == TAG_KNOWN_ONLY)
         return index_insert_known_wait(s, v, TABLE_TAG, TABLE_HEAP, k, 4, id);
-    return index_insert_wait(s, v, TABLE_TAG, TABLE_HEAP, k, 4, id, false, NULL);
+    return index_insert_wait(s, v, TABLE_TAG, TABLE_HEAP, k, 4, id, INDEX_NOT_UNIQUE, NULL);
 }
 
 SUSPENDS __attribute__((unused)) static err_t tag_remove(struct shard *s, struct txn_view *v,
@@ -233,7 +234,7 @@ SUSPENDS __attribute__((unused)) static err_t table_insert(struct shard *s, stru
     TRY(e);
     uint8_t k[KEY_BYTES_MAX];
     uint32_t k_len = key_bytes(r->key, k);
-    TRY(index_insert_wait(s, v, TABLE_KEY, TABLE_HEAP, k, k_len, id, true, &r->conflict));
+    TRY(index_insert_wait(s, v, TABLE_KEY, TABLE_HEAP, k, k_len, id, INDEX_UNIQUE, &r->conflict));
     if (r->conflict != ROW_ID_NONE)
         return ERR_OK;
     tag_bytes(r->tag, k);

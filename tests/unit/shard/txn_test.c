@@ -260,6 +260,88 @@ SUSPENDS static void unique_steps(void)
     CHECK_OK(shards_close_wait());
 }
 
+/* ---- uniqueness that is looked at later ---- */
+
+/* r->key is the key of the entry, r->tag the row's; *conflict: the entry is in doubt. */
+SUSPENDS static err_t insert_later(struct shard *s, struct txn_view *v, void *arg)
+{
+    struct test_row *r = arg;
+    uint8_t bytes[128];
+    uint8_t k[KEY_BYTES_MAX];
+    row_fill(r, bytes);
+    TRY(row_insert_wait(s, v, TABLE_HEAP, bytes, row_bytes(r), &r->id));
+    return index_insert_wait(s, v, TABLE_KEY, TABLE_HEAP, k, key_bytes(r->key, k), r->id,
+                             INDEX_UNIQUE_LATER, &r->conflict);
+}
+
+SUSPENDS static err_t look_later(struct shard *s, struct txn_view *v, void *arg)
+{
+    struct test_row *r = arg;
+    uint8_t k[KEY_BYTES_MAX];
+    return index_key_shared_wait(s, v, TABLE_KEY, TABLE_HEAP, k, key_bytes(r->key, k), r->id,
+                                 &r->found);
+}
+
+SUSPENDS static err_t lose_key(struct shard *s, struct txn_view *v, void *arg)
+{
+    struct test_row *r = arg;
+    uint8_t k[KEY_BYTES_MAX];
+    TRY(row_delete_wait(s, v, TABLE_HEAP, r->id));
+    return index_remove_wait(s, v, TABLE_KEY, TABLE_HEAP, k, key_bytes(r->key, k), r->id);
+}
+
+SUSPENDS static bool is_shared(struct txn *t, struct test_row *r)
+{
+    CHECK_OK(on_shard_wait(t, 0, true, look_later, r));
+    return r->found;
+}
+
+SUSPENDS static void unique_later_steps(void)
+{
+    start(1);
+    struct test_row first = {.key = 1};
+    struct test_row second = {.key = 1, .tag = 1};
+    /* Who comes second is in doubt, and shares the key until one of them loses it. */
+    struct txn *a = test_begin(READ_COMMITTED, 11);
+    CHECK_OK(on_shard_wait(a, 0, true, insert_later, &first));
+    CHECK(first.conflict == ROW_ID_NONE && !is_shared(a, &first));
+    CHECK_OK(on_shard_wait(a, 0, true, insert_later, &second));
+    CHECK(second.conflict == first.id);
+    CHECK(is_shared(a, &first) && is_shared(a, &second));
+    uint32_t mark = txn_mark(a);
+    txn_statement_begin(a);
+    CHECK_OK(on_shard_wait(a, 0, true, lose_key, &second));
+    CHECK(!is_shared(a, &first) && !is_shared(a, &second));
+    CHECK_OK(txn_undo_to_wait(a, mark));
+    CHECK(is_shared(a, &first) && is_shared(a, &second));
+    CHECK_OK(on_shard_wait(a, 0, true, lose_key, &first));
+    CHECK(!is_shared(a, &first) && !is_shared(a, &second));
+    CHECK_OK(txn_commit_wait(a));
+    /* What another transaction has not decided is waited for, but only when one looks. */
+    for (int commits = 0; commits < 2; commits++) {
+        struct test_row gone = {.key = 1, .id = second.id};
+        struct test_row third = {.key = 1, .tag = 2};
+        a = test_begin(READ_COMMITTED, 11);
+        CHECK_OK(on_shard_wait(a, 0, true, lose_key, &gone));
+        struct session b = {.txn = test_begin(READ_COMMITTED, 12), .fn = look_later};
+        CHECK_OK(on_shard_wait(b.txn, 0, true, insert_later, &third));
+        CHECK(third.conflict == second.id);
+        b.row = third;
+        session_start(&b);
+        nap(5000);
+        CHECK(!b.done);
+        if (commits)
+            CHECK_OK(txn_commit_wait(a));
+        else
+            txn_rollback_wait(a);
+        session_join(&b);
+        CHECK_OK(b.result);
+        CHECK(b.row.found == !commits);
+        txn_rollback_wait(b.txn);
+    }
+    CHECK_OK(shards_close_wait());
+}
+
 /* ---- deadlocks ---- */
 
 SUSPENDS static void deadlock_steps(void)
@@ -1316,6 +1398,7 @@ SUSPENDS static void damaged_end_steps(void)
 SCENARIO(visibility, 1)
 SCENARIO(write_waits, 1)
 SCENARIO(unique, 2)
+SCENARIO(unique_later, 2)
 SCENARIO(deadlock, 2)
 SCENARIO(lock_modes, 1)
 SCENARIO(lock_queue, 1)
@@ -1334,8 +1417,8 @@ SCENARIO(held, 2)
 SCENARIO(hooks, 1)
 SCENARIO(damaged_end, 1)
 
-SUITE_MAIN("shard transactions", TEST(visibility), TEST(write_waits), TEST(unique), TEST(deadlock),
-           TEST(lock_modes), TEST(lock_queue), TEST(table_locks), TEST(moves), TEST(file),
-           TEST(sequence), TEST(budget), TEST(prepared), TEST(stamped_lost), TEST(stamped_kept),
-           TEST(stamped_chain), TEST(prepared_reader), TEST(serializable), TEST(held), TEST(hooks),
-           TEST(damaged_end))
+SUITE_MAIN("shard transactions", TEST(visibility), TEST(write_waits), TEST(unique),
+           TEST(unique_later), TEST(deadlock), TEST(lock_modes), TEST(lock_queue),
+           TEST(table_locks), TEST(moves), TEST(file), TEST(sequence), TEST(budget), TEST(prepared),
+           TEST(stamped_lost), TEST(stamped_kept), TEST(stamped_chain), TEST(prepared_reader),
+           TEST(serializable), TEST(held), TEST(hooks), TEST(damaged_end))

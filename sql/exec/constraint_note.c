@@ -1,21 +1,25 @@
 /*
- * Notes for foreign keys: made where a row is changed, on its shard's core, as bytes in the run's
- * buffer; brought to the session's core with the results of the fragment or worker, where they
- * wait in the statement's list.
+ * Notes for foreign keys and deferrable unique indexes: made where a row is changed, on its shard's
+ * core, as bytes in the run's buffer; brought to the session's core with the results of the
+ * fragment or worker, where they wait in the statement's list.
  *
  * A row that refers to nothing (a null in its key) and a key that nothing can refer to leave no
  * note; neither does an update that changes no column of the key.
  */
-#include "sql/exec/foreign_priv.h"
+#include "sql/exec/constraint_priv.h"
 
 #include <stdlib.h>
 
-/* Which foreign keys of the table a modification can touch. */
-void foreign_watch_init(struct modify *m)
+/* What the modification can leave notes for. */
+void constraint_watch_init(struct modify *m)
 {
     const struct plan_node *p = m->plan;
     const struct plan_table *t = p->modify.table;
-    if (t->foreign_count == 0 || m->run->notes == NULL)
+    if (m->run->notes == NULL)
+        return;
+    for (uint32_t i = 0; i < t->index_count; i++)
+        m->is_watching |= t->indexes[i].is_deferrable;
+    if (t->foreign_count == 0)
         return;
     m->watched = ARENA_ARRAY(m->run->mem, bool, t->foreign_count);
     bool updates = p->modify.command == CMD_UPDATE || p->modify.on_conflict != NULL;
@@ -42,7 +46,7 @@ static err_t put_padded(const struct row_layout *layout, const datum *values, co
     return strbuf_put(out, zero, ((len + 7) & ~(size_t)7) - len);
 }
 
-static err_t put_note(struct modify *m, const struct plan_foreign *f, enum foreign_kind kind,
+static err_t put_note(struct modify *m, const struct plan_foreign *f, enum constraint_kind kind,
                       const datum *key, const bool *key_nulls, const datum *other,
                       const bool *other_nulls, const struct row_place *from,
                       const struct row_place *to)
@@ -50,16 +54,16 @@ static err_t put_note(struct modify *m, const struct plan_foreign *f, enum forei
     struct strbuf *b = m->run->notes;
     const struct plan_table *t = m->plan->modify.table;
     size_t start = b->len;
-    struct foreign_note n = {.constraint = f->constraint,
-                             .table = f->is_referenced ? f->other : t->oid,
-                             .changed = t->oid,
-                             .kind = kind,
-                             .shard_no = to->shard_no,
-                             .id = to->id,
-                             .old_id = from->id,
-                             .old_shard_no = from->shard_no,
-                             .order = m->order,
-                             .seq = m->run->view.seq};
+    struct constraint_note n = {.constraint = f->constraint,
+                                .table = f->is_referenced ? f->other : t->oid,
+                                .changed = t->oid,
+                                .kind = kind,
+                                .shard_no = to->shard_no,
+                                .id = to->id,
+                                .old_id = from->id,
+                                .old_shard_no = from->shard_no,
+                                .order = m->order,
+                                .seq = m->run->view.seq};
     TRY(strbuf_put(b, &n, sizeof(n)));
     TRY(put_padded(f->layout, key, key_nulls, b));
     n.key_bytes = u32_from(b->len - start - sizeof(n));
@@ -116,24 +120,62 @@ static err_t note_one(struct modify *m, const struct plan_foreign *f, const stru
     if (f->is_referenced) {
         if (old == NULL || before.null_count > 0 || is_same)
             return ERR_OK;
-        return put_note(m, f, new != NULL ? FOREIGN_KEY_UPDATED : FOREIGN_KEY_DELETED,
-                        before.values, before.nulls, new != NULL ? after.values : NULL,
+        return put_note(m, f, new != NULL ? NOTE_KEY_UPDATED : NOTE_KEY_DELETED, before.values,
+                        before.nulls, new != NULL ? after.values : NULL,
                         new != NULL ? after.nulls : NULL, from, to);
     }
     bool is_moved = f->deferrable && (from->id != to->id || from->shard_no != to->shard_no);
     if (new == NULL || (is_same && !is_moved) || after.null_count == f->column_count ||
         (after.null_count > 0 && !f->match_full))
         return ERR_OK;
-    return put_note(m, f, is_same ? FOREIGN_MOVED : FOREIGN_REFER, after.values, after.nulls, NULL,
-                    NULL, from, to);
+    return put_note(m, f, is_same ? NOTE_MOVED : NOTE_REFER, after.values, after.nulls, NULL, NULL,
+                    from, to);
 }
 
-err_t foreign_note_change(struct modify *m, const struct slot *old, const struct slot *new,
-                          const struct row_place *from, const struct row_place *to)
+/* ---- deferrable unique indexes ---- */
+
+static err_t put_doubt(struct modify *m, const struct key_doubt *d, const struct slot *row)
 {
-    if (!m->is_watching)
-        return ERR_OK;
     const struct plan_table *t = m->plan->modify.table;
+    const struct plan_index *x = &t->indexes[d->index];
+    struct strbuf *b = m->run->notes;
+    datum *values = m->write.key_values;
+    bool *nulls = m->write.key_nulls;
+    for (uint32_t i = 0; i < x->key_count; i++) {
+        values[i] = row->values[x->attnos[i] - 1];
+        nulls[i] = row->nulls[x->attnos[i] - 1];
+    }
+    if (b == NULL)
+        return table_raise_unique(t, x, m->run->env, values, nulls);
+    struct constraint_note n = {.constraint = x->constraint,
+                                .table = t->oid,
+                                .changed = t->oid,
+                                .kind = NOTE_KEY_DOUBT,
+                                .is_deferred = x->is_deferred,
+                                .shard_no = d->entry.shard_no,
+                                .id = d->entry.id,
+                                .index = x->oid,
+                                .order = m->order,
+                                .seq = m->run->view.seq};
+    size_t start = b->len;
+    TRY(strbuf_put(b, &n, sizeof(n)));
+    TRY(put_padded(x->key_layout, values, nulls, b));
+    n.bytes = u32_from(b->len - start);
+    n.key_bytes = n.bytes - u32_from(sizeof(n));
+    memcpy(b->data + start, &n, sizeof(n));
+    return ERR_OK;
+}
+
+/* ---- changes ---- */
+
+err_t constraint_note_change(struct modify *m, const struct slot *old, const struct slot *new,
+                             const struct row_place *from, const struct row_place *to)
+{
+    const struct plan_table *t = m->plan->modify.table;
+    for (uint32_t i = 0; new != NULL &&i < m->write.doubt_count; i++)
+        TRY(put_doubt(m, &m->write.doubts[i], new));
+    if (m->watched == NULL)
+        return ERR_OK;
     for (uint32_t i = 0; i < t->foreign_count; i++)
         if (m->watched[i])
             TRY(note_one(m, &t->foreign[i], old, new, from, to));
@@ -142,19 +184,19 @@ err_t foreign_note_change(struct modify *m, const struct slot *old, const struct
 
 /* ---- lists ---- */
 
-void foreign_notes_init(struct foreign_notes *n)
+void constraint_notes_init(struct constraint_notes *n)
 {
-    *n = (struct foreign_notes){.mem = arena_new()};
+    *n = (struct constraint_notes){.mem = arena_new()};
 }
 
-void foreign_notes_end(struct foreign_notes *n)
+void constraint_notes_end(struct constraint_notes *n)
 {
     arena_free(n->mem);
     core_free(n->items);
-    *n = (struct foreign_notes){0};
+    *n = (struct constraint_notes){0};
 }
 
-err_t foreign_notes_add(struct foreign_notes *n, const struct foreign_note *note)
+err_t constraint_notes_add(struct constraint_notes *n, const struct constraint_note *note)
 {
     void *copy = NULL;
     TRY(arena_alloc_try(n->mem, note->bytes, &copy));
@@ -163,25 +205,26 @@ err_t foreign_notes_add(struct foreign_notes *n, const struct foreign_note *note
         n->room = n->room == 0 ? 64 : n->room * 2;
         n->items = core_realloc(n->items, n->room * sizeof(*n->items));
     }
-    n->items[n->count++] = (struct foreign_item){.note = copy};
-    n->refers += note->kind == FOREIGN_REFER;
+    n->items[n->count++] = (struct constraint_item){.note = copy};
+    n->refers += note->kind == NOTE_REFER;
     return ERR_OK;
 }
 
 /* What a fragment or worker brought, in the order of the statement's rows. */
-err_t foreign_take_notes(struct exec *x, struct strbuf *from)
+err_t constraint_take_notes(struct exec *x, struct strbuf *from)
 {
     if (from == NULL || from->len == 0)
         return ERR_OK;
     if (x->notes == NULL) {
-        if (x->foreign == NULL)
-            return err_raise(ERR_INTERNAL_ERROR, "notes of foreign keys outside of a session");
+        if (x->constraints == NULL)
+            return err_raise(ERR_INTERNAL_ERROR, "notes of constraints outside of a session");
         x->notes = core_malloc(sizeof(*x->notes));
-        foreign_notes_init(x->notes);
+        constraint_notes_init(x->notes);
     }
     for (size_t at = 0; at < from->len;) {
-        const struct foreign_note *n = (const struct foreign_note *)(const void *)(from->data + at);
-        TRY(foreign_notes_add(x->notes, n));
+        const struct constraint_note *n =
+            (const struct constraint_note *)(const void *)(from->data + at);
+        TRY(constraint_notes_add(x->notes, n));
         at += n->bytes;
     }
     from->len = 0;
@@ -190,17 +233,17 @@ err_t foreign_take_notes(struct exec *x, struct strbuf *from)
 
 static int by_order(const void *a, const void *b)
 {
-    const struct foreign_item *x = a;
-    const struct foreign_item *y = b;
+    const struct constraint_item *x = a;
+    const struct constraint_item *y = b;
     if (x->note->order != y->note->order)
         return x->note->order < y->note->order ? -1 : 1;
     return x->position < y->position ? -1 : x->position > y->position;
 }
 
 /* They come in order per shard; all together they come in the order of the statement's rows. */
-void foreign_notes_sort(struct foreign_notes *n)
+void constraint_notes_sort(struct constraint_notes *n)
 {
-    struct foreign_item *items = n->items + n->first;
+    struct constraint_item *items = n->items + n->first;
     uint32_t count = n->count - n->first;
     bool is_sorted = true;
     for (uint32_t i = 0; i < count; i++) {
