@@ -57,7 +57,7 @@ static err_t put_note(struct modify *m, const struct plan_foreign *f, enum const
     struct constraint_note n = {.constraint = f->constraint,
                                 .table = f->is_referenced ? f->other : t->oid,
                                 .changed = t->oid,
-                                .kind = kind,
+                                .kind = (uint16_t)kind,
                                 .shard_no = to->shard_no,
                                 .id = to->id,
                                 .old_id = from->id,

@@ -6,9 +6,10 @@
  * end of the list, so a cascade is worked off breadth first. Notes of a constraint that is deferred
  * wait in the session's queue for COMMIT or SET CONSTRAINTS.
  */
-#include "sql/exec/constraint_priv.h"
+#include "sql/exec/constraint_queue.h"
 
 #include "sql/catalog/cache.h"
+#include "sql/exec/constraint_priv.h"
 
 enum { RELIEVE_NOTES = 2000 };
 

@@ -1,7 +1,8 @@
 /*
- * Foreign keys at work. Statements note the changes that a foreign key must look at; the notes are
- * worked off at the end of the statement, or, where the constraint is deferred, at the end of the
- * transaction. One queue per session holds what is deferred and what SET CONSTRAINTS said.
+ * Foreign keys and deferrable keys at work. Statements note the changes that such a constraint must
+ * look at; the notes are worked off at the end of the statement, or, where the constraint is
+ * deferred, at the end of the transaction. One queue per session holds what is deferred and what
+ * SET CONSTRAINTS said.
  */
 #ifndef SQL_EXEC_CONSTRAINT_QUEUE_H
 #define SQL_EXEC_CONSTRAINT_QUEUE_H

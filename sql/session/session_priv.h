@@ -6,8 +6,8 @@
 #include "core/settings.h"
 #include "core/stats.h"
 #include "sql/analyze/utility.h"
-#include "sql/exec/exec.h"
 #include "sql/exec/constraint_queue.h"
+#include "sql/exec/exec.h"
 #include "sql/parse/parse.h"
 #include "sql/session/notify.h"
 #include "sql/sql.h"
@@ -143,7 +143,7 @@ struct session {
     enum block_state block;
     struct txn *txn;
     struct constraint_queue *constraints; /* deferred constraints */
-    uint32_t txn_serial;           /* of this session's transactions, never 0 in one */
+    uint32_t txn_serial;                  /* of this session's transactions, never 0 in one */
     struct savepoint *savepoints;
     int isolation;
     bool read_only;
