@@ -96,8 +96,17 @@ void cost_index_scan(struct level *l, struct path *p, double selectivity)
     double heap = worst + correlation * correlation * (MIN(best, worst) - worst);
     double cpu = rows * (c->cpu_index_tuple + (double)p->use->clauses.count * c->cpu_operator +
                          c->cpu_tuple + cost_clauses(l->p, &p->filter));
+    double pages = leaf * c->random_page + heap;
+    if (p->use->is_unique && p->param == 0) {
+        /* One row by constants. What it reads is in the pool as likely as what a scan of the table
+         * would read, and it looks at one row's versions only. Under SERIALIZABLE it is a read of
+         * that key, and no other writer is in conflict with it. So it is taken but for a table of
+         * hardly any rows. */
+        descent = ceil(log2(MAX(r->tuples, 2.0))) * c->cpu_operator;
+        pages = MIN(pages, c->seq_page);
+    }
     p->startup = descent + (c->indexscan ? 0 : 1e10);
-    p->total = p->startup + leaf * c->random_page + heap + cpu;
+    p->total = p->startup + pages + cpu;
 }
 
 void cost_sort(struct planner *p, double rows, uint32_t width, double limit, double in_total,
