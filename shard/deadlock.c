@@ -6,7 +6,7 @@
  * other, so a cycle may be made of edges that never were at the same time: what was found counts
  * only if a second collection has the same waits in it. Its victims are taken out before the next
  * asker's turn, so one cycle has one victim. A session may wait on several shards at once: all its
- * waits fail with the one that was found, or its statement would not end.
+ * waits fail, also those that have asked in an earlier look, or its statement would not end.
  *
  * Between two looks there is a pause in proportion to the last one's work (not to how long busy
  * cores let it wait), so that a crowd of waiters cannot keep core 0 busy.
@@ -21,9 +21,7 @@ enum { DETAIL_BYTES = 2048, PAUSE_FACTOR = 10 };
 struct ask { /* the asker's; it waits for the answer */
     uint64_t node;
     uint64_t wait;
-    bool is_victim;
     bool is_done;
-    char *detail;
     struct ask *next;
 };
 
@@ -270,8 +268,9 @@ static void describe_cycle(const struct graph *g, const struct arc **path, uint3
 
 /* ---- looking ---- */
 
-/* The same cycle, in a second collection? */
-SUSPENDS static bool is_confirmed_wait(const struct ask *a, const uint64_t *waits, uint32_t count)
+/* The same cycle, in a second collection? Then detail tells it. */
+SUSPENDS static bool is_confirmed_wait(const struct ask *a, const uint64_t *waits, uint32_t count,
+                                       char *detail)
 {
     struct arena *mem = arena_new();
     struct wait_graph edges;
@@ -284,19 +283,28 @@ SUSPENDS static bool is_confirmed_wait(const struct ask *a, const uint64_t *wait
     if (graph_find(&g, a->node, &node))
         length = graph_cycle(&g, node, a->wait, waits, count, &path);
     if (length != 0)
-        describe_cycle(&g, path, length, a->detail, DETAIL_BYTES);
+        describe_cycle(&g, path, length, detail, DETAIL_BYTES);
     arena_free(mem);
     return length != 0;
 }
 
-static void share_fate(struct ask *asks, const struct ask *victim)
+struct failing {
+    uint64_t node;
+    const char *detail;
+};
+
+static err_t fail_here(void *arg)
 {
-    for (struct ask *a = asks; a != NULL; a = a->next) {
-        if (a->node != victim->node || a->is_victim)
-            continue;
-        a->is_victim = true;
-        memcpy(a->detail, victim->detail, DETAIL_BYTES);
-    }
+    const struct failing *f = arg;
+    waits_fail(f->node, f->detail);
+    return ERR_OK;
+}
+
+SUSPENDS static void fail_wait(uint64_t node, const char *detail)
+{
+    struct failing f = {.node = node, .detail = detail};
+    for (uint32_t core = 0; core < core_count(); core++)
+        ERR_IGNORE(core_call_wait(core, fail_here, &f));
 }
 
 /* Returns the microseconds of core 0 that it took. */
@@ -321,10 +329,11 @@ SUSPENDS static uint64_t look_wait(struct ask *asks)
         uint64_t *waits = ARENA_ARRAY(mem, uint64_t, length);
         for (uint32_t i = 0; i < length; i++)
             waits[i] = path[i]->edge->wait;
-        a->is_victim = is_confirmed_wait(a, waits, length);
-        g.is_out[node] |= a->is_victim;
-        if (a->is_victim)
-            share_fate(asks, a);
+        char *detail = ARENA_ARRAY(mem, char, DETAIL_BYTES);
+        if (!is_confirmed_wait(a, waits, length, detail))
+            continue;
+        g.is_out[node] = true;
+        fail_wait(a->node, detail);
     }
     arena_free(mem);
     return work_us;
@@ -365,16 +374,9 @@ SUSPENDS static err_t detector_ask(void *arg)
 
 err_t deadlock_check_wait(const struct txn_wait *w)
 {
-    char *detail = core_malloc(DETAIL_BYTES);
-    struct ask a = {.node = wait_node(w->id, w->session), .wait = w->serial, .detail = detail};
+    struct ask a = {.node = wait_node(w->id, w->session), .wait = w->serial};
     fiber_shield_begin();
     err_t e = core_call_wait(0, detector_ask, &a);
     fiber_shield_end();
-    if (e == ERR_OK && a.is_victim && !w->is_done) {
-        e = err_raise(ERR_T_R_DEADLOCK_DETECTED, "deadlock detected");
-        err_detail("%s", detail);
-        err_hint("See server log for query details.");
-    }
-    core_free(detail);
     return e;
 }

@@ -188,6 +188,7 @@ struct txn_wait {
     void *owner;
     uint64_t serial; /* set by txn_wait_wait */
     int64_t started_at;
+    char *deadlock; /* its session is a deadlock's victim: the detail */
     struct txn_wait *hash_next;
     struct txn_wait **hash_at;
 };
@@ -205,7 +206,9 @@ SUSPENDS err_t txn_watch_wait(struct txn_watcher **list, const void *thing, txn_
                               uint32_t session, const struct txn_wait_ops *ops,
                               struct wait_limits limits);
 void txn_watch_end(struct txn_watcher **list); /* the thing ends; wakes all */
-/* Asks the detector; an error when this wait's session is the victim. */
+/* The session of this node is a deadlock's victim: all its waits on this core are to fail. */
+void waits_fail(uint64_t node, const char *detail);
+/* Asks the detector, which makes all waits of the victim fail. */
 SUSPENDS err_t deadlock_check_wait(const struct txn_wait *w);
 
 struct lock_rows { /* of one core, core_malloc'ed there */

@@ -88,6 +88,29 @@ void txn_wait_wake(struct txn_wait *w)
     wait_queue_wake_all(&w->queue);
 }
 
+void waits_fail(uint64_t node, const char *detail)
+{
+    const struct core_waits *c = &waits_of_core[core_id()];
+    if (c->buckets == NULL)
+        return;
+    uint32_t session = node <= UINT32_MAX ? (uint32_t)node : 0;
+    for (struct txn_wait *w = c->buckets[bucket_of(c, session)]; w != NULL; w = w->hash_next) {
+        if (wait_node(w->id, w->session) != node || w->is_done || w->deadlock != NULL)
+            continue;
+        w->deadlock = core_malloc(strlen(detail) + 1);
+        memcpy(w->deadlock, detail, strlen(detail) + 1);
+        wait_queue_wake_all(&w->queue);
+    }
+}
+
+static COLD err_t raise_deadlock(const char *detail)
+{
+    err_t e = err_raise(ERR_T_R_DEADLOCK_DETECTED, "deadlock detected");
+    err_detail("%s", detail);
+    err_hint("See server log for query details.");
+    return e;
+}
+
 /* A deadlock is closed by the last of its waits, so each wait asks once. */
 err_t txn_wait_wait(struct txn_wait *w, struct wait_limits limits)
 {
@@ -103,18 +126,24 @@ err_t txn_wait_wait(struct txn_wait *w, struct wait_limits limits)
     err_t e = ERR_OK;
     while (!w->is_done && e == ERR_OK) {
         e = wait_queue_wait(&w->queue, MIN(deadline, check_at));
-        if (e != ERR_INTERNAL_TIMEOUT)
+        if (e != ERR_INTERNAL_TIMEOUT && w->deadlock == NULL)
             continue;
         if (w->is_done) {
             e = ERR_OK;
+        } else if (w->deadlock != NULL) {
+            e = raise_deadlock(w->deadlock);
         } else if (core_now_us() >= deadline) {
             e = err_raise(ERR_LOCK_NOT_AVAILABLE, "canceling statement due to lock timeout");
         } else {
             check_at = UINT64_MAX;
             e = deadlock_check_wait(w);
+            if (e == ERR_OK && w->deadlock != NULL && !w->is_done)
+                e = raise_deadlock(w->deadlock);
         }
     }
     waits_remove(w);
+    core_free(w->deadlock);
+    w->deadlock = NULL;
     return e;
 }
 

@@ -140,7 +140,10 @@ SUSPENDS static bool set_up_wait(struct client *c)
 
 SUSPENDS static void set_up_surely_wait(void)
 {
+    uint64_t room_at = core_now_us() + DISK_FULL_US;
     for (uint32_t tries = 0; !run->is_set_up; tries++) {
+        if (core_now_us() > room_at)
+            io_sim_disk_room(UINT64_MAX);
         SIM_CHECK(run->life.may_fail || tries < 20000, "the tables cannot be made");
         struct client *c = first_client_wait();
         run->is_set_up = set_up_wait(c);

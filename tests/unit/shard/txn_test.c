@@ -378,6 +378,40 @@ SUSPENDS static void deadlock_steps(void)
     CHECK_OK(shards_close_wait());
 }
 
+/* A victim's waits on other shards, which have asked long before and are in no cycle, fail too. */
+SUSPENDS static void deadlock_apart_steps(void)
+{
+    start(2);
+    shards_set_deadlock_timeout(20000);
+    for (uint64_t key = 0; key < 3; key++)
+        put(key, 1);
+    struct txn *victim = test_begin(READ_COMMITTED, 101);
+    struct txn *other = test_begin(READ_COMMITTED, 102);
+    struct txn *third = test_begin(READ_COMMITTED, 103);
+    CHECK_OK(set(victim, 2, 2));
+    CHECK_OK(set(other, 1, 2));
+    CHECK_OK(set(third, 0, 2));
+    struct session early = {.txn = victim, .shard = 0, .row = {.key = 0}, .fn = table_update};
+    struct session back = {.txn = other, .shard = 0, .row = {.key = 2}, .fn = table_update};
+    struct session late = {.txn = victim, .shard = 1, .row = {.key = 1}, .fn = table_update};
+    session_start(&early);
+    session_start(&back);
+    nap(60000);
+    CHECK(!early.done && !back.done);
+    session_start(&late);
+    session_join(&late);
+    session_join(&early);
+    CHECK(late.result == ERR_T_R_DEADLOCK_DETECTED);
+    CHECK(early.result == ERR_T_R_DEADLOCK_DETECTED);
+    CHECK(!back.done);
+    txn_rollback_wait(victim);
+    session_join(&back);
+    CHECK_OK(back.result);
+    txn_rollback_wait(other);
+    txn_rollback_wait(third);
+    CHECK_OK(shards_close_wait());
+}
+
 /* ---- row lock modes ---- */
 
 struct lock_arg {
@@ -1400,6 +1434,7 @@ SCENARIO(write_waits, 1)
 SCENARIO(unique, 2)
 SCENARIO(unique_later, 2)
 SCENARIO(deadlock, 2)
+SCENARIO(deadlock_apart, 2)
 SCENARIO(lock_modes, 1)
 SCENARIO(lock_queue, 1)
 SCENARIO(table_locks, 3)
@@ -1418,7 +1453,8 @@ SCENARIO(hooks, 1)
 SCENARIO(damaged_end, 1)
 
 SUITE_MAIN("shard transactions", TEST(visibility), TEST(write_waits), TEST(unique),
-           TEST(unique_later), TEST(deadlock), TEST(lock_modes), TEST(lock_queue),
-           TEST(table_locks), TEST(moves), TEST(file), TEST(sequence), TEST(budget), TEST(prepared),
-           TEST(stamped_lost), TEST(stamped_kept), TEST(stamped_chain), TEST(prepared_reader),
-           TEST(serializable), TEST(held), TEST(hooks), TEST(damaged_end))
+           TEST(unique_later), TEST(deadlock), TEST(deadlock_apart), TEST(lock_modes),
+           TEST(lock_queue), TEST(table_locks), TEST(moves), TEST(file), TEST(sequence),
+           TEST(budget), TEST(prepared), TEST(stamped_lost), TEST(stamped_kept),
+           TEST(stamped_chain), TEST(prepared_reader), TEST(serializable), TEST(held), TEST(hooks),
+           TEST(damaged_end))
