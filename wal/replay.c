@@ -11,11 +11,13 @@
  * Records of the torn write that did reach the disk could become reachable again when new records
  * are written up to exactly their start. So replay writes zeros over everything that the last batch
  * may have touched (wipe_bytes()) before the first append; and a log that was cut is wiped up to
- * where its valid records had ended.
+ * where its valid records had ended. A write that failed may be readable and still never reach the
+ * disk, whatever a later sync says, and what is built on its records counts them as durable: so the
+ * last write's bytes are written once more too.
  */
 #include "wal/wal_priv.h"
 
-enum { HELD_CHUNK_BYTES = 256 << 10, WIPE_BYTES = 1 << 20 };
+enum { HELD_CHUNK_BYTES = 256 << 10, REWRITE_BYTES = 1 << 20 };
 
 static uint64_t held_bytes_max(void)
 {
@@ -197,14 +199,30 @@ static uint64_t wipe_bytes(void)
     return wal_write_bytes_max() + 2 * (uint64_t)RECORD_SPAN_MAX;
 }
 
-/* Zeros in [from, to) of one segment, or in all its rest if the file was cut short. */
-SUSPENDS static err_t wipe_segment_wait(struct log_reader *r, uint64_t from, uint64_t to,
-                                        uint8_t *buffer, const uint8_t *prefix,
-                                        uint32_t prefix_bytes)
+/* What the log has from position at on, up to its end, then zeros. */
+SUSPENDS static err_t end_bytes_wait(struct log_reader *r, uint64_t at, lsn_t end, uint32_t len,
+                                     uint8_t *out)
 {
-    wal_segment_path(r->w, segment_of(from), r->path);
+    memset(out, 0, len);
+    uint64_t kept = at < end ? MIN(end - at, len) : 0;
+    for (uint64_t done = 0; done < kept;) {
+        const uint8_t *p;
+        uint32_t n = (uint32_t)MIN(kept - done, (uint64_t)IO_BLOCK_BYTES);
+        TRY(log_reader_get_wait(r, at + done, n, &p));
+        memcpy(out + done, p, n);
+        done += n;
+    }
+    return ERR_OK;
+}
+
+/* Writes [from, to) of one segment, or all its rest if the file was cut short. */
+SUSPENDS static err_t rewrite_segment_wait(struct log_reader *r, uint64_t from, uint64_t to,
+                                           lsn_t end, uint8_t *buffer)
+{
+    char path[WAL_PATH_BYTES];
+    wal_segment_path(r->w, segment_of(from), path);
     struct io_file *f;
-    err_t err = io_open_wait(r->path, IO_WRITE | IO_DIRECT | IO_DSYNC, 0600, &f);
+    err_t err = io_open_wait(path, IO_WRITE | IO_DIRECT | IO_DSYNC, 0600, &f);
     if (err == ERR_UNDEFINED_FILE)
         return ERR_OK;
     TRY(err);
@@ -212,13 +230,11 @@ SUSPENDS static err_t wipe_segment_wait(struct log_reader *r, uint64_t from, uin
     err = io_size_wait(f, &size);
     if (size < WAL_SEGMENT_BYTES)
         to = (segment_of(from) + 1) * WAL_SEGMENT_BYTES;
-    memset(buffer, 0, WIPE_BYTES);
-    if (prefix_bytes > 0)
-        memcpy(buffer, prefix, prefix_bytes);
-    for (uint64_t at = from; at < to && err == ERR_OK; at += WIPE_BYTES) {
-        uint32_t len = (uint32_t)MIN(to - at, (uint64_t)WIPE_BYTES);
-        err = io_write_wait(f, buffer, len, at % WAL_SEGMENT_BYTES);
-        memset(buffer, 0, prefix_bytes);
+    for (uint64_t at = from; at < to && err == ERR_OK; at += REWRITE_BYTES) {
+        uint32_t len = (uint32_t)MIN(to - at, (uint64_t)REWRITE_BYTES);
+        err = end_bytes_wait(r, at, end, len, buffer);
+        if (err == ERR_OK)
+            err = io_write_wait(f, buffer, len, at % WAL_SEGMENT_BYTES);
     }
     io_close_wait(f);
     return err;
@@ -229,25 +245,22 @@ static uint64_t wipe_end(const struct log_reader *r, lsn_t end)
     return align_up(MAX(end, r->cut.end) + wipe_bytes(), IO_BLOCK_BYTES);
 }
 
-SUSPENDS static err_t wipe_wait(struct log_reader *r, lsn_t end, uint8_t *prefix)
+/* The last write before the end, which may have failed or never been told of, is written again, and
+ * zeros behind it. */
+SUSPENDS static err_t rewrite_end_wait(struct wal_replay *p, lsn_t end)
 {
-    uint64_t from = align_down(end, IO_BLOCK_BYTES);
+    struct log_reader *r = p->reader;
+    uint64_t last = end - MIN(end, wal_write_bytes_max());
+    uint64_t from = align_down(MAX(last, p->from), IO_BLOCK_BYTES);
     uint64_t to = wipe_end(r, end);
-    uint32_t prefix_bytes = (uint32_t)(end - from);
-    if (prefix_bytes > 0) {
-        const uint8_t *p;
-        TRY(log_reader_get_wait(r, from, prefix_bytes, &p));
-        memcpy(prefix, p, prefix_bytes);
-    }
-    uint8_t *buffer = io_buffer_alloc(WIPE_BYTES);
+    uint8_t *buffer = io_buffer_alloc(REWRITE_BYTES);
     err_t err = ERR_OK;
     while (from < to && err == ERR_OK) {
         uint64_t border = (segment_of(from) + 1) * WAL_SEGMENT_BYTES;
-        err = wipe_segment_wait(r, from, MIN(to, border), buffer, prefix, prefix_bytes);
+        err = rewrite_segment_wait(r, from, MIN(to, border), end, buffer);
         from = border;
-        prefix_bytes = 0;
     }
-    io_buffer_free(buffer, WIPE_BYTES);
+    io_buffer_free(buffer, REWRITE_BYTES);
     return err;
 }
 
@@ -339,11 +352,12 @@ SUSPENDS static err_t go_on_wait(struct wal_replay *p)
     if (p->applied != end)
         TRY(read_again_wait(p, end));
     TRY(sync_segments_wait(r, p->from, end));
-    uint8_t *prefix = arena_alloc(p->mem, IO_BLOCK_BYTES);
-    TRY(wipe_wait(r, end, prefix));
+    TRY(rewrite_end_wait(p, end));
     if (r->cut.end != 0)
         TRY(wal_cut_remove_wait(w, p->mem));
     TRY(adopt_segments_wait(w, end, p->numbers, p->count, r->path));
+    uint8_t *prefix = arena_alloc(p->mem, IO_BLOCK_BYTES); /* of the block that is gone on with */
+    TRY(end_bytes_wait(r, align_down(end, IO_BLOCK_BYTES), end, IO_BLOCK_BYTES, prefix));
     wal_position(w, end, prefix);
     return wal_keeper_start(w);
 }

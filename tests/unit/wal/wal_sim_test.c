@@ -122,6 +122,55 @@ SIM(unreadable_log_is_an_error_not_its_end)
     wal_close_wait(w);
 }
 
+/* A write fails, and its record can be read all the same. Whoever goes on behind it after a restart
+ * must find both after a power loss. */
+static uint64_t read_back;
+
+SUSPENDS static void go_on_behind_it(void)
+{
+    struct wal_options o = options_sim();
+    struct wal *w;
+    CHECK_OK(wal_create_wait(&o, &w));
+    CHECK_OK(fiber_sleep_wait(1000000));
+    CHECK_OK(append_wait(w, 0, false));
+    CHECK_OK(wal_flush_wait(w, wal_end(w)));
+    io_sim_fail_write(1, IO_SIM_EIO);
+    CHECK_OK(append_wait(w, 1, false));
+    CHECK_ERR(wal_flush_wait(w, wal_end(w)), ERR_IO_ERROR);
+    wal_close_wait(w);
+    read_back = 0;
+    CHECK_OK(wal_open_wait(&o, &w));
+    CHECK_OK(wal_replay_wait(w, 0, count, &read_back));
+    CHECK_OK(append_wait(w, read_back, false));
+    CHECK_OK(wal_flush_wait(w, wal_end(w)));
+    io_sim_power_loss();
+}
+
+SUSPENDS static void find_all(void)
+{
+    struct wal_options o = options_sim();
+    struct wal *w;
+    uint64_t next = 0;
+    CHECK_OK(wal_open_wait(&o, &w));
+    CHECK_OK(wal_replay_wait(w, 0, count, &next));
+    CHECK(next == read_back + 1);
+    wal_close_wait(w);
+}
+
+static void failed_write_that_can_be_read(void)
+{
+    void (*const lives[])(void) = {go_on_behind_it, find_all};
+    struct core_options options = {.core_count = 1};
+    uint32_t seen = 0;
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        io_sim_reset(seed);
+        CHECK(core_run(&options, test_entry, (void *)(uintptr_t)&lives[0]) == ERR_IO_ERROR);
+        seen += read_back == 2;
+        CHECK(core_run(&options, test_entry, (void *)(uintptr_t)&lives[1]) == ERR_OK);
+    }
+    CHECK(seen > 0 && seen < 40);
+}
+
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
@@ -130,6 +179,7 @@ int main(int argc, char **argv)
          full_disk_to_the_end_is_a_failure_not_a_hang_sim},
         {"failed_write_is_permanent", failed_write_is_permanent_sim},
         {"unreadable_log_is_an_error_not_its_end", unreadable_log_is_an_error_not_its_end_sim},
+        {"failed_write_that_can_be_read", failed_write_that_can_be_read},
     };
     (void)test_on_core;
     return test_main("wal_sim", cases, ARRAY_LEN(cases), argc, argv);
