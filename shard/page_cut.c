@@ -33,7 +33,7 @@ void page_store_cut(struct page_store *ps)
 {
     ASSERT(!ps->is_cut);
     ASSERT(ps->frozen.first == 0);
-    ASSERT(ps->clones == NULL);
+    ASSERT(ps->clones == NULL && ps->held_clones == NULL);
     ps->epoch++;
     ps->page_ops_before_cut += ps->page_ops_in_flight;
     ps->page_ops_in_flight = 0;
@@ -123,6 +123,7 @@ SUSPENDS static err_t cut_frames_wait(struct page_store *ps, const struct frozen
     return ERR_OK;
 }
 
+/* A held clone waits for a write from before the cut. */
 static bool cut_pages_done(const struct page_store *ps)
 {
     return ps->frozen.first == 0 && ps->clones == NULL && ps->frozen_in_flight == 0 &&
@@ -272,11 +273,7 @@ SUSPENDS static err_t cut_write_wait(struct page_store *ps, lsn_t lsn, const uin
 
 static void cut_failed(struct page_store *ps)
 {
-    while (ps->clones != NULL) {
-        struct page_clone *c = ps->clones;
-        ps->clones = c->next;
-        clone_free(ps, c);
-    }
+    clones_free_all(ps);
     map_cut_failed(ps);
     for (uint32_t no = ps->frozen.first; no != 0;) {
         struct frame *f = frame_at(ps, no - 1);

@@ -290,9 +290,11 @@ void clone_set_aside(struct frame *f)
     c->file = f->file;
     c->frame = f;
     c->page_no = f->page_no;
-    c->next = ps->clones;
+    c->is_held = (f->flags & FRAME_WRITING) != 0;
+    struct page_clone **list = c->is_held ? &ps->held_clones : &ps->clones;
+    c->next = *list;
     memcpy(c->image, f->data, PAGE_BYTES);
-    ps->clones = c;
+    *list = c;
     ps->clone_count++;
     ps->stats.clones++;
     f->file->refs++;
@@ -311,6 +313,35 @@ void clone_free(struct page_store *ps, struct page_clone *c)
         wait_queue_wake_all(&ps->clone_queue);
 }
 
+void clone_let_go(struct frame *f)
+{
+    struct page_store *ps = f->ps;
+    struct page_clone *c = f->clone;
+    struct page_clone **at = &ps->held_clones;
+    ASSERT(c->is_held);
+    while (*at != c)
+        at = &(*at)->next;
+    *at = c->next;
+    c->is_held = false;
+    c->next = ps->clones;
+    ps->clones = c;
+    if ((f->flags & FRAME_DETACHED) != 0) {
+        c->frame = NULL;
+        f->clone = NULL;
+    }
+}
+
+void clones_free_all(struct page_store *ps)
+{
+    struct page_clone **const lists[] = {&ps->clones, &ps->held_clones};
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+        while (*lists[i] != NULL) {
+            struct page_clone *c = *lists[i];
+            *lists[i] = c->next;
+            clone_free(ps, c);
+        }
+}
+
 /* ---- dropped files ---- */
 
 static void frame_drop(struct frame *f)
@@ -319,7 +350,7 @@ static void frame_drop(struct frame *f)
     ASSERT(f->pins == 0 || f->state == FRAME_READING);
     frame_hash_remove(f);
     f->flags |= FRAME_DETACHED;
-    if (f->clone != NULL) { /* the clone stays for the cut */
+    if (f->clone != NULL && !f->clone->is_held) { /* the clone stays for the cut */
         f->clone->frame = NULL;
         f->clone = NULL;
     }

@@ -8,8 +8,9 @@
  *
  * A page goes into the frozen state and the live one (map_set_both) if its bytes were the page's at
  * the cut: it was frozen, or copied before a cut that came while it was being written. Otherwise it
- * goes into the live state only. A frame with an unwritten clone is not written, so a page's frozen
- * image always arrives in the map before a newer one.
+ * goes into the live state only. A frame with an unwritten clone is not written, and a clone is
+ * held back while an older image of its frame is being written, so images of a page always arrive
+ * in the map in their order.
  *
  * The cleaner is a fiber per store: it runs the clock hand ahead, writes dirty pages that have had
  * their time, keeps free frames, and gives back the blocks of dropped files.
@@ -119,6 +120,8 @@ static void item_finish(struct page_store *ps, const struct write_op *op,
     if (f == NULL)
         return;
     f->flags &= (uint8_t)~FRAME_WRITING;
+    if (f->clone != NULL && f->clone->is_held)
+        clone_let_go(f);
     if (!op->is_cut)
         ps->pages_in_flight--;
     frame_settle(f);

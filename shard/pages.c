@@ -38,11 +38,7 @@ static err_t store_new(const struct page_store_options *o, struct page_store **o
 
 static void store_free(struct page_store *ps)
 {
-    while (ps->clones != NULL) {
-        struct page_clone *c = ps->clones;
-        ps->clones = c->next;
-        clone_free(ps, c);
-    }
+    clones_free_all(ps);
     for (uint32_t i = 0; i < ps->slot_count; i++) {
         struct page_file *f = ps->slots[i];
         if (f != NULL && !f->is_dead)

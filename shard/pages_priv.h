@@ -159,6 +159,7 @@ struct page_clone {
     struct page_file *file;
     struct frame *frame; /* NULL when the frame is gone */
     uint32_t page_no;
+    bool is_held; /* older bytes of the frame are being written: they have to be in the map first */
     uint8_t image[PAGE_BYTES];
 };
 
@@ -291,7 +292,8 @@ struct page_store {
     bool sync_failed;
     err_t cut_error;
     uint32_t cut_slot_count;
-    struct page_clone *clones;
+    struct page_clone *clones; /* to be written */
+    struct page_clone *held_clones;
     uint32_t clone_count;
     uint32_t clone_max;
     struct wait_queue clone_queue;
@@ -403,6 +405,8 @@ bool clock_step(struct page_store *ps, struct frame **dirty);
 void frames_drop_file(struct page_store *ps, struct page_file *file);
 void clone_set_aside(struct frame *f);
 void clone_free(struct page_store *ps, struct page_clone *c);
+void clone_let_go(struct frame *f); /* the write of its older bytes has ended */
+void clones_free_all(struct page_store *ps);
 /* Bytes just read: checksum and identity. */
 err_t page_check(const struct page_store *ps, const uint8_t *data, uint64_t entry, uint16_t kind,
                  file_id file, uint32_t page_no);
