@@ -125,20 +125,20 @@ err_t txn_wait_wait(struct txn_wait *w, struct wait_limits limits)
     waits_add(w);
     err_t e = ERR_OK;
     while (!w->is_done && e == ERR_OK) {
-        e = wait_queue_wait(&w->queue, MIN(deadline, check_at));
-        if (e != ERR_INTERNAL_TIMEOUT && w->deadlock == NULL)
-            continue;
-        if (w->is_done) {
-            e = ERR_OK;
-        } else if (w->deadlock != NULL) {
+        if (w->deadlock != NULL) {
             e = raise_deadlock(w->deadlock);
+            break;
+        }
+        e = wait_queue_wait(&w->queue, MIN(deadline, check_at));
+        if (e != ERR_INTERNAL_TIMEOUT)
+            continue;
+        if (w->is_done || w->deadlock != NULL) {
+            e = ERR_OK;
         } else if (core_now_us() >= deadline) {
             e = err_raise(ERR_LOCK_NOT_AVAILABLE, "canceling statement due to lock timeout");
         } else {
             check_at = UINT64_MAX;
             e = deadlock_check_wait(w);
-            if (e == ERR_OK && w->deadlock != NULL && !w->is_done)
-                e = raise_deadlock(w->deadlock);
         }
     }
     waits_remove(w);

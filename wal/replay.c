@@ -219,10 +219,9 @@ SUSPENDS static err_t end_bytes_wait(struct log_reader *r, uint64_t at, lsn_t en
 SUSPENDS static err_t rewrite_segment_wait(struct log_reader *r, uint64_t from, uint64_t to,
                                            lsn_t end, uint8_t *buffer)
 {
-    char path[WAL_PATH_BYTES];
-    wal_segment_path(r->w, segment_of(from), path);
+    wal_segment_path(r->w, segment_of(from), r->path);
     struct io_file *f;
-    err_t err = io_open_wait(path, IO_WRITE | IO_DIRECT | IO_DSYNC, 0600, &f);
+    err_t err = io_open_wait(r->path, IO_WRITE | IO_DIRECT | IO_DSYNC, 0600, &f);
     if (err == ERR_UNDEFINED_FILE)
         return ERR_OK;
     TRY(err);

@@ -72,6 +72,7 @@ struct index_desc {
     bool is_unique;
     bool nulls_not_distinct;
     bool is_deferrable; /* unique: several rows may have a key until it is checked */
+    const struct constraint_desc *constraint; /* p or u; NULL = none, or of a system table */
     bool is_primary;
     bool is_valid; /* every row that a snapshot from now on may see has its entry: plans use it */
     bool is_ready; /* writers keep it */

@@ -489,8 +489,10 @@ static SUSPENDS err_t load_indexes_wait(struct loader *l)
             x->file = file_of(l->cs->database, number);
         for (uint32_t c = 0; c < t->constraint_count; c++)
             if (t->constraints[c].index == x->oid &&
-                (t->constraints[c].type == 'p' || t->constraints[c].type == 'u'))
+                (t->constraints[c].type == 'p' || t->constraints[c].type == 'u')) {
                 x->is_constraint = true;
+                x->constraint = &t->constraints[c];
+            }
         TRY(load_index_keys(l, r, &probes[i * 3 + 1].found, x));
         t->index_count++;
     }

@@ -86,27 +86,19 @@ static SUSPENDS err_t rename_types_wait(struct ddl_context *x, const struct tabl
                          datum_of_text(x->mem, ddl_object_name(x->mem, "", name, NULL)), false);
 }
 
-static SUSPENDS err_t rename_constraint_of_index_wait(struct ddl_context *x,
-                                                      const struct table_desc *t, oid index,
-                                                      const char *name)
-{
-    for (uint32_t i = 0; i < t->constraint_count; i++)
-        if (t->constraints[i].index == index && t->constraints[i].type != 'f')
-            TRY(rows_set_wait(x, REL_CONSTRAINT, INDEX_CONSTRAINT_OID, 1, t->constraints[i].oid, 0,
-                              COL_CONNAME, datum_of_text(x->mem, name), false));
-    return ERR_OK;
-}
-
 static SUSPENDS err_t rename_index_wait(struct ddl_context *x, const struct ddl *d,
                                         const struct table_desc *t, uint32_t position)
 {
-    oid index = t->indexes[position].oid;
+    const struct index_desc *index = &t->indexes[position];
     TRY(ddl_check_index_owner_wait(x, t, position));
     TRY(free_name_wait(x, t->schema, d->new_name));
-    TRY(rows_set_wait(x, REL_CLASS, INDEX_CLASS_OID, 1, index, 0, COL_RELNAME,
-                      datum_of_text(x->mem, d->new_name), false));
+    datum name = datum_of_text(x->mem, d->new_name);
+    TRY(rows_set_wait(x, REL_CLASS, INDEX_CLASS_OID, 1, index->oid, 0, COL_RELNAME, name, false));
     catalog_touch(x->catalog, t->oid);
-    return rename_constraint_of_index_wait(x, t, index, d->new_name);
+    if (index->constraint == NULL)
+        return ERR_OK;
+    return rows_set_wait(x, REL_CONSTRAINT, INDEX_CONSTRAINT_OID, 1, index->constraint->oid, 0,
+                         COL_CONNAME, name, false);
 }
 
 static SUSPENDS err_t rename_constraint_wait(struct ddl_context *x, const struct ddl *d,

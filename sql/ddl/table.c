@@ -284,14 +284,6 @@ static void like_checks(struct ddl_context *x, const struct table_desc *t,
     }
 }
 
-static bool is_deferred(const struct table_desc *t, const struct index_desc *d)
-{
-    for (uint32_t i = 0; d->is_deferrable && i < t->constraint_count; i++)
-        if (t->constraints[i].index == d->oid && t->constraints[i].type != 'f')
-            return t->constraints[i].deferred;
-    return false;
-}
-
 static void like_indexes(struct ddl_context *x, const struct table_desc *t,
                          struct like_constraints *l)
 {
@@ -305,7 +297,8 @@ static void like_indexes(struct ddl_context *x, const struct table_desc *t,
                                          .column_count = d->key_count,
                                          .nulls_not_distinct = d->nulls_not_distinct,
                                          .deferrable = d->is_deferrable,
-                                         .deferred = is_deferred(t, d)};
+                                         .deferred =
+                                             d->constraint != NULL && d->constraint->deferred};
             c->columns = ARENA_ARRAY(x->mem, const char *, d->key_count);
             for (uint32_t k = 0; k < d->key_count; k++)
                 c->columns[k] = items[k].column;

@@ -46,33 +46,27 @@ static err_t put_padded(const struct row_layout *layout, const datum *values, co
     return strbuf_put(out, zero, ((len + 7) & ~(size_t)7) - len);
 }
 
-static err_t put_note(struct modify *m, const struct plan_foreign *f, enum constraint_kind kind,
+/* n: what is of its kind. other: more columns of the same layout; NULL. */
+static err_t put_note(struct modify *m, struct constraint_note *n, const struct row_layout *layout,
                       const datum *key, const bool *key_nulls, const datum *other,
-                      const bool *other_nulls, const struct row_place *from,
-                      const struct row_place *to)
+                      const bool *other_nulls)
 {
     struct strbuf *b = m->run->notes;
-    const struct plan_table *t = m->plan->modify.table;
     size_t start = b->len;
-    struct constraint_note n = {.constraint = f->constraint,
-                                .table = f->is_referenced ? f->other : t->oid,
-                                .changed = t->oid,
-                                .kind = (uint16_t)kind,
-                                .shard_no = to->shard_no,
-                                .id = to->id,
-                                .old_id = from->id,
-                                .old_shard_no = from->shard_no,
-                                .order = m->order,
-                                .seq = m->run->view.seq};
-    TRY(strbuf_put(b, &n, sizeof(n)));
-    TRY(put_padded(f->layout, key, key_nulls, b));
-    n.key_bytes = u32_from(b->len - start - sizeof(n));
+    n->changed = m->plan->modify.table->oid;
+    n->order = m->order;
+    n->seq = m->run->view.seq;
+    TRY(strbuf_put(b, n, sizeof(*n)));
+    TRY(put_padded(layout, key, key_nulls, b));
+    n->key_bytes = u32_from(b->len - start - sizeof(*n));
     if (other != NULL)
-        TRY(put_padded(f->layout, other, other_nulls, b));
-    n.bytes = u32_from(b->len - start);
-    memcpy(b->data + start, &n, sizeof(n));
+        TRY(put_padded(layout, other, other_nulls, b));
+    n->bytes = u32_from(b->len - start);
+    memcpy(b->data + start, n, sizeof(*n));
     return ERR_OK;
 }
+
+/* ---- foreign keys ---- */
 
 struct key_values {
     datum values[FOREIGN_COLUMNS_MAX];
@@ -117,19 +111,25 @@ static err_t note_one(struct modify *m, const struct plan_foreign *f, const stru
     if (new != NULL)
         take_key(f, new, &after);
     bool is_same = old != NULL && new != NULL &&same_keys(m, f, &before, &after);
+    struct constraint_note n = {.constraint = f->constraint,
+                                .table = f->is_referenced ? f->other : m->plan->modify.table->oid,
+                                .shard_no = to->shard_no,
+                                .id = to->id,
+                                .old_id = from->id,
+                                .old_shard_no = from->shard_no};
     if (f->is_referenced) {
         if (old == NULL || before.null_count > 0 || is_same)
             return ERR_OK;
-        return put_note(m, f, new != NULL ? NOTE_KEY_UPDATED : NOTE_KEY_DELETED, before.values,
-                        before.nulls, new != NULL ? after.values : NULL,
-                        new != NULL ? after.nulls : NULL, from, to);
+        n.kind = new != NULL ? NOTE_KEY_UPDATED : NOTE_KEY_DELETED;
+        return put_note(m, &n, f->layout, before.values, before.nulls,
+                        new != NULL ? after.values : NULL, new != NULL ? after.nulls : NULL);
     }
     bool is_moved = f->deferrable && (from->id != to->id || from->shard_no != to->shard_no);
     if (new == NULL || (is_same && !is_moved) || after.null_count == f->column_count ||
         (after.null_count > 0 && !f->match_full))
         return ERR_OK;
-    return put_note(m, f, is_same ? NOTE_MOVED : NOTE_REFER, after.values, after.nulls, NULL, NULL,
-                    from, to);
+    n.kind = is_same ? NOTE_MOVED : NOTE_REFER;
+    return put_note(m, &n, f->layout, after.values, after.nulls, NULL, NULL);
 }
 
 /* ---- deferrable unique indexes ---- */
@@ -138,32 +138,22 @@ static err_t put_doubt(struct modify *m, const struct key_doubt *d, const struct
 {
     const struct plan_table *t = m->plan->modify.table;
     const struct plan_index *x = &t->indexes[d->index];
-    struct strbuf *b = m->run->notes;
     datum *values = m->write.key_values;
     bool *nulls = m->write.key_nulls;
     for (uint32_t i = 0; i < x->key_count; i++) {
         values[i] = row->values[x->attnos[i] - 1];
         nulls[i] = row->nulls[x->attnos[i] - 1];
     }
-    if (b == NULL)
+    if (m->run->notes == NULL)
         return table_raise_unique(t, x, m->run->env, values, nulls);
     struct constraint_note n = {.constraint = x->constraint,
                                 .table = t->oid,
-                                .changed = t->oid,
                                 .kind = NOTE_KEY_DOUBT,
                                 .is_deferred = x->is_deferred,
                                 .shard_no = d->entry.shard_no,
                                 .id = d->entry.id,
-                                .index = x->oid,
-                                .order = m->order,
-                                .seq = m->run->view.seq};
-    size_t start = b->len;
-    TRY(strbuf_put(b, &n, sizeof(n)));
-    TRY(put_padded(x->key_layout, values, nulls, b));
-    n.bytes = u32_from(b->len - start);
-    n.key_bytes = n.bytes - u32_from(sizeof(n));
-    memcpy(b->data + start, &n, sizeof(n));
-    return ERR_OK;
+                                .index = x->oid};
+    return put_note(m, &n, x->key_layout, values, nulls, NULL, NULL);
 }
 
 /* ---- changes ---- */

@@ -1,5 +1,4 @@
-/* Inside of the constraints that look at rows later: constraint*.c, foreign*.c, key_doubt.c only.
- */
+/* Inside of the constraints that look later: constraint*.c, foreign*.c, key_doubt.c only. */
 #ifndef SQL_EXEC_CONSTRAINT_PRIV_H
 #define SQL_EXEC_CONSTRAINT_PRIV_H
 

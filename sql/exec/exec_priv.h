@@ -263,7 +263,7 @@ struct row_place {
     row_id id;
 };
 
-/* ---- foreign keys (foreign_*.c) ---- */
+/* ---- constraints that look at rows later (constraint_*.c) ---- */
 
 struct modify;
 void constraint_watch_init(struct modify *m);

@@ -42,39 +42,54 @@ static SUSPENDS err_t look_wait(void *arg)
     return ERR_OK;
 }
 
-static const struct plan_index *index_of(const struct plan_table *t, oid index)
+/* The index that a note is about, and the key's values. */
+static err_t read_note(const struct constraint_note *n, const struct plan_table *t,
+                       const struct plan_index **index, datum *values, bool *nulls)
 {
-    for (uint32_t i = 0; i < t->index_count; i++)
-        if (t->indexes[i].oid == index)
-            return &t->indexes[i];
-    return NULL;
+    for (uint32_t i = 0; i < t->index_count; i++) {
+        const struct plan_index *x = &t->indexes[i];
+        if (x->oid != n->index)
+            continue;
+        ASSERT(x->key_count <= FOREIGN_COLUMNS_MAX);
+        row_decode(x->key_layout, constraint_note_key(n), 0, x->key_count, values, nulls);
+        *index = x;
+        return ERR_OK;
+    }
+    /* the table's lock keeps it while there are notes */
+    return err_raise(ERR_INTERNAL_ERROR, "index %u of relation %u is gone", n->index, n->table);
 }
 
-/* The key's values, and its bytes where it is looked up. */
+/* Where to look, and what for. scratch: for the key's bytes. */
 static err_t make_doubt(struct constraint_work *w, const struct plan_table *t, uint32_t position,
-                        struct doubt *out)
+                        struct strbuf *scratch, struct doubt *out)
 {
-    struct constraint_key *k = &w->keys[position];
-    const struct plan_index *x = index_of(t, k->note->index);
-    if (x == NULL) /* kept by the table's lock while there are notes */
-        return err_raise(ERR_INTERNAL_ERROR, "index %u of relation %u is gone", k->note->index,
-                         k->note->table);
+    const struct constraint_note *n = w->keys[position].note;
+    const struct plan_index *x = NULL;
+    datum values[FOREIGN_COLUMNS_MAX];
+    bool nulls[FOREIGN_COLUMNS_MAX];
+    TRY(read_note(n, t, &x, values, nulls));
     const struct plan_table *map = x->map_table;
     const struct key_column *columns = map != NULL ? map->indexes[0].key_columns : x->key_columns;
-    k->values = ARENA_ARRAY(w->mem, datum, x->key_count);
-    k->nulls = ARENA_ARRAY(w->mem, bool, x->key_count);
-    row_decode(x->key_layout, constraint_note_key(k->note), 0, x->key_count, k->values, k->nulls);
-    struct strbuf key;
-    strbuf_init(&key, w->mem);
+    scratch->len = 0;
     for (uint32_t i = 0; i < x->key_count; i++)
-        key_append(&columns[i], k->values[i], k->nulls[i], &key);
+        key_append(&columns[i], values[i], nulls[i], scratch);
     *out = (struct doubt){.index = map != NULL ? map->indexes[0].file : x->file,
                           .heap = map != NULL ? map->file : t->file,
-                          .key = (const uint8_t *)key.data,
-                          .key_len = u32_from(key.len),
-                          .id = k->note->id,
+                          .key = arena_memdup(w->mem, scratch->data, scratch->len),
+                          .key_len = u32_from(scratch->len),
+                          .id = n->id,
                           .position = position};
     return ERR_OK;
+}
+
+static COLD err_t raise_doubt(struct constraint_work *w, const struct plan_table *t,
+                              uint32_t position)
+{
+    const struct plan_index *x = NULL;
+    datum values[FOREIGN_COLUMNS_MAX];
+    bool nulls[FOREIGN_COLUMNS_MAX];
+    TRY(read_note(w->keys[position].note, t, &x, values, nulls));
+    return table_raise_unique(t, x, w->q->env, values, nulls);
 }
 
 SUSPENDS err_t key_doubts_wait(struct constraint_work *w)
@@ -87,6 +102,8 @@ SUSPENDS err_t key_doubts_wait(struct constraint_work *w)
     struct doubt_call *of_shard = ARENA_ARRAY(w->mem, struct doubt_call, shards);
     struct shard_call **calls = ARENA_ARRAY(w->mem, struct shard_call *, shards);
     uint32_t call_count = 0;
+    struct strbuf scratch;
+    strbuf_init(&scratch, w->mem);
     for (uint32_t i = 0; i < w->count; i++)
         sizes[w->keys[i].note->shard_no]++;
     for (uint32_t i = 0; i < w->count; i++) {
@@ -97,15 +114,12 @@ SUSPENDS err_t key_doubts_wait(struct constraint_work *w)
             c->on.shard_no = s;
             calls[call_count++] = &c->on;
         }
-        TRY(make_doubt(w, t, i, &c->doubts[c->count++]));
+        TRY(make_doubt(w, t, i, &scratch, &c->doubts[c->count++]));
     }
     TRY(constraint_on_shards_wait(w->q->catalog->txn, look_wait, calls, call_count));
     uint32_t first = UINT32_MAX;
     for (uint32_t s = 0; s < shards; s++)
         if (of_shard[s].count > 0)
             first = MIN(first, of_shard[s].shared);
-    if (first == UINT32_MAX)
-        return ERR_OK;
-    const struct constraint_key *k = &w->keys[first];
-    return table_raise_unique(t, index_of(t, k->note->index), w->q->env, k->values, k->nulls);
+    return first == UINT32_MAX ? ERR_OK : raise_doubt(w, t, first);
 }

@@ -52,17 +52,12 @@ static SUSPENDS err_t table_map_wait(const struct plan_options *o, oid map, stru
 }
 
 /* What exec must know to look at a key later. */
-static void table_index_later(const struct table_desc *desc, const struct index_desc *from,
-                              struct arena *mem, struct plan_index *to)
+static void table_index_later(const struct index_desc *from, struct arena *mem,
+                              struct plan_index *to)
 {
     to->is_deferrable = true;
-    for (uint32_t i = 0; i < desc->constraint_count; i++) {
-        const struct constraint_desc *c = &desc->constraints[i];
-        if (c->index != from->oid || c->type == 'f')
-            continue;
-        to->constraint = c->oid;
-        to->is_deferred = c->deferred;
-    }
+    to->constraint = from->constraint != NULL ? from->constraint->oid : OID_NONE;
+    to->is_deferred = from->constraint != NULL && from->constraint->deferred;
     oid *types = ARENA_ARRAY(mem, oid, from->key_count);
     for (uint32_t i = 0; i < from->key_count; i++)
         types[i] = from->key_columns[i].type->oid;
@@ -79,7 +74,7 @@ static SUSPENDS err_t table_index_wait(const struct plan_options *o, const struc
     to->is_unique = from->is_unique;
     to->nulls_not_distinct = from->nulls_not_distinct;
     if (from->is_deferrable)
-        table_index_later(desc, from, mem, to);
+        table_index_later(from, mem, to);
     to->is_primary = from->is_primary;
     to->is_valid = from->is_valid;
     to->is_known_only = !from->is_ready;
